@@ -1,0 +1,125 @@
+//! Building a program of a board's folder.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::root::project_root;
+use crate::rust::{Rust, variable_name};
+use crate::{Board, SETUP};
+
+/// A program under `firmware/boards/<board>/src/bin`, and what to build it with.
+#[derive(Debug)]
+pub struct Firmware<'a> {
+    /// The board it runs on.
+    pub board: &'a Board,
+    /// Its file name in `src/bin`.
+    pub program: &'a str,
+    /// Cargo features of the board's package.
+    pub features: &'a [&'a str],
+    /// A model (`.onnx` or `.teff`) to link in, for programs that have one; the board's own
+    /// default otherwise.
+    pub model: Option<PathBuf>,
+}
+
+impl<'a> Firmware<'a> {
+    /// A program without further features, with the board's default model.
+    pub fn new(board: &'a Board, program: &'a str) -> Firmware<'a> {
+        Firmware {
+            board,
+            program,
+            features: &[],
+            model: None,
+        }
+    }
+
+    /// Builds it and returns the ELF file. What cargo says goes to stderr.
+    pub fn build(&self) -> Result<PathBuf> {
+        let board = self.board;
+        let root = project_root()?;
+        let folder = root.join("firmware/boards").join(board.name);
+        if !folder.is_dir() {
+            bail!("board `{}` has no folder {}", board.name, folder.display());
+        }
+        let rust = Rust::find(board.target)?;
+        let mut target_dir = root.join("firmware/target").join(rust.flavour);
+        if let Some(cpu) = board.cpu {
+            target_dir.push(cpu);
+        }
+        let _lock = lock_builds()?;
+        let mut cargo = rust.cargo("build", board.target);
+        cargo
+            .current_dir(&folder)
+            .args(["--release", "--locked", "--bin", self.program])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            .stdin(Stdio::null());
+        if !self.features.is_empty() {
+            cargo.arg("--features").arg(self.features.join(","));
+        }
+        if let Some(cpu) = board.cpu {
+            cargo.env(
+                format!("CARGO_TARGET_{}_RUSTFLAGS", variable_name(board.target)),
+                format!("-Ctarget-cpu={cpu}"),
+            );
+        }
+        match &self.model {
+            Some(model) => {
+                let model = model
+                    .canonicalize()
+                    .with_context(|| format!("cannot find the model {}", model.display()))?;
+                cargo.env("TEFF_MODEL", model)
+            }
+            None => cargo.env_remove("TEFF_MODEL"),
+        };
+        // Cargo's words belong beside a progress display, never in a command's own output; they
+        // are shown when they matter.
+        let output = cargo.output().with_context(|| {
+            format!(
+                "cannot start cargo to build firmware for {}: run `{SETUP}`",
+                board.name
+            )
+        })?;
+        if !output.status.success() {
+            bail!(
+                "building `{}` for board {} failed:\n{}",
+                self.program,
+                board.name,
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        let elf = target_dir
+            .join(board.target)
+            .join("release")
+            .join(self.program);
+        if !elf.is_file() {
+            bail!(
+                "cargo built `{}` but {} is not there",
+                self.program,
+                elf.display()
+            );
+        }
+        let Some(stem) = self.model.as_ref().and_then(|model| model.file_stem()) else {
+            return Ok(elf);
+        };
+        // The next model's program will have the same name.
+        let copy = elf.with_file_name(format!("{}-{}", self.program, stem.to_string_lossy()));
+        fs::copy(&elf, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        Ok(copy)
+    }
+}
+
+/// Holds other builds of firmware off while one builds and takes its copy: programs of several
+/// models have one file name. Released when dropped.
+fn lock_builds() -> Result<File> {
+    let folder = project_root()?.join("firmware/target");
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = folder.join("builds.lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.lock()
+        .with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}

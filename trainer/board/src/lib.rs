@@ -1,0 +1,26 @@
+//! Boards: building their firmware, running it in an emulator, and asking it questions.
+//!
+//! This is the one place that knows how firmware is built on the Rust at hand (`rust`), how an
+//! emulated board is started (`emulator`), and how a plan and its inputs reach it (`job`). Both
+//! `trainer verify` and `cargo xtask` stand on it. Nothing here installs anything: what is missing
+//! is an error that names `cargo xtask setup`.
+
+mod board;
+mod elf;
+mod emulator;
+mod firmware;
+pub mod job;
+mod root;
+mod rust;
+mod verify;
+
+pub use board::{BOARDS, Board};
+pub use elf::{Elf, Sizes};
+pub use emulator::{Emulator, Run, TIME_LIMIT};
+pub use firmware::Firmware;
+pub use root::project_root;
+pub use rust::{How, Rust, find_program};
+pub use verify::{Case, CaseResult, Features, features, verify};
+
+/// What a user types when a tool is missing.
+pub const SETUP: &str = "cargo xtask setup";

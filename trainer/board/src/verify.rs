@@ -1,0 +1,186 @@
+//! Asking an emulated board for outputs, features and instruction counts.
+
+use anyhow::{Context, Result, bail};
+
+use crate::job::{self, Kind};
+use crate::{Board, Emulator, Firmware, TIME_LIMIT};
+
+/// One inference to run: the bytes of each of the model's inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// In the order of the plan.
+    pub inputs: Vec<Vec<u8>>,
+}
+
+/// What the board answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseResult {
+    /// The bytes of each of the model's outputs, in the order of the plan.
+    pub outputs: Vec<Vec<u8>>,
+    /// Instructions that the inference took.
+    pub instructions: u64,
+}
+
+/// What the board's front end made of one recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// All features in the order they came.
+    pub values: Vec<i16>,
+    /// Instructions that the front end took.
+    pub instructions: u64,
+}
+
+/// Runs each case through the plan on the emulated board.
+pub fn verify(board: &Board, plan: &[u8], cases: &[Case]) -> Result<Vec<CaseResult>> {
+    let cases: Vec<Vec<u8>> = cases.iter().map(|case| case.inputs.concat()).collect();
+    ask(board, Kind::Inference, plan, &cases)
+}
+
+/// Streams each recording (samples of all axes, interleaved) through the front end of that blob on
+/// the emulated board.
+pub fn features(board: &Board, blob: &[u8], recordings: &[Vec<i16>]) -> Result<Vec<Features>> {
+    let cases: Vec<Vec<u8>> = recordings
+        .iter()
+        .map(|samples| {
+            samples
+                .iter()
+                .flat_map(|sample| sample.to_le_bytes())
+                .collect()
+        })
+        .collect();
+    let results = ask(board, Kind::FrontEnd, blob, &cases)?;
+    Ok(results
+        .into_iter()
+        .map(|result| Features {
+            values: result
+                .outputs
+                .concat()
+                .chunks_exact(2)
+                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+                .collect(),
+            instructions: result.instructions,
+        })
+        .collect())
+}
+
+fn ask(board: &Board, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {
+    // Looked for first: a missing emulator is said at once, not after a build.
+    let emulator = Emulator::find(board)?;
+    let elf = Firmware::new(board, "verify").build()?;
+    let run = emulator.run(&elf, Some(&job::encode(kind, body, cases)), TIME_LIMIT)?;
+    let results = parse(&run.stdout).with_context(|| {
+        format!(
+            "board {} answered:\n{}",
+            board.name,
+            tail(&run.stdout, &run.stderr)
+        )
+    })?;
+    if !run.success || results.len() != cases.len() {
+        bail!(
+            "board {} answered {} of {} cases:\n{}",
+            board.name,
+            results.len(),
+            cases.len(),
+            tail(&run.stdout, &run.stderr)
+        );
+    }
+    Ok(results)
+}
+
+/// Reads the lines described in [`crate::job`].
+fn parse(text: &str) -> Result<Vec<CaseResult>> {
+    let mut results: Vec<CaseResult> = Vec::new();
+    let mut done = false;
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("case") => {
+                let number: usize = words.next().unwrap_or_default().parse()?;
+                if number != results.len() || words.next() != Some("instructions") {
+                    bail!("line `{line}` was not expected here");
+                }
+                let instructions = words.next().unwrap_or_default().parse()?;
+                results.push(CaseResult {
+                    outputs: Vec::new(),
+                    instructions,
+                });
+            }
+            Some("output") => {
+                let Some(result) = results.last_mut() else {
+                    bail!("an output came before its case");
+                };
+                let number: usize = words.next().unwrap_or_default().parse()?;
+                let bytes = from_hex(words.next().unwrap_or_default())?;
+                // A long output comes in several lines of one number.
+                if number == result.outputs.len() {
+                    result.outputs.push(Vec::new());
+                }
+                let Some(output) = result.outputs.get_mut(number) else {
+                    bail!("line `{line}` was not expected here");
+                };
+                output.extend(bytes);
+            }
+            Some("error") => bail!("{}", line.trim_start_matches("error ")),
+            Some("done") => done = true,
+            _ => {}
+        }
+    }
+    if !done {
+        bail!("the program stopped before its last line");
+    }
+    Ok(results)
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!("`{text}` is not a row of bytes in hexadecimal");
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| Ok(u8::from_str_radix(&text[at..at + 2], 16)?))
+        .collect()
+}
+
+/// The last lines of both streams, for a message.
+fn tail(stdout: &str, stderr: &str) -> String {
+    let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).collect();
+    let shown = &lines[lines.len().saturating_sub(10)..];
+    shown
+        .iter()
+        .map(|line| line.chars().take(200).collect::<String>())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read() {
+        let results =
+            parse("case 0 instructions 40\noutput 0 01ff\noutput 0 02\noutput 1 80\ndone\n")
+                .unwrap();
+        assert_eq!(
+            results,
+            [CaseResult {
+                outputs: vec![vec![1, 255, 2], vec![128]],
+                instructions: 40
+            }]
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_answer_is_refused() {
+        for text in [
+            "",
+            "case 0 instructions 40\n",
+            "output 0 00\ndone\n",
+            "case 1 instructions 40\ndone\n",
+            "case 0 instructions 40\noutput 0 0x\ndone\n",
+            "error the arena is too small\n",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+}
