@@ -1,0 +1,44 @@
+//! Casts between byte slices and slices of wider or signed integers: the only `unsafe` outside
+//! `kernels/arch`. Every cast checks what it relies on and has no other way to fail.
+#![allow(unsafe_code)]
+
+/// The same memory as signed bytes.
+#[inline(always)]
+pub(crate) const fn as_i8(bytes: &[u8]) -> &[i8] {
+    // SAFETY: i8 and u8 have the same size, alignment and set of valid bit patterns; the lifetime and
+    // the length are those of `bytes`.
+    unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+}
+
+/// The same memory as little-endian words, or an empty slice where `bytes` does not begin on a
+/// four-byte boundary. A trailing part of fewer than four bytes is left out.
+#[inline(always)]
+pub(crate) fn as_i32(bytes: &[u8]) -> &[i32] {
+    // SAFETY: every bit pattern is a valid i32; `align_to` puts only whole, aligned words into the middle.
+    let (head, words, _) = unsafe { bytes.align_to::<i32>() };
+    if head.is_empty() { words } else { &[] }
+}
+
+/// As [`as_i32`], unsigned.
+#[inline(always)]
+pub(crate) fn as_u32(bytes: &[u8]) -> &[u32] {
+    // SAFETY: every bit pattern is a valid u32; `align_to` puts only whole, aligned words into the middle.
+    let (head, words, _) = unsafe { bytes.align_to::<u32>() };
+    if head.is_empty() { words } else { &[] }
+}
+
+/// The same memory as bytes, mutable.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) fn u128_as_bytes(words: &[u128]) -> &[u8] {
+    // SAFETY: u128 has no padding and u8 has alignment 1; the length in bytes is that of `words`.
+    unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), core::mem::size_of_val(words)) }
+}
+
+/// The same memory as bytes, mutable.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) fn u128_as_bytes_mut(words: &mut [u128]) -> &mut [u8] {
+    // SAFETY: as in `u128_as_bytes`; every bit pattern written through the bytes is a valid u128.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), core::mem::size_of_val(words)) }
+}

@@ -1,0 +1,216 @@
+//! Parameters of the kernels: plain structs, everything precomputed by the compiler.
+
+use crate::quant::{AddCoefficients, Requantize};
+use crate::shape::View;
+
+/// How the weights of an operator lie in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Packing {
+    /// The order of the operator's definition: OHWI, `[kh][kw][c]`, or `[out][in]`. Every kernel set reads it.
+    #[default]
+    Plain,
+}
+
+/// The sliding window of convolutions and pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Window {
+    /// Filter rows; at least 1.
+    pub filter_h: usize,
+    /// Filter columns; at least 1.
+    pub filter_w: usize,
+    /// Input rows between output rows; at least 1.
+    pub stride_h: usize,
+    /// Input columns between output columns; at least 1.
+    pub stride_w: usize,
+    /// Input rows between filter rows; at least 1.
+    pub dilation_h: usize,
+    /// Input columns between filter columns; at least 1.
+    pub dilation_w: usize,
+    /// Rows of padding above the input. Padding below follows from the output's extent.
+    pub pad_top: usize,
+    /// Columns of padding left of the input.
+    pub pad_left: usize,
+}
+
+/// 2-D convolution, per-channel weights. A 1-D convolution has width 1.
+///
+/// Padding reads the input's zero point, whose contribution (`-zero_point * Σw`) is already in the bias.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d<'a> {
+    /// Input `[h, w, c_in]`.
+    pub input: View,
+    /// Output `[oh, ow, c_out]`.
+    pub output: View,
+    /// Filter window.
+    pub window: Window,
+    /// Groups: `c_in` and `c_out` are divisible by it; 1 for an ordinary convolution.
+    pub groups: usize,
+    /// Value of padded elements, in [-128, 127].
+    pub input_zero_point: i8,
+    /// Weights OHWI `[c_out][kh][kw][c_in / groups]` in [-127, 127], zero point 0.
+    pub weights: &'a [i8],
+    /// Order of `weights`.
+    pub packing: Packing,
+    /// Bias `[c_out]` in units of `input_scale * weight_scale[c]`, input zero point folded in.
+    pub bias: &'a [i32],
+    /// Multipliers `[c_out]` and clamp.
+    pub requantize: Requantize<'a>,
+}
+
+/// 2-D depthwise convolution: output channel `c` reads input channel `c / multiplier`, with
+/// `multiplier = c_out / c_in`.
+#[derive(Clone, Copy, Debug)]
+pub struct DepthwiseConv2d<'a> {
+    /// Input `[h, w, c_in]`.
+    pub input: View,
+    /// Output `[oh, ow, c_out]`, `c_out` divisible by `c_in`.
+    pub output: View,
+    /// Filter window.
+    pub window: Window,
+    /// Value of padded elements, in [-128, 127].
+    pub input_zero_point: i8,
+    /// Weights `[kh][kw][c_out]` in [-127, 127], zero point 0.
+    pub weights: &'a [i8],
+    /// Order of `weights`.
+    pub packing: Packing,
+    /// Bias `[c_out]`, input zero point folded in.
+    pub bias: &'a [i32],
+    /// Multipliers `[c_out]` and clamp.
+    pub requantize: Requantize<'a>,
+}
+
+/// Fully connected layer: `output[o] = Σ weights[o][i] * input[i]`.
+#[derive(Clone, Copy, Debug)]
+pub struct FullyConnected<'a> {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Weights `[out][in]` in [-127, 127], zero point 0.
+    pub weights: &'a [i8],
+    /// Order of `weights`.
+    pub packing: Packing,
+    /// Bias `[out]`, input zero point folded in.
+    pub bias: &'a [i32],
+    /// Multipliers `[out]` and clamp.
+    pub requantize: Requantize<'a>,
+}
+
+/// Maximum over a window; padding does not take part. Input and output share their quantization.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d {
+    /// Input `[h, w, c]`.
+    pub input: View,
+    /// Output `[oh, ow, c]`.
+    pub output: View,
+    /// Window.
+    pub window: Window,
+    /// Lower clamp of a fused activation.
+    pub output_min: i8,
+    /// Upper clamp of a fused activation.
+    pub output_max: i8,
+}
+
+/// How an average is brought to the output's scale.
+#[derive(Clone, Copy, Debug)]
+pub enum Average {
+    /// Input and output share their quantization: the sum is divided exactly, ties away from zero.
+    Exact,
+    /// The sum, less `count * input_zero_point`, is requantized by `input_scale / (output_scale * count)`,
+    /// where `count` is the number of elements of a full window; no window of the operator is cut by padding.
+    Scaled {
+        /// Q0.31 mantissa.
+        mantissa: i32,
+        /// Left shift.
+        shift: u8,
+        /// Zero point of the input.
+        input_zero_point: i8,
+        /// Zero point of the output.
+        output_zero_point: i8,
+    },
+}
+
+/// Average over a window. The whole input as window is global average pooling.
+#[derive(Clone, Copy, Debug)]
+pub struct AveragePool2d {
+    /// Input `[h, w, c]`.
+    pub input: View,
+    /// Output `[oh, ow, c]`.
+    pub output: View,
+    /// Window.
+    pub window: Window,
+    /// `None`: padding does not count. `Some(v)`: padded elements count, with value `v` (the zero point).
+    pub counted_padding: Option<i8>,
+    /// Scaling of the result.
+    pub average: Average,
+    /// Lower clamp of a fused activation.
+    pub output_min: i8,
+    /// Upper clamp of a fused activation.
+    pub output_max: i8,
+}
+
+/// Element-wise sum of two values of the same extent and layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Add {
+    /// Integer form of the three quantizations.
+    pub coefficients: AddCoefficients,
+    /// Lower clamp.
+    pub output_min: i8,
+    /// Upper clamp.
+    pub output_max: i8,
+}
+
+/// Element-wise product of two values of the same extent and layout, or of a value `[h, w, c]` with one
+/// factor per channel `[1, 1, c]` on the right.
+#[derive(Clone, Copy, Debug)]
+pub struct Mul {
+    /// Zero point of the left operand.
+    pub lhs_zero_point: i8,
+    /// Zero point of the right operand.
+    pub rhs_zero_point: i8,
+    /// Extent and layout of left operand and output.
+    pub view: View,
+    /// Whether the right operand has one element per channel.
+    pub rhs_per_channel: bool,
+    /// Q0.31 mantissa of `lhs_scale * rhs_scale / output_scale`.
+    pub mantissa: i32,
+    /// Left shift of that factor.
+    pub shift: u8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Lower clamp.
+    pub output_min: i8,
+    /// Upper clamp.
+    pub output_max: i8,
+}
+
+/// Softmax over the channels of each position.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax<'a> {
+    /// Input and output: same extent, same layout.
+    pub view: View,
+    /// `exponentials[d] = round(2^f * exp(-d * input_scale))` for `d = max - q` in [0, 255], with
+    /// `f = 31 - ceil(log2(channels))` limited to 24, so that a sum over the channels fits 32 bits.
+    pub exponentials: &'a [u32],
+    /// Q0.31 mantissa of `1 / (output_scale * 2^23)`.
+    pub mantissa: i32,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+}
+
+/// A copy of a value into a part of another: one input of a concatenation, the inside of a padded value, or
+/// (with extents equal) a change of layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Input.
+    pub input: View,
+    /// Output; at least as large as `input` moved by the offsets.
+    pub output: View,
+    /// Row of the output where the input's first row goes.
+    pub top: usize,
+    /// Column of the output where the input's first column goes.
+    pub left: usize,
+    /// Channel of the output where the input's first channel goes.
+    pub channel: usize,
+}
