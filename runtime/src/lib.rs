@@ -7,9 +7,9 @@
 //! | [`quant`] | quantization arithmetic: the only rounding code of the project |
 //! | [`shape`] | extents and memory layouts of values |
 //! | [`kernels`] | one function per operator: a naive reference, a portable fast set, one set per instruction set |
-//! | [`plan`] | the compiled model: reader, full check, and (feature `encode`) writer |
-//! | [`session`] | runs a plan in a fixed arena, at once or in slices |
-//! | [`dsp`] | integer signal features, streaming |
+//! | `plan` | the compiled model: reader, full check, and (feature `encode`) writer |
+//! | `session` | runs a plan in a fixed arena, at once or in slices |
+//! | `dsp` | integer signal features, streaming |
 //!
 //! # Use
 //!
@@ -22,7 +22,7 @@
 //! let best = net.output(0).argmax();
 //! ```
 //!
-//! A plan that arrives at run time is opened by [`Model::new`], with every operator linked.
+//! A plan that arrives at run time is opened by `Model::new`, with every operator linked.
 //!
 //! # Features
 //!
@@ -48,13 +48,7 @@ mod bytes;
 
 pub mod arena;
 pub mod kernels;
-pub mod plan;
 pub mod quant;
-pub mod session;
 pub mod shape;
 
 pub use arena::Arena;
-#[cfg(feature = "std")]
-pub use plan::file::{ModelFile, OpenError};
-pub use plan::{AnyModel, LoadError, Model, OpSet, StaticModel};
-pub use session::{Output, Progress, Session};

@@ -1,6 +1,6 @@
 //! One function per operator, in several implementations that agree bit for bit.
 //!
-//! [`reference`] is naive and complete and is the oracle of all tests; [`generic`] is portable and fast. Sets for
+//! `reference` is naive and complete and is the oracle of all tests; `generic` is portable and fast. Sets for
 //! instruction sets stand beside them under `arch`. One suite (feature `kernel-suite`) runs over every set.
 //!
 //! # Contract
@@ -16,16 +16,9 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-pub mod generic;
 pub mod params;
-pub mod reference;
-#[cfg(any(test, feature = "kernel-suite"))]
-pub mod suite;
 
 use params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax};
-
-/// The fastest set for the processor that this crate is compiled for.
-pub type Native = generic::Generic;
 
 /// A set of kernels: one function per operator.
 pub trait Kernels {
