@@ -1,0 +1,12 @@
+//! From an ONNX file to a Teff plan.
+//!
+//! ```text
+//! ONNX ─ onnx::import ─> graph ─ passes ─> graph ─ quantize ─> graph ─ onnx::export ─> ONNX
+//!                                            │
+//!                                            └── lower, memory ─> plan
+//! ```
+
+pub mod error;
+pub mod graph;
+
+pub use error::{Error, Place, Result};
