@@ -191,6 +191,37 @@ pub fn divide_half_away(sum: i32, count: u32) -> i32 {
     if sum < 0 { -quotient } else { quotient }
 }
 
+/// Division of many numerators by one sum, without a 64-bit division: the sum's reciprocal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Normalizer {
+    /// Leading zeros of the sum.
+    shift: u8,
+    /// `2^63 / (sum << shift)`, in [2^31, 2^32), from 5 below to 2 above the real value.
+    reciprocal: u32,
+}
+
+impl Normalizer {
+    /// The reciprocal of `sum`; 0 counts as 1.
+    pub fn new(sum: u32) -> Self {
+        let sum = sum.max(1);
+        let shift = sum.leading_zeros() as u8;
+        let normalized = sum << shift;
+        // 2^48 / normalized from its upper half, to 15 bits; one Newton step doubles them.
+        let estimate = (u32::MAX).checked_div(normalized >> 16).unwrap_or(0);
+        let product = ((u64::from(normalized) * u64::from(estimate)) >> 17) as u32;
+        let two_less_product = 0u32.wrapping_sub(product);
+        let reciprocal = (u64::from(estimate) * u64::from(two_less_product)) >> 16;
+        Self { shift, reciprocal: reciprocal.min(u64::from(u32::MAX)) as u32 }
+    }
+
+    /// `floor(numerator / sum * 2^23)` within 1, for a numerator not above the sum: in [0, 2^23].
+    #[inline(always)]
+    pub fn share(self, numerator: u32) -> i32 {
+        let normalized = numerator << (self.shift & 31);
+        ((u64::from(normalized) * u64::from(self.reciprocal)) >> 40) as i32
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,9 +16,14 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+pub mod generic;
 pub mod params;
+pub mod reference;
 
 use params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax};
+
+/// The fastest set for the processor that this crate is compiled for.
+pub type Native = generic::Generic;
 
 /// A set of kernels: one function per operator.
 pub trait Kernels {

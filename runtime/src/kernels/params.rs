@@ -1,6 +1,6 @@
 //! Parameters of the kernels: plain structs, everything precomputed by the compiler.
 
-use crate::quant::{AddCoefficients, Requantize};
+use crate::quant::{AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, requantize};
 use crate::shape::View;
 
 /// How the weights of an operator lie in the plan.
@@ -150,6 +150,21 @@ pub struct AveragePool2d {
     pub output_max: i8,
 }
 
+impl AveragePool2d {
+    /// The output value of a window with `count` elements and sum `sum`; 0 is the exact average of no element.
+    #[inline(always)]
+    pub fn finish(&self, sum: i32, count: u32) -> i8 {
+        let (min, max) = (self.output_min, self.output_max);
+        match self.average {
+            Average::Exact => clamp_i8(divide_half_away(sum, count), min, max),
+            Average::Scaled { mantissa, shift, input_zero_point, output_zero_point } => {
+                let offset = (count as i32).wrapping_mul(i32::from(input_zero_point));
+                requantize(sum.wrapping_sub(offset), mantissa, shift, output_zero_point, min, max)
+            }
+        }
+    }
+}
+
 /// Element-wise sum of two values of the same extent and layout.
 #[derive(Clone, Copy, Debug)]
 pub struct Add {
@@ -185,6 +200,17 @@ pub struct Mul {
     pub output_max: i8,
 }
 
+impl Mul {
+    /// The product of two operands as an output value.
+    #[inline(always)]
+    pub fn apply(&self, lhs: i8, rhs: i8) -> i8 {
+        // At most 255 * 255: no overflow.
+        let lhs = i32::from(lhs) - i32::from(self.lhs_zero_point);
+        let rhs = i32::from(rhs) - i32::from(self.rhs_zero_point);
+        requantize(lhs * rhs, self.mantissa, self.shift, self.output_zero_point, self.output_min, self.output_max)
+    }
+}
+
 /// Softmax over the channels of each position.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax<'a> {
@@ -197,6 +223,21 @@ pub struct Softmax<'a> {
     pub mantissa: i32,
     /// Zero point of the output.
     pub output_zero_point: i8,
+}
+
+impl Softmax<'_> {
+    /// The exponential of element `q` where `max` is the largest of its position.
+    #[inline(always)]
+    pub fn exponential(&self, max: i8, q: i8) -> u32 {
+        self.exponentials.get(usize::from(max.abs_diff(q))).copied().unwrap_or(0)
+    }
+
+    /// The element with exponential `exponential` as an output value; `normalizer` is made from the sum of the
+    /// position's exponentials.
+    #[inline(always)]
+    pub fn finish(&self, normalizer: Normalizer, exponential: u32) -> i8 {
+        requantize(normalizer.share(exponential), self.mantissa, 0, self.output_zero_point, i8::MIN, i8::MAX)
+    }
 }
 
 /// A copy of a value into a part of another: one input of a concatenation, the inside of a padded value, or
