@@ -3,3 +3,8 @@
 //! The library behind the `trainer` command; see `cli` for the sub-commands.
 
 pub mod cli;
+pub mod dataset;
+pub mod error;
+pub mod recipe;
+pub mod rng;
+pub mod test_data;

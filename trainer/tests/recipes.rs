@@ -1,0 +1,207 @@
+//! The recipes of the repository are valid, and what is wrong in a recipe is named with its line and its cure.
+
+use std::path::Path;
+
+use teff_trainer::error::Place;
+use teff_trainer::recipe::{Layer, Recipe};
+
+fn text_of(name: &str) -> String {
+    std::fs::read_to_string(Path::new("../models").join(name).join("recipe.toml")).unwrap()
+}
+
+#[test]
+fn every_recipe_of_the_repository_is_valid() {
+    let mut names = Vec::new();
+    for folder in std::fs::read_dir("../models").unwrap() {
+        let file = folder.unwrap().path().join("recipe.toml");
+        if file.is_file() {
+            let recipe = Recipe::read(&file).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                Some(recipe.name.as_ref()),
+                file.parent().unwrap().file_name()
+            );
+            assert!(matches!(
+                recipe.network.layers.last(),
+                Some(Layer::Dense { .. })
+            ));
+            names.push(recipe.name);
+        }
+    }
+    assert!(!names.is_empty());
+}
+
+/// The error of the digits recipe with one text in it replaced.
+fn error_with(old: &str, new: &str) -> (usize, String) {
+    let text = text_of("digits");
+    assert!(text.contains(old), "{old}");
+    let text = text.replacen(old, new, 1);
+    let error = Recipe::parse(Path::new("digits/recipe.toml"), &text).unwrap_err();
+    let Place::Line(line) = error.place else {
+        panic!("{error} has no line")
+    };
+    let shown = error.to_string();
+    assert!(
+        shown.starts_with(&format!("digits/recipe.toml:{line}: ")),
+        "{shown}"
+    );
+    (line, shown)
+}
+
+/// The line, from 1, on which a text first stands in the digits recipe.
+fn line_of(needle: &str) -> usize {
+    1 + text_of("digits")
+        .lines()
+        .position(|line| line.contains(needle))
+        .unwrap()
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_the_nearest_valid_key() {
+    for (valid, misspelt, table) in [
+        ("optimiser = ", "optimizer = ", "[train]"),
+        ("epochs = ", "epoch = ", "[train]"),
+        ("frames = ", "frame = ", "[front_end]"),
+        ("weight_decay = ", "weightdecay = ", "[train]"),
+        ("labels = ", "label = ", "[data]"),
+        ("filters = ", "filter = ", "[[network.layers]] number 1"),
+        ("validation = ", "validatoin = ", "[data.split]"),
+        ("smoothing = 2", "smothing = 2", "[decision]"),
+        ("seed = ", "sede = ", "the top level"),
+        ("[quantize]", "[quantise]", "the top level"),
+    ] {
+        let (line, shown) = error_with(valid, misspelt);
+        assert_eq!(line, line_of(valid), "{shown}");
+        let key = |text: &str| {
+            text.trim_matches(['[', ']'])
+                .split(' ')
+                .next()
+                .unwrap()
+                .to_string()
+        };
+        assert!(
+            shown.contains(&format!("`{}` is not a key of {table}", key(misspelt))),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(&format!("write `{}`", key(valid))),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn values_out_of_range_are_named_with_the_range() {
+    for (old, new, expected) in [
+        ("epochs = 40", "epochs = 0", "from 1 to 100000"),
+        (
+            "learning_rate = 0.003",
+            "learning_rate = nan",
+            "from 0.00000001 to 10",
+        ),
+        (
+            "learning_rate = 0.003",
+            "learning_rate = -1",
+            "from 0.00000001 to 10",
+        ),
+        ("threshold = 0.7", "threshold = 7", "from 0 to 1"),
+        ("hysteresis = 0.2", "hysteresis = 0.9", "from 0 to 0.7"),
+        ("frame_len = 256", "frame_len = 257", "from 16 to 256"),
+        ("fft_len = 256", "fft_len = 300", "write 512"),
+        ("rate_hz = 8000", "rate_hz = 8", "from 1000 to 384000"),
+        ("seed = 1", "seed = -1", "from 0 to"),
+        ("validation = 0.1", "validation = 0.9", "from 0 to 0.5"),
+        ("kernel = 5", "kernel = [5, 0]", "from 1 to 255"),
+    ] {
+        let (line, shown) = error_with(old, new);
+        assert_eq!(line, line_of(old), "{shown}");
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_named() {
+    for (old, new, expected) in [
+        ("epochs = 40", "epochs = \"40\"", "write a whole number"),
+        (
+            "batch_norm = true",
+            "batch_norm = 1",
+            "write `true` or `false`",
+        ),
+        (
+            "kernel = 5",
+            "kernel = [5, 5, 5]",
+            "`[vertical, horizontal]`",
+        ),
+        (
+            "schedule = \"cosine\"",
+            "schedule = \"cosin\"",
+            "write `cosine`",
+        ),
+        (
+            "type = \"depthwise\"",
+            "type = \"depth_wise\"",
+            "write `depthwise`",
+        ),
+        ("rule = \"official\"", "rule = \"group\"", "write `groups`"),
+        (
+            "classes = [\"0\", ",
+            "classes = [",
+            "name one for each label",
+        ),
+        ("\"two\"", "\"one\"", "a name of its own"),
+        ("kind = \"log_mel\"", "kind = ", "is no valid TOML"),
+        (
+            "name = \"digits\"",
+            "name = \"../digits\"",
+            "letters, digits",
+        ),
+    ] {
+        let (line, shown) = error_with(old, new);
+        assert_eq!(line, line_of(old), "{shown}");
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    for (old, expected) in [
+        ("seed = 1\n", "`seed` in the top level is missing"),
+        ("batch = 64\n", "`batch` in [train] is missing"),
+        (
+            "layout = \"class_speaker_index\"\n",
+            "`layout` in [data] is missing",
+        ),
+        ("rule = \"official\"\n", "`rule` in [data.split] is missing"),
+    ] {
+        let (_, shown) = error_with(old, "");
+        assert!(shown.contains(expected), "{shown}");
+    }
+    let (_, shown) = error_with("type = \"dense\"\n", "type = \"flatten\"\n");
+    assert!(shown.contains("does not give the 10 scores"), "{shown}");
+}
+
+#[test]
+fn a_key_of_another_choice_is_no_key() {
+    let (_, shown) = error_with(
+        "optimiser = \"adam\"",
+        "optimiser = \"adam\"\nmomentum = 0.9",
+    );
+    assert!(
+        shown.contains("`momentum` is not a key of [train]"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn damaged_recipes_are_errors() {
+    let text = text_of("digits");
+    for len in (0..text.len()).step_by(17) {
+        let _ = Recipe::parse(Path::new("x.toml"), &text[..len]);
+        let flipped: Vec<u8> = text
+            .bytes()
+            .enumerate()
+            .map(|(n, byte)| if n == len { byte ^ 4 } else { byte })
+            .collect();
+        let _ = Recipe::parse(Path::new("x.toml"), &String::from_utf8_lossy(&flipped));
+    }
+}
