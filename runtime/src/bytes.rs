@@ -28,7 +28,7 @@ pub(crate) fn as_u32(bytes: &[u8]) -> &[u32] {
 }
 
 /// The same memory as bytes, mutable.
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 #[inline(always)]
 pub(crate) fn u128_as_bytes(words: &[u128]) -> &[u8] {
     // SAFETY: u128 has no padding and u8 has alignment 1; the length in bytes is that of `words`.
@@ -36,9 +36,17 @@ pub(crate) fn u128_as_bytes(words: &[u128]) -> &[u8] {
 }
 
 /// The same memory as bytes, mutable.
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 #[inline(always)]
 pub(crate) fn u128_as_bytes_mut(words: &mut [u128]) -> &mut [u8] {
     // SAFETY: as in `u128_as_bytes`; every bit pattern written through the bytes is a valid u128.
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), core::mem::size_of_val(words)) }
+}
+
+/// The same memory as signed bytes, mutable.
+#[cfg(any(test, feature = "std"))]
+#[inline(always)]
+pub(crate) const fn as_i8_mut(bytes: &mut [u8]) -> &mut [i8] {
+    // SAFETY: as in `as_i8`; the exclusive borrow passes on to the result.
+    unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
 }

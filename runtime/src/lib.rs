@@ -7,8 +7,8 @@
 //! | [`quant`] | quantization arithmetic: the only rounding code of the project |
 //! | [`shape`] | extents and memory layouts of values |
 //! | [`kernels`] | one function per operator: a naive reference, a portable fast set, one set per instruction set |
-//! | `plan` | the compiled model: reader, full check, and (feature `encode`) writer |
-//! | `session` | runs a plan in a fixed arena, at once or in slices |
+//! | [`plan`] | the compiled model: reader, full check, and (feature `encode`) writer |
+//! | [`session`] | runs a plan in a fixed arena, at once or in slices |
 //! | `dsp` | integer signal features, streaming |
 //!
 //! # Use
@@ -22,7 +22,7 @@
 //! let best = net.output(0).argmax();
 //! ```
 //!
-//! A plan that arrives at run time is opened by `Model::new`, with every operator linked.
+//! A plan that arrives at run time is opened by [`Model::new`], with every operator linked.
 //!
 //! # Features
 //!
@@ -36,9 +36,9 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
-#[cfg(feature = "encode")]
+#[cfg(any(test, feature = "encode"))]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 #[cfg(target_endian = "big")]
@@ -48,7 +48,13 @@ mod bytes;
 
 pub mod arena;
 pub mod kernels;
+pub mod plan;
 pub mod quant;
+pub mod session;
 pub mod shape;
 
 pub use arena::Arena;
+#[cfg(any(test, feature = "std"))]
+pub use plan::file::{ModelFile, OpenError};
+pub use plan::{AnyModel, LoadError, Model, OpSet, StaticModel};
+pub use session::{Output, Progress, Session};

@@ -72,7 +72,7 @@ impl Multiplier {
     /// The multiplier nearest to `factor` with the given shift, or `None` where the mantissa would not fit.
     /// Channels of one operator share a shift.
     pub fn with_shift(factor: f64, shift: u8) -> Option<Self> {
-        if !(factor >= 0.0) || shift > 30 {
+        if factor.is_nan() || factor < 0.0 || shift > 30 {
             return None;
         }
         let mantissa = round_half_away(factor * (1u64 << (31 - shift)) as f64);

@@ -20,7 +20,9 @@ pub mod generic;
 pub mod params;
 pub mod reference;
 
-use params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax};
+use params::{
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+};
 
 /// The fastest set for the processor that this crate is compiled for.
 pub type Native = generic::Generic;

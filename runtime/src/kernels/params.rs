@@ -207,7 +207,14 @@ impl Mul {
         // At most 255 * 255: no overflow.
         let lhs = i32::from(lhs) - i32::from(self.lhs_zero_point);
         let rhs = i32::from(rhs) - i32::from(self.rhs_zero_point);
-        requantize(lhs * rhs, self.mantissa, self.shift, self.output_zero_point, self.output_min, self.output_max)
+        requantize(
+            lhs * rhs,
+            self.mantissa,
+            self.shift,
+            self.output_zero_point,
+            self.output_min,
+            self.output_max,
+        )
     }
 }
 

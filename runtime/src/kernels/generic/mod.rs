@@ -32,7 +32,13 @@ impl Kernels for Generic {
         0
     }
 
-    fn depthwise_conv_2d(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, _: &mut [i8]) {
+    fn depthwise_conv_2d(
+        op: &DepthwiseConv2d<'_>,
+        input: &[i8],
+        output: &mut [i8],
+        rows: Range<usize>,
+        _: &mut [i8],
+    ) {
         Reference::depthwise_conv_2d(op, input, output, rows, &mut []);
     }
 

@@ -22,7 +22,8 @@ pub(super) fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Ra
                         Some((iy, ix)) => at(input, op.input.index(iy, ix, first + i)),
                         None => op.input_zero_point,
                     };
-                    let weight = at(op.weights, ((o * window.filter_h + ky) * window.filter_w + kx) * group_in + i);
+                    let weight =
+                        at(op.weights, ((o * window.filter_h + ky) * window.filter_w + kx) * group_in + i);
                     acc = acc.wrapping_add(i32::from(weight) * i32::from(value));
                 }
             }

@@ -7,7 +7,12 @@ use crate::kernels::params::DepthwiseConv2d;
 
 /// `output[y][x][o] = requantize(bias[o] + Σ weights[ky][kx][o] * input[tap(y, x, ky, kx)][o / multiplier])`, where
 /// `multiplier = c_out / c_in` and padding reads the input's zero point.
-pub(super) fn depthwise_conv_2d(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+pub(super) fn depthwise_conv_2d(
+    op: &DepthwiseConv2d<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    rows: Range<usize>,
+) {
     let window = &op.window;
     let c_out = op.output.extent.c;
     let multiplier = (c_out / op.input.extent.c.max(1)).max(1);

@@ -6,7 +6,12 @@ use super::{at, put};
 use crate::kernels::params::FullyConnected;
 
 /// `output[o] = requantize(bias[o] + Σ weights[o][i] * input[i])`.
-pub(super) fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
+pub(super) fn fully_connected(
+    op: &FullyConnected<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    outputs: Range<usize>,
+) {
     for (index, o) in outputs.enumerate() {
         let mut acc = at(op.bias, o);
         for i in 0..op.inputs {

@@ -17,7 +17,8 @@ use core::ops::Range;
 
 use super::Kernels;
 use super::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax, Window,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+    Window,
 };
 use crate::shape::View;
 
@@ -44,7 +45,13 @@ impl Kernels for Reference {
         0
     }
 
-    fn depthwise_conv_2d(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, _: &mut [i8]) {
+    fn depthwise_conv_2d(
+        op: &DepthwiseConv2d<'_>,
+        input: &[i8],
+        output: &mut [i8],
+        rows: Range<usize>,
+        _: &mut [i8],
+    ) {
         depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows);
     }
 

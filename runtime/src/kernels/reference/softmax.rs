@@ -15,7 +15,8 @@ pub(super) fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>])
             let at = |c: usize| input.get(op.view.index(y, x, c)).map_or(0, Cell::get);
             let max = (0..extent.c).map(at).max().unwrap_or(i8::MIN);
             let exponential = |c: usize| op.exponential(max, at(c));
-            let normalizer = Normalizer::new((0..extent.c).fold(0u32, |sum, c| sum.wrapping_add(exponential(c))));
+            let normalizer =
+                Normalizer::new((0..extent.c).fold(0u32, |sum, c| sum.wrapping_add(exponential(c))));
             for c in 0..extent.c {
                 // Element `c` is read for the last time here, so the output may lie on the input.
                 let value = op.finish(normalizer, exponential(c));

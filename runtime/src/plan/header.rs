@@ -1,0 +1,229 @@
+//! The fixed first part of a plan.
+
+use super::format::{u16_at, u32_at, u64_at};
+use super::record::OpKind;
+use super::{ALIGNMENT, LoadError, OP_RECORD_LEN, VALUE_RECORD_LEN};
+
+/// Version of the plan format that this crate writes, and the only one it reads. Raised whenever a byte changes its
+/// meaning; what an older reader may ignore (metadata keys, reserved bytes that stay 0) does not raise it.
+pub const VERSION: u16 = 1;
+
+/// Bytes of the header.
+pub const HEADER_LEN: usize = 128;
+
+pub(super) const MAGIC: [u8; 4] = *b"TEFF";
+/// The checksum covers everything from here on.
+pub(super) const CHECKED_FROM: usize = 16;
+
+/// The processor that a plan is packed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Target {
+    /// Plain weights; runs everywhere.
+    #[default]
+    Generic,
+    /// Armv6-M.
+    CortexM0,
+    /// Armv7-M.
+    CortexM3,
+    /// Armv7E-M.
+    CortexM4,
+    /// Armv7E-M, dual issue.
+    CortexM7,
+    /// Armv8-M with the DSP extension.
+    CortexM33,
+    /// Armv8.1-M with Helium.
+    CortexM55,
+    /// 64-bit Arm with NEON.
+    Aarch64,
+    /// 64-bit x86.
+    X86_64,
+}
+
+impl Target {
+    /// All targets, in the order of their codes.
+    pub const ALL: [Self; 9] = [
+        Self::Generic,
+        Self::CortexM0,
+        Self::CortexM3,
+        Self::CortexM4,
+        Self::CortexM7,
+        Self::CortexM33,
+        Self::CortexM55,
+        Self::Aarch64,
+        Self::X86_64,
+    ];
+
+    /// Name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::CortexM0 => "cortex-m0",
+            Self::CortexM3 => "cortex-m3",
+            Self::CortexM4 => "cortex-m4",
+            Self::CortexM7 => "cortex-m7",
+            Self::CortexM33 => "cortex-m33",
+            Self::CortexM55 => "cortex-m55",
+            Self::Aarch64 => "aarch64",
+            Self::X86_64 => "x86_64",
+        }
+    }
+}
+
+/// A set of operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct OpSet(
+    /// Bit `k` stands for the operator with code `k`.
+    pub u64,
+);
+
+impl OpSet {
+    /// Every operator.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Whether `kind` is in the set.
+    #[inline(always)]
+    pub const fn contains(self, kind: OpKind) -> bool {
+        self.0 >> (kind as u32) & 1 == 1
+    }
+
+    /// The set with `kind` added.
+    pub const fn with(self, kind: OpKind) -> Self {
+        Self(self.0 | 1 << (kind as u32))
+    }
+
+    /// Whether every member of `other` is in the set.
+    pub const fn contains_all(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+}
+
+/// The header of a plan, parsed. Offsets are in bytes from the beginning of the plan, lengths in bytes.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // the fields below say what they are; their bytes stand in docs/plan-format.md
+pub struct Header {
+    /// Length of the whole plan.
+    pub total_len: u32,
+    /// CRC-32 of all bytes from offset 16 on.
+    pub crc32: u32,
+    /// Code of the [`Target`].
+    pub target: u16,
+    /// Arena the session needs: activations and scratch.
+    pub arena_bytes: u32,
+    /// Largest sum of values alive at one time, for reports.
+    pub live_set_bytes: u32,
+    /// Operators that occur.
+    pub ops: OpSet,
+    /// SHA-256 of the ONNX file that the plan was made from.
+    pub source_hash: [u8; 32],
+    pub n_values: u16,
+    pub n_ops: u16,
+    pub n_inputs: u16,
+    pub n_outputs: u16,
+    pub values_offset: u32,
+    pub ops_offset: u32,
+    pub io_offset: u32,
+    /// Weights, biases, multipliers, tables.
+    pub data_offset: u32,
+    pub data_len: u32,
+    /// Front-end settings and tables; length 0 where the caller gives features.
+    pub front_end_offset: u32,
+    pub front_end_len: u32,
+    /// Key-value pairs of text.
+    pub metadata_offset: u32,
+    pub metadata_len: u32,
+}
+
+impl Header {
+    /// Reads and checks the header alone; everything else, the checksum included, is [`super::Model::new`]'s.
+    ///
+    /// # Errors
+    /// [`LoadError::TooShort`], [`LoadError::NotAPlan`], [`LoadError::Version`], or [`LoadError::Section`] where a section does
+    /// not lie within the plan.
+    pub const fn parse(bytes: &[u8]) -> Result<Self, LoadError> {
+        if bytes.len() < HEADER_LEN {
+            return Err(LoadError::TooShort);
+        }
+        let mut i = 0;
+        while i < MAGIC.len() {
+            if bytes[i] != MAGIC[i] {
+                return Err(LoadError::NotAPlan);
+            }
+            i += 1;
+        }
+        let version = u16_at(bytes, 4);
+        if version != VERSION || u16_at(bytes, 6) as usize != HEADER_LEN {
+            return Err(LoadError::Version { found: version });
+        }
+        let mut source_hash = [0; 32];
+        i = 0;
+        while i < source_hash.len() {
+            source_hash[i] = bytes[16 + i];
+            i += 1;
+        }
+        let header = Self {
+            total_len: u32_at(bytes, 8),
+            crc32: u32_at(bytes, 12),
+            source_hash,
+            target: u16_at(bytes, 48),
+            arena_bytes: u32_at(bytes, 52),
+            live_set_bytes: u32_at(bytes, 56),
+            ops: OpSet(u64_at(bytes, 60)),
+            n_values: u16_at(bytes, 68),
+            n_ops: u16_at(bytes, 70),
+            n_inputs: u16_at(bytes, 72),
+            n_outputs: u16_at(bytes, 74),
+            values_offset: u32_at(bytes, 76),
+            ops_offset: u32_at(bytes, 80),
+            io_offset: u32_at(bytes, 84),
+            data_offset: u32_at(bytes, 88),
+            data_len: u32_at(bytes, 92),
+            front_end_offset: u32_at(bytes, 96),
+            front_end_len: u32_at(bytes, 100),
+            metadata_offset: u32_at(bytes, 104),
+            metadata_len: u32_at(bytes, 108),
+        };
+        if header.total_len as usize > bytes.len() {
+            return Err(LoadError::TooShort);
+        }
+        let sections = [
+            (header.values_offset, header.n_values as u64 * VALUE_RECORD_LEN as u64),
+            (header.ops_offset, header.n_ops as u64 * OP_RECORD_LEN as u64),
+            (header.io_offset, 2 * (header.n_inputs as u64 + header.n_outputs as u64)),
+            (header.data_offset, header.data_len as u64),
+            (header.front_end_offset, header.front_end_len as u64),
+            (header.metadata_offset, header.metadata_len as u64),
+        ];
+        i = 0;
+        while i < sections.len() {
+            let (offset, len) = sections[i];
+            if !(offset as usize).is_multiple_of(ALIGNMENT)
+                || (offset as usize) < HEADER_LEN
+                || offset as u64 + len > header.total_len as u64
+            {
+                return Err(LoadError::Section);
+            }
+            i += 1;
+        }
+        Ok(header)
+    }
+
+    /// As [`Header::parse`], for plans embedded in a program: an error is a compile error.
+    pub const fn of_static(bytes: &[u8]) -> Self {
+        match Self::parse(bytes) {
+            Ok(header) => header,
+            Err(LoadError::Version { .. }) => {
+                panic!("the plan was compiled for another version of teff: run `trainer compile` again")
+            }
+            Err(LoadError::TooShort) => panic!("the plan is cut short"),
+            Err(_) => panic!("the file is not a teff plan"),
+        }
+    }
+
+    /// The [`Target`], or `None` for a code this version does not know.
+    pub fn target(&self) -> Option<Target> {
+        Target::ALL.get(self.target as usize).copied()
+    }
+}

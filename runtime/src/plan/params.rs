@@ -1,0 +1,183 @@
+//! Kernel parameters of an operator record. Nothing is checked here: on a record that does not fit, slices are empty.
+
+use super::model::Model;
+use super::record::{NONE, OpRecord};
+use crate::bytes::{as_i8, as_i32, as_u32};
+use crate::kernels::params::{
+    Add, Average, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Place, Softmax,
+};
+use crate::quant::{AddCoefficients, Requantize};
+use crate::shape::{Extent, View};
+
+impl<'a> Model<'a> {
+    fn words(&self, offset: u32, count: usize) -> &'a [i32] {
+        if offset == NONE { &[] } else { as_i32(self.data(offset, (count as u32).saturating_mul(4))) }
+    }
+
+    fn weights(&self, op: &OpRecord) -> &'a [i8] {
+        if op.weights_offset == NONE { &[] } else { as_i8(self.data(op.weights_offset, op.weights_len)) }
+    }
+
+    fn requantize(&self, op: &OpRecord, channels: usize, zero_point: i8) -> Requantize<'a> {
+        Requantize {
+            multipliers: self.words(op.multipliers_offset, channels),
+            shift: op.shift,
+            zero_point,
+            output_min: op.output_min,
+            output_max: op.output_max,
+        }
+    }
+
+    pub(crate) fn conv_2d(&self, op: &OpRecord) -> Conv2d<'a> {
+        let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
+        let channels = output.view.extent.c;
+        Conv2d {
+            input: input.view,
+            output: output.view,
+            window: op.window,
+            groups: op.groups.into(),
+            input_zero_point: input.quant.zero_point,
+            weights: self.weights(op),
+            packing: op.packing,
+            bias: self.words(op.bias_offset, channels),
+            requantize: self.requantize(op, channels, output.quant.zero_point),
+        }
+    }
+
+    pub(crate) fn depthwise_conv_2d(&self, op: &OpRecord) -> DepthwiseConv2d<'a> {
+        let conv = self.conv_2d(op);
+        DepthwiseConv2d {
+            input: conv.input,
+            output: conv.output,
+            window: conv.window,
+            input_zero_point: conv.input_zero_point,
+            weights: conv.weights,
+            packing: conv.packing,
+            bias: conv.bias,
+            requantize: conv.requantize,
+        }
+    }
+
+    pub(crate) fn fully_connected(&self, op: &OpRecord) -> FullyConnected<'a> {
+        let conv = self.conv_2d(op);
+        FullyConnected {
+            inputs: conv.input.extent.len(),
+            outputs: conv.output.extent.c,
+            weights: conv.weights,
+            packing: conv.packing,
+            bias: conv.bias,
+            requantize: conv.requantize,
+        }
+    }
+
+    pub(crate) fn max_pool_2d(&self, op: &OpRecord) -> MaxPool2d {
+        MaxPool2d {
+            input: self.value(op.inputs[0]).view,
+            output: self.value(op.output).view,
+            window: op.window,
+            output_min: op.output_min,
+            output_max: op.output_max,
+        }
+    }
+
+    pub(crate) fn average_pool_2d(&self, op: &OpRecord) -> AveragePool2d {
+        let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
+        AveragePool2d {
+            input: input.view,
+            output: output.view,
+            window: op.window,
+            counted_padding: (op.b == 1).then_some(input.quant.zero_point),
+            average: if op.a == 0 {
+                Average::Exact
+            } else {
+                Average::Scaled {
+                    mantissa: op.a,
+                    shift: op.shift,
+                    input_zero_point: input.quant.zero_point,
+                    output_zero_point: output.quant.zero_point,
+                }
+            },
+            output_min: op.output_min,
+            output_max: op.output_max,
+        }
+    }
+
+    pub(crate) fn add(&self, op: &OpRecord) -> Add {
+        Add {
+            coefficients: AddCoefficients { lhs: op.a, rhs: op.b, offset: op.c, shift: op.shift },
+            output_min: op.output_min,
+            output_max: op.output_max,
+        }
+    }
+
+    pub(crate) fn mul(&self, op: &OpRecord) -> Mul {
+        let (lhs, rhs, output) = (self.value(op.inputs[0]), self.value(op.inputs[1]), self.value(op.output));
+        Mul {
+            lhs_zero_point: lhs.quant.zero_point,
+            rhs_zero_point: rhs.quant.zero_point,
+            view: output.view,
+            rhs_per_channel: rhs.view.extent != output.view.extent,
+            mantissa: op.a,
+            shift: op.shift,
+            output_zero_point: output.quant.zero_point,
+            output_min: op.output_min,
+            output_max: op.output_max,
+        }
+    }
+
+    /// The 256 output values of a look-up.
+    pub(crate) fn table(&self, op: &OpRecord) -> &'a [i8] {
+        self.weights(op)
+    }
+
+    pub(crate) fn softmax(&self, op: &OpRecord) -> Softmax<'a> {
+        let output = self.value(op.output);
+        Softmax {
+            view: output.view,
+            exponentials: if op.weights_offset == NONE {
+                &[]
+            } else {
+                as_u32(self.data(op.weights_offset, op.weights_len))
+            },
+            mantissa: op.a,
+            output_zero_point: output.quant.zero_point,
+        }
+    }
+
+    pub(crate) fn concat(&self, op: &OpRecord) -> Place {
+        Place {
+            input: self.value(op.inputs[0]).view,
+            output: self.value(op.output).view,
+            top: usize::try_from(op.a).unwrap_or(usize::MAX),
+            left: usize::try_from(op.b).unwrap_or(usize::MAX),
+            channel: usize::try_from(op.c).unwrap_or(usize::MAX),
+        }
+    }
+
+    pub(crate) fn pad(&self, op: &OpRecord) -> Place {
+        Place {
+            input: self.value(op.inputs[0]).view,
+            output: self.value(op.output).view,
+            top: op.window.pad_top,
+            left: op.window.pad_left,
+            channel: 0,
+        }
+    }
+}
+
+impl Place {
+    /// Whether the moved input lies within the output.
+    pub(crate) fn fits(&self) -> bool {
+        let Extent { h, w, c } = self.output.extent;
+        let inside =
+            |offset: usize, len: usize, limit: usize| offset.checked_add(len).is_some_and(|end| end <= limit);
+        inside(self.top, self.input.extent.h, h)
+            && inside(self.left, self.input.extent.w, w)
+            && inside(self.channel, self.input.extent.c, c)
+    }
+
+    /// A change of layout between views of equal extents.
+    pub(crate) const fn relayout(input: View, output: View) -> Self {
+        Self { input, output, top: 0, left: 0, channel: 0 }
+    }
+}

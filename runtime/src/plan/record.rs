@@ -1,0 +1,343 @@
+//! Fixed-size records of values and operators.
+
+use super::format::{u8_at, u16_at, u32_at};
+use crate::kernels::params::{Packing, Window};
+use crate::quant::QuantParams;
+use crate::shape::{Extent, Layout, View};
+
+/// Bytes of one value record.
+pub const VALUE_RECORD_LEN: usize = 32;
+/// Bytes of one operator record.
+pub const OP_RECORD_LEN: usize = 80;
+/// Stands for an absent value index or data offset.
+pub const NONE: u32 = u32::MAX;
+
+/// Where a value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In the arena, at this offset in bytes.
+    Arena(u32),
+    /// In the plan's data section, at this offset in bytes: a constant.
+    Data(u32),
+}
+
+/// One value: extents, layout, place and quantization.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ValueRecord {
+    /// Extent and layout.
+    pub view: View,
+    /// Where its elements lie.
+    pub location: Location,
+    /// Scale and zero point.
+    pub quant: QuantParams,
+}
+
+impl ValueRecord {
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let offset = u32_at(bytes, 12);
+        let flags = u8_at(bytes, 21);
+        Self {
+            view: View {
+                extent: Extent {
+                    h: u32_at(bytes, 0) as usize,
+                    w: u32_at(bytes, 4) as usize,
+                    c: u32_at(bytes, 8) as usize,
+                },
+                layout: if flags & 1 == 0 { Layout::Nhwc } else { Layout::Planar },
+            },
+            location: if flags & 2 == 0 { Location::Arena(offset) } else { Location::Data(offset) },
+            quant: QuantParams {
+                scale: f32::from_bits(u32_at(bytes, 16)),
+                zero_point: u8_at(bytes, 20) as i8,
+            },
+        }
+    }
+
+    #[cfg(any(test, feature = "encode"))]
+    pub(super) fn bytes(&self) -> [u8; VALUE_RECORD_LEN] {
+        let mut bytes = [0; VALUE_RECORD_LEN];
+        let extent = self.view.extent;
+        for (at, x) in [(0, extent.h), (4, extent.w), (8, extent.c)] {
+            bytes[at..at + 4].copy_from_slice(&(x as u32).to_le_bytes());
+        }
+        let (offset, constant) = match self.location {
+            Location::Arena(offset) => (offset, 0),
+            Location::Data(offset) => (offset, 2),
+        };
+        bytes[12..16].copy_from_slice(&offset.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.quant.scale.to_bits().to_le_bytes());
+        bytes[20] = self.quant.zero_point as u8;
+        bytes[21] = constant | u8::from(self.view.layout == Layout::Planar);
+        bytes
+    }
+}
+
+/// Operators of a plan. The number is the code in the file and the bit in [`super::OpSet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum OpKind {
+    /// [`crate::kernels::params::Conv2d`].
+    Conv2d = 1,
+    /// [`crate::kernels::params::DepthwiseConv2d`].
+    DepthwiseConv2d = 2,
+    /// [`crate::kernels::params::FullyConnected`].
+    FullyConnected = 3,
+    /// [`crate::kernels::params::MaxPool2d`].
+    MaxPool2d = 4,
+    /// [`crate::kernels::params::AveragePool2d`].
+    AveragePool2d = 5,
+    /// [`crate::kernels::params::Add`].
+    Add = 6,
+    /// [`crate::kernels::params::Mul`].
+    Mul = 7,
+    /// Table look-up: any unary function.
+    Lookup = 8,
+    /// [`crate::kernels::params::Softmax`].
+    Softmax = 9,
+    /// [`crate::kernels::params::Place`] into a part of a value: one input of a concatenation.
+    Concat = 10,
+    /// [`crate::kernels::params::Place`] inside a border filled with a constant.
+    Pad = 11,
+    /// [`crate::kernels::params::Place`] with equal extents: a change of layout.
+    Copy = 12,
+}
+
+impl OpKind {
+    /// All operators.
+    pub const ALL: [Self; 12] = [
+        Self::Conv2d,
+        Self::DepthwiseConv2d,
+        Self::FullyConnected,
+        Self::MaxPool2d,
+        Self::AveragePool2d,
+        Self::Add,
+        Self::Mul,
+        Self::Lookup,
+        Self::Softmax,
+        Self::Concat,
+        Self::Pad,
+        Self::Copy,
+    ];
+
+    /// Name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conv2d => "conv_2d",
+            Self::DepthwiseConv2d => "depthwise_conv_2d",
+            Self::FullyConnected => "fully_connected",
+            Self::MaxPool2d => "max_pool_2d",
+            Self::AveragePool2d => "average_pool_2d",
+            Self::Add => "add",
+            Self::Mul => "mul",
+            Self::Lookup => "lookup",
+            Self::Softmax => "softmax",
+            Self::Concat => "concat",
+            Self::Pad => "pad",
+            Self::Copy => "copy",
+        }
+    }
+
+    const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Conv2d),
+            2 => Some(Self::DepthwiseConv2d),
+            3 => Some(Self::FullyConnected),
+            4 => Some(Self::MaxPool2d),
+            5 => Some(Self::AveragePool2d),
+            6 => Some(Self::Add),
+            7 => Some(Self::Mul),
+            8 => Some(Self::Lookup),
+            9 => Some(Self::Softmax),
+            10 => Some(Self::Concat),
+            11 => Some(Self::Pad),
+            12 => Some(Self::Copy),
+            _ => None,
+        }
+    }
+
+    /// Whether output element `i` depends on input elements at the same place only, so that the output may lie
+    /// on an input.
+    pub const fn is_elementwise(self) -> bool {
+        matches!(self, Self::Add | Self::Mul | Self::Lookup | Self::Softmax)
+    }
+}
+
+/// One operator. What `a`, `b`, `c` hold depends on the kind:
+///
+/// | kind | `a` | `b` | `c` | `weights` |
+/// |---|---|---|---|---|
+/// | conv, depthwise, fully connected | – | – | – | weights; `bias`, `multipliers` |
+/// | max pool | – | – | – | – |
+/// | average pool | mantissa, or 0 for exact division | 1 where padding counts | – | – |
+/// | add | lhs factor | rhs factor | offset | – |
+/// | mul | mantissa | – | – | – |
+/// | lookup | – | – | – | 256 output values |
+/// | softmax | mantissa | – | – | 256 exponentials, u32 |
+/// | concat | first row | first column | first channel | – |
+/// | pad | – | – | value of the border | – |
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OpRecord {
+    /// What is computed.
+    pub kind: OpKind,
+    /// Order of the weights.
+    pub packing: Packing,
+    /// Index of the output value.
+    pub output: u16,
+    /// Indices of the input values; the second is `u16::MAX` where there is one input.
+    pub inputs: [u16; 2],
+    /// Groups of a convolution.
+    pub groups: u16,
+    /// Left shift of a multiplier, or right shift of an addition.
+    pub shift: u8,
+    /// Lower clamp in quantized units.
+    pub output_min: i8,
+    /// Upper clamp in quantized units.
+    pub output_max: i8,
+    /// Scratch in the arena: offset.
+    pub scratch_offset: u32,
+    /// Scratch in the arena: bytes.
+    pub scratch_len: u32,
+    /// Weights or table, offset in the data section, or [`NONE`].
+    pub weights_offset: u32,
+    /// Bytes of weights or table.
+    pub weights_len: u32,
+    /// Bias, i32 per output channel, offset in the data section, or [`NONE`].
+    pub bias_offset: u32,
+    /// Multipliers, i32 per output channel, offset in the data section, or [`NONE`].
+    pub multipliers_offset: u32,
+    /// Filter window.
+    pub window: Window,
+    /// See the table above.
+    pub a: i32,
+    /// See the table above.
+    pub b: i32,
+    /// See the table above.
+    pub c: i32,
+    /// Predicted instructions of one slice (see [`crate::Session::step`]).
+    pub slice_cost: u32,
+}
+
+impl OpRecord {
+    /// A record of `kind` from `input` to `output` with everything else neutral: no weights, clamp [-128, 127],
+    /// window 1 × 1.
+    pub const fn new(kind: OpKind, input: u16, output: u16) -> Self {
+        Self {
+            kind,
+            packing: Packing::Plain,
+            output,
+            inputs: [input, u16::MAX],
+            groups: 1,
+            shift: 0,
+            output_min: i8::MIN,
+            output_max: i8::MAX,
+            scratch_offset: 0,
+            scratch_len: 0,
+            weights_offset: NONE,
+            weights_len: 0,
+            bias_offset: NONE,
+            multipliers_offset: NONE,
+            window: Window {
+                filter_h: 1,
+                filter_w: 1,
+                stride_h: 1,
+                stride_w: 1,
+                dilation_h: 1,
+                dilation_w: 1,
+                pad_top: 0,
+                pad_left: 0,
+            },
+            a: 0,
+            b: 0,
+            c: 0,
+            slice_cost: 1,
+        }
+    }
+
+    /// `None` where the operator or the packing has a code that this version does not know.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let axis = |i: usize| u16_at(bytes, 40 + 2 * i) as usize;
+        let word = |at| u32_at(bytes, at) as i32;
+        Some(Self {
+            kind: OpKind::from_code(u8_at(bytes, 0))?,
+            packing: match u8_at(bytes, 1) {
+                0 => Packing::Plain,
+                _ => return None,
+            },
+            output: u16_at(bytes, 2),
+            inputs: [u16_at(bytes, 4), u16_at(bytes, 6)],
+            groups: u16_at(bytes, 8),
+            shift: u8_at(bytes, 10),
+            output_min: u8_at(bytes, 11) as i8,
+            output_max: u8_at(bytes, 12) as i8,
+            scratch_offset: u32_at(bytes, 16),
+            scratch_len: u32_at(bytes, 20),
+            weights_offset: u32_at(bytes, 24),
+            weights_len: u32_at(bytes, 28),
+            bias_offset: u32_at(bytes, 32),
+            multipliers_offset: u32_at(bytes, 36),
+            window: Window {
+                filter_h: axis(0),
+                filter_w: axis(1),
+                stride_h: axis(2),
+                stride_w: axis(3),
+                dilation_h: axis(4),
+                dilation_w: axis(5),
+                pad_top: axis(6),
+                pad_left: axis(7),
+            },
+            a: word(56),
+            b: word(60),
+            c: word(64),
+            slice_cost: u32_at(bytes, 68),
+        })
+    }
+
+    #[cfg(any(test, feature = "encode"))]
+    pub(super) fn bytes(&self) -> Option<[u8; OP_RECORD_LEN]> {
+        let mut bytes = [0; OP_RECORD_LEN];
+        bytes[0] = self.kind as u8;
+        bytes[1] = match self.packing {
+            Packing::Plain => 0,
+        };
+        bytes[10] = self.shift;
+        bytes[11] = self.output_min as u8;
+        bytes[12] = self.output_max as u8;
+        let window = &self.window;
+        let axes = [
+            window.filter_h,
+            window.filter_w,
+            window.stride_h,
+            window.stride_w,
+            window.dilation_h,
+            window.dilation_w,
+            window.pad_top,
+            window.pad_left,
+        ];
+        let mut half_words = [(2, self.output), (4, self.inputs[0]), (6, self.inputs[1]), (8, self.groups)]
+            .into_iter()
+            .map(|(at, x)| Some((at, x)))
+            .chain(axes.iter().enumerate().map(|(i, &x)| Some((40 + 2 * i, u16::try_from(x).ok()?))));
+        half_words.try_for_each(|entry| {
+            let (at, x) = entry?;
+            bytes[at..at + 2].copy_from_slice(&x.to_le_bytes());
+            Some(())
+        })?;
+        let words = [
+            (16, self.scratch_offset),
+            (20, self.scratch_len),
+            (24, self.weights_offset),
+            (28, self.weights_len),
+            (32, self.bias_offset),
+            (36, self.multipliers_offset),
+            (56, self.a as u32),
+            (60, self.b as u32),
+            (64, self.c as u32),
+            (68, self.slice_cost),
+        ];
+        for (at, x) in words {
+            bytes[at..at + 4].copy_from_slice(&x.to_le_bytes());
+        }
+        Some(bytes)
+    }
+}

@@ -1,0 +1,337 @@
+//! Runs a plan in a fixed arena.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use crate::arena::Arena;
+use crate::kernels::params::Place;
+use crate::kernels::{Kernels, Native};
+use crate::plan::{AnyModel, LoadError, Model, OpKind, OpRecord, Ops, StaticModel, ValueRecord};
+use crate::plan::{arena_range, scratch_range};
+use crate::quant::QuantParams;
+
+/// What [`Session::step`] left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Progress {
+    /// Slices remain: call again.
+    Pending,
+    /// The outputs are ready; the next call begins a new inference.
+    Done,
+}
+
+/// One model at work: a checked plan and the arena it runs in.
+///
+/// `M` says which operators are linked, `K` which kernels run them. Several sessions can share one plan. Nothing
+/// fails after construction.
+#[derive(Debug)]
+pub struct Session<'a, M: Ops, K: Kernels = Native> {
+    model: Model<'a>,
+    arena: &'a mut [i8],
+    next_op: u16,
+    next_slice: usize,
+    marker: PhantomData<(M, K)>,
+}
+
+impl<'a, M: StaticModel, K: Kernels> Session<'a, M, K> {
+    /// A session of an embedded model. The full check happens here, once.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; with `N >= M::ARENA_BYTES` and a plan that `trainer` wrote for these kernels, none occurs.
+    pub fn new<const N: usize>(arena: &'a mut Arena<N>) -> Result<Self, LoadError> {
+        Self::with_model(Model::open::<M, K>(M::PLAN)?, arena.as_mut_slice())
+    }
+}
+
+impl<'a> Session<'a, AnyModel> {
+    /// A session of a model known at run time, with every operator linked and the native kernels.
+    ///
+    /// # Errors
+    /// [`LoadError::ArenaTooSmall`], [`LoadError::ArenaAlignment`].
+    pub fn from_model(model: Model<'a>, arena: &'a mut [i8]) -> Result<Self, LoadError> {
+        Self::with_model(model, arena)
+    }
+}
+
+impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
+    /// A session of a model that [`Model::open`] checked for `M` and `K`. `arena` begins on a 16-byte boundary.
+    ///
+    /// # Errors
+    /// [`LoadError::ArenaTooSmall`], [`LoadError::ArenaAlignment`]; [`LoadError::NotLinked`] where the model has operators
+    /// outside of `M`.
+    pub fn with_model(model: Model<'a>, arena: &'a mut [i8]) -> Result<Self, LoadError> {
+        let needed = model.header().arena_bytes;
+        let given = arena.len().min(u32::MAX as usize) as u32;
+        if given < needed {
+            return Err(LoadError::ArenaTooSmall { needed, given });
+        }
+        if arena.as_ptr().align_offset(crate::plan::ALIGNMENT) != 0 {
+            return Err(LoadError::ArenaAlignment);
+        }
+        if !M::OPS.contains_all(model.header().ops) {
+            return Err(LoadError::NotLinked { op: 0 });
+        }
+        Ok(Self { model, arena, next_op: 0, next_slice: 0, marker: PhantomData })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'a> {
+        &self.model
+    }
+
+    /// Input `i` in quantized units, to be written before [`Session::invoke`]; empty beyond the last input. Running
+    /// the model may overwrite it.
+    pub fn input_mut(&mut self, i: usize) -> &mut [i8] {
+        let range = self.model.input(i).as_ref().and_then(arena_range);
+        range.and_then(|range| self.arena.get_mut(range)).unwrap_or(&mut [])
+    }
+
+    /// Scale and zero point of input `i`.
+    pub fn input_quant(&self, i: usize) -> Option<QuantParams> {
+        self.model.input(i).map(|value| value.quant)
+    }
+
+    /// Output `i`, valid after [`Session::invoke`]; empty beyond the last output.
+    pub fn output(&self, i: usize) -> Output<'_> {
+        let Some(value) = self.model.output(i) else {
+            return Output { values: &[], quant: QuantParams { scale: 1.0, zero_point: 0 } };
+        };
+        let values = arena_range(&value).and_then(|range| self.arena.get(range)).unwrap_or(&[]);
+        Output { values, quant: value.quant }
+    }
+
+    /// Runs one inference. A started [`Session::step`] sequence is begun anew.
+    pub fn invoke(&mut self) {
+        (self.next_op, self.next_slice) = (0, 0);
+        while self.step(u32::MAX) == Progress::Pending {}
+    }
+
+    /// Works until `budget` predicted instructions are used or the inference is done; at least one slice runs.
+    ///
+    /// Slices are rows of a layer; their predicted instructions stand in the plan. The inputs are written before the
+    /// first step of an inference and left alone until the last.
+    pub fn step(&mut self, budget: u32) -> Progress {
+        let mut left = budget;
+        let mut first = true;
+        while let Some(op) = self.model.op(self.next_op) {
+            let slices = self.model.slices(&op);
+            let remaining = slices.saturating_sub(self.next_slice).max(1);
+            let affordable = (left / op.slice_cost.max(1)) as usize;
+            let count = remaining.min(if first { affordable.max(1) } else { affordable });
+            if count == 0 {
+                return Progress::Pending;
+            }
+            first = false;
+            left = left.saturating_sub((count as u32).saturating_mul(op.slice_cost));
+            let end = self.next_slice + count;
+            run::<M, K>(&self.model, self.arena, &op, self.next_slice..end);
+            if end >= slices {
+                (self.next_op, self.next_slice) = (self.next_op + 1, 0);
+            } else {
+                self.next_slice = end;
+            }
+        }
+        self.next_op = 0;
+        Progress::Done
+    }
+
+    /// Runs operator `index` alone, whole, on what the arena holds. For comparing operators one by one.
+    pub fn invoke_op(&mut self, index: u16) {
+        if let Some(op) = self.model.op(index) {
+            let slices = self.model.slices(&op);
+            run::<M, K>(&self.model, self.arena, &op, 0..slices);
+        }
+    }
+
+    /// Elements of value `index` as the arena (or the plan) holds them now.
+    pub fn value(&self, index: u16) -> &[i8] {
+        let value = self.model.value(index);
+        match arena_range(&value) {
+            Some(range) => self.arena.get(range).unwrap_or(&[]),
+            None => self.model.constant(&value),
+        }
+    }
+
+    /// Elements of value `index`, to be written before [`Session::invoke_op`]; empty for a constant.
+    pub fn value_mut(&mut self, index: u16) -> &mut [i8] {
+        let range = arena_range(&self.model.value(index));
+        range.and_then(|range| self.arena.get_mut(range)).unwrap_or(&mut [])
+    }
+}
+
+/// An output of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'s> {
+    /// Elements in the value's layout.
+    pub values: &'s [i8],
+    /// Scale and zero point.
+    pub quant: QuantParams,
+}
+
+impl Output<'_> {
+    /// Position of the largest element, the first of equal ones; 0 for an empty output.
+    pub fn argmax(&self) -> usize {
+        let mut best = 0;
+        let mut largest = i8::MIN;
+        for (i, &value) in self.values.iter().enumerate() {
+            if value > largest {
+                (best, largest) = (i, value);
+            }
+        }
+        best
+    }
+
+    /// Real value of element `i`; 0 beyond the last.
+    pub fn real(&self, i: usize) -> f32 {
+        self.values.get(i).map_or(0.0, |&q| self.quant.dequantize(q))
+    }
+}
+
+/// Runs the slices `slices` of one operator. The comparison with `M::OPS` is constant, so the arms of operators that
+/// the model does not have are dropped.
+fn run<M: Ops, K: Kernels>(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, slices: Range<usize>) {
+    let linked = |kind: OpKind| M::OPS.contains(kind);
+    match op.kind {
+        OpKind::Conv2d if linked(OpKind::Conv2d) => {
+            let params = model.conv_2d(op);
+            with_rows(model, arena, op, &slices, |input, output, scratch| {
+                K::conv_2d(&params, input, output, slices.clone(), scratch);
+            });
+        }
+        OpKind::DepthwiseConv2d if linked(OpKind::DepthwiseConv2d) => {
+            let params = model.depthwise_conv_2d(op);
+            with_rows(model, arena, op, &slices, |input, output, scratch| {
+                K::depthwise_conv_2d(&params, input, output, slices.clone(), scratch);
+            });
+        }
+        OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
+            let params = model.fully_connected(op);
+            with_whole(model, arena, op, |input, output| {
+                if let Some(output) = output.get_mut(slices.clone()) {
+                    K::fully_connected(&params, input, output, slices.clone());
+                }
+            });
+        }
+        OpKind::MaxPool2d if linked(OpKind::MaxPool2d) => {
+            let params = model.max_pool_2d(op);
+            with_rows(model, arena, op, &slices, |input, output, _| {
+                K::max_pool_2d(&params, input, output, slices.clone());
+            });
+        }
+        OpKind::AveragePool2d if linked(OpKind::AveragePool2d) => {
+            let params = model.average_pool_2d(op);
+            with_rows(model, arena, op, &slices, |input, output, _| {
+                K::average_pool_2d(&params, input, output, slices.clone());
+            });
+        }
+        OpKind::Add if linked(OpKind::Add) => {
+            let params = model.add(op);
+            with_cells(model, arena, op, &slices, |[lhs, rhs], output| K::add(&params, lhs, rhs, output));
+        }
+        OpKind::Mul if linked(OpKind::Mul) => {
+            let params = model.mul(op);
+            with_cells(model, arena, op, &slices, |[lhs, rhs], output| K::mul(&params, lhs, rhs, output));
+        }
+        OpKind::Lookup if linked(OpKind::Lookup) => {
+            let table = model.table(op);
+            with_cells(model, arena, op, &slices, |[input, _], output| K::lookup(table, input, output));
+        }
+        OpKind::Softmax if linked(OpKind::Softmax) => {
+            let params = model.softmax(op);
+            with_cells(model, arena, op, &slices, |[input, _], output| K::softmax(&params, input, output));
+        }
+        OpKind::Concat if linked(OpKind::Concat) => {
+            let params = model.concat(op);
+            with_whole(model, arena, op, |input, output| K::place(&params, input, output, slices));
+        }
+        OpKind::Pad if linked(OpKind::Pad) => {
+            let params = model.pad(op);
+            with_whole(model, arena, op, |input, output| {
+                if slices.start == 0 {
+                    output.fill(op.c as i8);
+                }
+                K::place(&params, input, output, slices);
+            });
+        }
+        OpKind::Copy if linked(OpKind::Copy) => {
+            let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
+            with_whole(model, arena, op, |input, output| K::place(&params, input, output, slices));
+        }
+        _ => {}
+    }
+}
+
+/// Gives `f` the whole input, the whole output and the scratch of `op`.
+#[inline(always)]
+fn with_parts(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    op: &OpRecord,
+    f: impl FnOnce(&[i8], &mut [i8], &mut [i8]),
+) {
+    let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
+    let (Some(output), scratch) = (arena_range(&output), scratch_range(op)) else { return };
+    match arena_range(&input) {
+        Some(input) => {
+            if let Ok([input, output, scratch]) = arena.get_disjoint_mut([input, output, scratch]) {
+                f(input, output, scratch);
+            }
+        }
+        None => {
+            let input = model.constant(&input);
+            if let Ok([output, scratch]) = arena.get_disjoint_mut([output, scratch]) {
+                f(input, output, scratch);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn with_whole(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, f: impl FnOnce(&[i8], &mut [i8])) {
+    with_parts(model, arena, op, |input, output, _| f(input, output));
+}
+
+/// As [`with_parts`], with the output cut to the rows `rows`.
+#[inline(always)]
+fn with_rows(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    op: &OpRecord,
+    rows: &Range<usize>,
+    f: impl FnOnce(&[i8], &mut [i8], &mut [i8]),
+) {
+    let row_len = model.value(op.output).view.extent.row_len();
+    with_parts(model, arena, op, |input, output, scratch| {
+        if let Some(output) = output.get_mut(rows.start * row_len..rows.end * row_len) {
+            f(input, output, scratch);
+        }
+    });
+}
+
+/// Gives `f` the rows `rows` of the operands and of the output as cells, since the output may lie on an operand. An
+/// operand of one element per channel is given whole; an absent second operand is empty.
+#[inline(always)]
+fn with_cells(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    op: &OpRecord,
+    rows: &Range<usize>,
+    f: impl FnOnce([&[Cell<i8>]; 2], &[Cell<i8>]),
+) {
+    let output = model.value(op.output);
+    let extent = output.view.extent;
+    let row_len = extent.row_len();
+    let cells = Cell::from_mut(arena).as_slice_of_cells();
+    let rows_of = |value: &ValueRecord| -> Option<&[Cell<i8>]> {
+        let whole = cells.get(arena_range(value)?)?;
+        if value.view.extent == extent {
+            whole.get(rows.start * row_len..rows.end * row_len)
+        } else {
+            Some(whole)
+        }
+    };
+    let Some(output) = rows_of(&output) else { return };
+    let [first, second] = op.inputs.map(|index| model.value(index));
+    f([rows_of(&first).unwrap_or(&[]), rows_of(&second).unwrap_or(&[])], output);
+}
