@@ -31,11 +31,7 @@ pub struct InputError {
 
 impl InputError {
     /// A fault of the file as a whole.
-    pub fn new(
-        file: impl AsRef<Path>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    pub fn new(file: impl AsRef<Path>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             file: file.as_ref().to_path_buf(),
             place: Place::File,

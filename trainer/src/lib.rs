@@ -5,6 +5,9 @@
 pub mod cli;
 pub mod dataset;
 pub mod error;
+pub mod network;
 pub mod recipe;
 pub mod rng;
 pub mod test_data;
+#[cfg(feature = "train")]
+pub mod train;

@@ -22,20 +22,16 @@ impl Rng {
     /// The generator of a seed.
     pub fn new(seed: u64) -> Self {
         let mut mixer = seed;
-        Self {
-            state: std::array::from_fn(|_| split_mix(&mut mixer)),
-        }
+        Self { state: std::array::from_fn(|_| split_mix(&mut mixer)) }
     }
 
     /// The generator of a seed and a purpose, so that one use of a recipe's seed does not disturb another.
     ///
     /// The purpose is mixed in by FNV-1a over its bytes.
     pub fn for_purpose(seed: u64, purpose: &str) -> Self {
-        let hash = purpose
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+        let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Self::new(seed ^ hash)
     }
 
@@ -119,10 +115,7 @@ mod tests {
         for _ in 0..70_000 {
             counts[rng.below(7)] += 1;
         }
-        assert!(
-            counts.iter().all(|&count| (9_500..10_500).contains(&count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|&count| (9_500..10_500).contains(&count)), "{counts:?}");
         assert_eq!(rng.below(0), 0);
         assert_eq!(rng.below(1), 0);
     }
@@ -132,21 +125,14 @@ mod tests {
         let mut rng = Rng::new(3);
         let values: Vec<f64> = (0..100_000).map(|_| rng.normal()).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance =
-            values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / values.len() as f64;
-        assert!(
-            mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03,
-            "mean {mean}, variance {variance}"
-        );
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / values.len() as f64;
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "mean {mean}, variance {variance}");
         assert!(values.iter().all(|v| v.is_finite()));
     }
 
     #[test]
     fn purposes_have_streams_of_their_own() {
-        assert_ne!(
-            Rng::for_purpose(1, "split").next_u64(),
-            Rng::for_purpose(1, "augment").next_u64()
-        );
+        assert_ne!(Rng::for_purpose(1, "split").next_u64(), Rng::for_purpose(1, "augment").next_u64());
         assert_eq!(Rng::for_purpose(1, "split"), Rng::for_purpose(1, "split"));
     }
 

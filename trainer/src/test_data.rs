@@ -41,8 +41,6 @@ fn shared_folder() -> Option<PathBuf> {
         return Some(PathBuf::from(given)).filter(|folder| folder.is_dir());
     }
     let here = std::env::current_dir().ok()?;
-    let root = here
-        .ancestors()
-        .find(|folder| folder.join("Cargo.lock").is_file())?;
+    let root = here.ancestors().find(|folder| folder.join("Cargo.lock").is_file())?;
     Some(root.parent()?.join("shared")).filter(|folder| folder.is_dir())
 }

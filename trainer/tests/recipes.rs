@@ -16,14 +16,8 @@ fn every_recipe_of_the_repository_is_valid() {
         let file = folder.unwrap().path().join("recipe.toml");
         if file.is_file() {
             let recipe = Recipe::read(&file).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(
-                Some(recipe.name.as_ref()),
-                file.parent().unwrap().file_name()
-            );
-            assert!(matches!(
-                recipe.network.layers.last(),
-                Some(Layer::Dense { .. })
-            ));
+            assert_eq!(Some(recipe.name.as_ref()), file.parent().unwrap().file_name());
+            assert!(matches!(recipe.network.layers.last(), Some(Layer::Dense { .. })));
             names.push(recipe.name);
         }
     }
@@ -36,23 +30,15 @@ fn error_with(old: &str, new: &str) -> (usize, String) {
     assert!(text.contains(old), "{old}");
     let text = text.replacen(old, new, 1);
     let error = Recipe::parse(Path::new("digits/recipe.toml"), &text).unwrap_err();
-    let Place::Line(line) = error.place else {
-        panic!("{error} has no line")
-    };
+    let Place::Line(line) = error.place else { panic!("{error} has no line") };
     let shown = error.to_string();
-    assert!(
-        shown.starts_with(&format!("digits/recipe.toml:{line}: ")),
-        "{shown}"
-    );
+    assert!(shown.starts_with(&format!("digits/recipe.toml:{line}: ")), "{shown}");
     (line, shown)
 }
 
 /// The line, from 1, on which a text first stands in the digits recipe.
 fn line_of(needle: &str) -> usize {
-    1 + text_of("digits")
-        .lines()
-        .position(|line| line.contains(needle))
-        .unwrap()
+    1 + text_of("digits").lines().position(|line| line.contains(needle)).unwrap()
 }
 
 #[test]
@@ -71,21 +57,9 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_valid_key() {
     ] {
         let (line, shown) = error_with(valid, misspelt);
         assert_eq!(line, line_of(valid), "{shown}");
-        let key = |text: &str| {
-            text.trim_matches(['[', ']'])
-                .split(' ')
-                .next()
-                .unwrap()
-                .to_string()
-        };
-        assert!(
-            shown.contains(&format!("`{}` is not a key of {table}", key(misspelt))),
-            "{shown}"
-        );
-        assert!(
-            shown.contains(&format!("write `{}`", key(valid))),
-            "{shown}"
-        );
+        let key = |text: &str| text.trim_matches(['[', ']']).split(' ').next().unwrap().to_string();
+        assert!(shown.contains(&format!("`{}` is not a key of {table}", key(misspelt))), "{shown}");
+        assert!(shown.contains(&format!("write `{}`", key(valid))), "{shown}");
     }
 }
 
@@ -93,16 +67,8 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_valid_key() {
 fn values_out_of_range_are_named_with_the_range() {
     for (old, new, expected) in [
         ("epochs = 40", "epochs = 0", "from 1 to 100000"),
-        (
-            "learning_rate = 0.003",
-            "learning_rate = nan",
-            "from 0.00000001 to 10",
-        ),
-        (
-            "learning_rate = 0.003",
-            "learning_rate = -1",
-            "from 0.00000001 to 10",
-        ),
+        ("learning_rate = 0.003", "learning_rate = nan", "from 0.00000001 to 10"),
+        ("learning_rate = 0.003", "learning_rate = -1", "from 0.00000001 to 10"),
         ("threshold = 0.7", "threshold = 7", "from 0 to 1"),
         ("hysteresis = 0.2", "hysteresis = 0.9", "from 0 to 0.7"),
         ("frame_len = 256", "frame_len = 257", "from 16 to 256"),
@@ -122,39 +88,15 @@ fn values_out_of_range_are_named_with_the_range() {
 fn values_of_the_wrong_kind_are_named() {
     for (old, new, expected) in [
         ("epochs = 40", "epochs = \"40\"", "write a whole number"),
-        (
-            "batch_norm = true",
-            "batch_norm = 1",
-            "write `true` or `false`",
-        ),
-        (
-            "kernel = 5",
-            "kernel = [5, 5, 5]",
-            "`[vertical, horizontal]`",
-        ),
-        (
-            "schedule = \"cosine\"",
-            "schedule = \"cosin\"",
-            "write `cosine`",
-        ),
-        (
-            "type = \"depthwise\"",
-            "type = \"depth_wise\"",
-            "write `depthwise`",
-        ),
+        ("batch_norm = true", "batch_norm = 1", "write `true` or `false`"),
+        ("kernel = 5", "kernel = [5, 5, 5]", "`[vertical, horizontal]`"),
+        ("schedule = \"cosine\"", "schedule = \"cosin\"", "write `cosine`"),
+        ("type = \"depthwise\"", "type = \"depth_wise\"", "write `depthwise`"),
         ("rule = \"official\"", "rule = \"group\"", "write `groups`"),
-        (
-            "classes = [\"0\", ",
-            "classes = [",
-            "name one for each label",
-        ),
+        ("classes = [\"0\", ", "classes = [", "name one for each label"),
         ("\"two\"", "\"one\"", "a name of its own"),
         ("kind = \"log_mel\"", "kind = ", "is no valid TOML"),
-        (
-            "name = \"digits\"",
-            "name = \"../digits\"",
-            "letters, digits",
-        ),
+        ("name = \"digits\"", "name = \"../digits\"", "letters, digits"),
     ] {
         let (line, shown) = error_with(old, new);
         assert_eq!(line, line_of(old), "{shown}");
@@ -167,10 +109,7 @@ fn what_is_missing_is_named() {
     for (old, expected) in [
         ("seed = 1\n", "`seed` in the top level is missing"),
         ("batch = 64\n", "`batch` in [train] is missing"),
-        (
-            "layout = \"class_speaker_index\"\n",
-            "`layout` in [data] is missing",
-        ),
+        ("layout = \"class_speaker_index\"\n", "`layout` in [data] is missing"),
         ("rule = \"official\"\n", "`rule` in [data.split] is missing"),
     ] {
         let (_, shown) = error_with(old, "");
@@ -182,14 +121,8 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn a_key_of_another_choice_is_no_key() {
-    let (_, shown) = error_with(
-        "optimiser = \"adam\"",
-        "optimiser = \"adam\"\nmomentum = 0.9",
-    );
-    assert!(
-        shown.contains("`momentum` is not a key of [train]"),
-        "{shown}"
-    );
+    let (_, shown) = error_with("optimiser = \"adam\"", "optimiser = \"adam\"\nmomentum = 0.9");
+    assert!(shown.contains("`momentum` is not a key of [train]"), "{shown}");
 }
 
 #[test]
@@ -197,11 +130,8 @@ fn damaged_recipes_are_errors() {
     let text = text_of("digits");
     for len in (0..text.len()).step_by(17) {
         let _ = Recipe::parse(Path::new("x.toml"), &text[..len]);
-        let flipped: Vec<u8> = text
-            .bytes()
-            .enumerate()
-            .map(|(n, byte)| if n == len { byte ^ 4 } else { byte })
-            .collect();
+        let flipped: Vec<u8> =
+            text.bytes().enumerate().map(|(n, byte)| if n == len { byte ^ 4 } else { byte }).collect();
         let _ = Recipe::parse(Path::new("x.toml"), &String::from_utf8_lossy(&flipped));
     }
 }

@@ -15,12 +15,7 @@ use serde::Serialize;
 
 /// Train small networks, export them as int8 ONNX and compile them for microcontrollers.
 #[derive(Debug, Parser)]
-#[command(
-    name = "trainer",
-    version,
-    propagate_version = true,
-    arg_required_else_help = true
-)]
+#[command(name = "trainer", version, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -65,11 +60,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // A reader that went away while the help was printed is no failure.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
     let result = match cli.command {
@@ -87,11 +78,9 @@ pub fn main() -> ExitCode {
 
 /// Whether the error is a reader of our output that went away (`trainer inspect … | head`).
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    })
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
 /// Writes the error and what caused it, one line each. A cause that its parent already quotes is left out.
@@ -123,8 +112,8 @@ mod tests {
 
     #[test]
     fn broken_pipe_is_found_under_its_context() {
-        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe))
-            .context("writing the table");
+        let error =
+            anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing the table");
         assert!(is_broken_pipe(&error));
         assert!(!is_broken_pipe(&anyhow::anyhow!("no such file")));
     }

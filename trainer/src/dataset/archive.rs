@@ -24,11 +24,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            file_bytes: 1 << 30,
-            total_bytes: 16 << 30,
-            files: 4_000_000,
-        }
+        Self { file_bytes: 1 << 30, total_bytes: 16 << 30, files: 4_000_000 }
     }
 }
 
@@ -61,9 +57,7 @@ impl Files {
     /// The files of the set in `root`: of `archive` where the set has one and it is there, else of the folder itself;
     /// in both only what lies in the sub-folder `below`, where that is given.
     pub fn find(root: &Path, archive: Option<&str>, below: Option<&str>) -> Result<Self> {
-        let below = below
-            .map(|below| below.trim_matches('/'))
-            .filter(|below| !below.is_empty());
+        let below = below.map(|below| below.trim_matches('/')).filter(|below| !below.is_empty());
         if let Some(archive) = archive {
             let file = root.join(archive);
             if file.is_file() {
@@ -78,17 +72,12 @@ impl Files {
             return Ok(Files::Folder(folder));
         }
         let missing = match archive {
-            Some(archive) => format!(
-                "neither the archive `{archive}` nor the folder `{}` is there",
-                below.unwrap_or(".")
-            ),
+            Some(archive) => {
+                format!("neither the archive `{archive}` nor the folder `{}` is there", below.unwrap_or("."))
+            }
             None => format!("the folder `{}` is not there", below.unwrap_or(".")),
         };
-        Err(InputError::new(
-            root,
-            missing,
-            "pass --data with the folder of the data set or its parent",
-        ))
+        Err(InputError::new(root, missing, "pass --data with the folder of the data set or its parent"))
     }
 
     /// The folder or archive itself, for messages.
@@ -109,17 +98,14 @@ impl Files {
     ) -> Result<()> {
         match self {
             Files::Folder(folder) => visit_folder(folder, limits, &wanted, &mut each),
-            Files::Archive { file, below } => {
-                visit_archive(file, below, limits, &wanted, &mut each)
-            }
+            Files::Archive { file, below } => visit_archive(file, below, limits, &wanted, &mut each),
         }
     }
 }
 
 /// Whether a name ends in one of the endings, in whatever case.
 pub fn has_ending(name: &str, endings: &[&str]) -> bool {
-    name.rsplit_once('.')
-        .is_some_and(|(_, ending)| endings.iter().any(|e| e.eq_ignore_ascii_case(ending)))
+    name.rsplit_once('.').is_some_and(|(_, ending)| endings.iter().any(|e| e.eq_ignore_ascii_case(ending)))
 }
 
 /// Reads a whole file of at most `limit` bytes, unpacking it where its name ends in `.gz`.
@@ -128,9 +114,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let packed = has_ending(&path.to_string_lossy(), &["gz"]);
     let read = if packed {
-        MultiGzDecoder::new(BufReader::new(file))
-            .take(limit + 1)
-            .read_to_end(&mut bytes)
+        MultiGzDecoder::new(BufReader::new(file)).take(limit + 1).read_to_end(&mut bytes)
     } else {
         file.take(limit + 1).read_to_end(&mut bytes)
     };
@@ -140,11 +124,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
             bytes.len(),
             if packed { "unpacked " } else { "" }
         );
-        return Err(InputError::new(
-            path,
-            problem,
-            "the file is cut off or damaged; fetch it again",
-        ));
+        return Err(InputError::new(path, problem, "the file is cut off or damaged; fetch it again"));
     }
     if bytes.len() as u64 > limit {
         return Err(InputError::new(
@@ -193,11 +173,7 @@ fn list_folder(
 ) -> Result<()> {
     let folder = root.join(below);
     if depth > 16 {
-        return Err(InputError::new(
-            folder,
-            "is nested too deeply",
-            "check for links that lead in a circle",
-        ));
+        return Err(InputError::new(folder, "is nested too deeply", "check for links that lead in a circle"));
     }
     let unreadable = |error: io::Error| InputError::unreadable(&folder, &error);
     for item in std::fs::read_dir(&folder).map_err(unreadable)? {
@@ -208,11 +184,7 @@ fn list_folder(
         if file_name.starts_with('.') {
             continue;
         }
-        let name = if below.is_empty() {
-            file_name.to_string()
-        } else {
-            format!("{below}/{file_name}")
-        };
+        let name = if below.is_empty() { file_name.to_string() } else { format!("{below}/{file_name}") };
         if path.is_dir() {
             list_folder(root, &name, depth + 1, wanted, names)?;
         } else if wanted(&name) {
@@ -230,31 +202,20 @@ fn visit_archive(
     wanted: &dyn Fn(&str) -> bool,
     each: &mut dyn FnMut(Entry) -> Result<()>,
 ) -> Result<()> {
-    let opened =
-        BufReader::new(File::open(file).map_err(|error| InputError::unreadable(file, &error))?);
+    let opened = BufReader::new(File::open(file).map_err(|error| InputError::unreadable(file, &error))?);
     let unpacked: Box<dyn Read> = if has_ending(&file.to_string_lossy(), &["tar"]) {
         Box::new(opened)
     } else {
         Box::new(MultiGzDecoder::new(opened))
     };
     let damaged = |what: &str, error: io::Error| {
-        InputError::new(
-            file,
-            format!("{what}: {error}"),
-            "the archive is cut off or damaged; fetch it again",
-        )
+        InputError::new(file, format!("{what}: {error}"), "the archive is cut off or damaged; fetch it again")
     };
-    let mut archive = tar::Archive::new(Limited {
-        inner: unpacked,
-        left: limits.total_bytes,
-    });
+    let mut archive = tar::Archive::new(Limited { inner: unpacked, left: limits.total_bytes });
     let mut count = 0;
-    for entry in archive
-        .entries()
-        .map_err(|error| damaged("cannot be read", error))?
-    {
-        let mut entry = entry
-            .map_err(|error| damaged(&format!("cannot be read after {count} files"), error))?;
+    for entry in archive.entries().map_err(|error| damaged("cannot be read", error))? {
+        let mut entry =
+            entry.map_err(|error| damaged(&format!("cannot be read after {count} files"), error))?;
         if !entry.header().entry_type().is_file() {
             continue;
         }
@@ -266,10 +227,7 @@ fn visit_archive(
         let Some(name) = path.trim_start_matches("./").strip_prefix(below) else {
             continue;
         };
-        let hidden = name
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.starts_with('.'));
+        let hidden = name.rsplit('/').next().is_some_and(|last| last.starts_with('.'));
         if hidden || !wanted(name) {
             continue;
         }
@@ -278,17 +236,12 @@ fn visit_archive(
         if claimed > limits.file_bytes {
             return Err(InputError::new(
                 shown,
-                format!(
-                    "claims {claimed} bytes, more than the {} that are read",
-                    limits.file_bytes
-                ),
+                format!("claims {claimed} bytes, more than the {} that are read", limits.file_bytes),
                 "the archive is damaged or holds something else; fetch it again",
             ));
         }
         let mut bytes = Vec::new();
-        entry
-            .read_to_end(&mut bytes)
-            .map_err(|error| damaged(&format!("`{path}` cannot be read"), error))?;
+        entry.read_to_end(&mut bytes).map_err(|error| damaged(&format!("`{path}` cannot be read"), error))?;
         if bytes.len() as u64 != claimed {
             return Err(InputError::new(
                 shown,
@@ -296,11 +249,7 @@ fn visit_archive(
                 "the archive is cut off; fetch it again",
             ));
         }
-        each(Entry {
-            name: name.to_string(),
-            shown,
-            bytes,
-        })?;
+        each(Entry { name: name.to_string(), shown, bytes })?;
     }
     // The checksum of a gzip stream stands behind its last byte.
     io::copy(&mut archive.into_inner(), &mut io::sink())

@@ -54,19 +54,11 @@ impl Idx {
             );
         }
         if !(1..=4).contains(&n_dimensions) {
-            return fault(
-                3,
-                format!("has {n_dimensions} dimensions"),
-                "only 1 to 4 dimensions are read",
-            );
+            return fault(3, format!("has {n_dimensions} dimensions"), "only 1 to 4 dimensions are read");
         }
         let header_len = 4 + 4 * usize::from(n_dimensions);
         let Some(header) = bytes.get(4..header_len) else {
-            return fault(
-                4,
-                "ends inside its dimensions".into(),
-                "the file is cut off; fetch it again",
-            );
+            return fault(4, "ends inside its dimensions".into(), "the file is cut off; fetch it again");
         };
         let dimensions: Vec<usize> = header
             .as_chunks::<4>()
@@ -74,28 +66,20 @@ impl Idx {
             .iter()
             .map(|&dimension| u32::from_be_bytes(dimension) as usize)
             .collect();
-        let claimed = dimensions.iter().try_fold(1_usize, |product, &dimension| {
-            product.checked_mul(dimension)
-        });
+        let claimed =
+            dimensions.iter().try_fold(1_usize, |product, &dimension| product.checked_mul(dimension));
         let present = bytes.len() - header_len;
         if claimed != Some(present) {
-            let claimed = claimed.map_or_else(
-                || "more than the address space".into(),
-                |claimed| claimed.to_string(),
-            );
+            let claimed =
+                claimed.map_or_else(|| "more than the address space".into(), |claimed| claimed.to_string());
             return fault(
                 bytes.len() as u64,
-                format!(
-                    "has {present} values, but its header says {dimensions:?}, which is {claimed}"
-                ),
+                format!("has {present} values, but its header says {dimensions:?}, which is {claimed}"),
                 "the file is cut off or damaged; fetch it again",
             );
         }
         bytes.drain(..header_len);
-        Ok(Self {
-            dimensions,
-            values: bytes,
-        })
+        Ok(Self { dimensions, values: bytes })
     }
 }
 
@@ -119,28 +103,18 @@ pub fn load(root: &Path, data: &Data, seed: u64) -> Result<DataSet> {
         if labels.dimensions != [count] {
             return Err(InputError::new(
                 labels_file,
-                format!(
-                    "has the dimensions {:?}, but there are {count} images",
-                    labels.dimensions
-                ),
+                format!("has the dimensions {:?}, but there are {count} images", labels.dimensions),
                 "images and labels must come from the same place",
             ));
         }
         let pixels = images.values.len() / count.max(1);
-        for (n, (image, &label)) in images
-            .values
-            .chunks_exact(pixels.max(1))
-            .zip(&labels.values)
-            .enumerate()
+        for (n, (image, &label)) in images.values.chunks_exact(pixels.max(1)).zip(&labels.values).enumerate()
         {
             let label = usize::from(label);
             if label >= data.labels.len() {
                 return Err(InputError::new(
                     labels_file,
-                    format!(
-                        "label {n} is {label}, but the recipe has {} labels",
-                        data.labels.len()
-                    ),
+                    format!("label {n} is {label}, but the recipe has {} labels", data.labels.len()),
                     "name every class in `labels` of [data]",
                 )
                 .at_byte(8 + n as u64));
@@ -172,31 +146,20 @@ fn image_shape(images: &Idx, file: &Path) -> Result<(usize, SignalKind)> {
         _ => {
             return Err(InputError::new(
                 file,
-                format!(
-                    "has the dimensions {:?}, which are no images",
-                    images.dimensions
-                ),
+                format!("has the dimensions {:?}, which are no images", images.dimensions),
                 "images have the dimensions count, rows, columns and possibly channels",
             ));
         }
     };
     if count == 0 || h == 0 || w == 0 || c == 0 {
-        return Err(InputError::new(
-            file,
-            "holds no image",
-            "fetch the file again",
-        ));
+        return Err(InputError::new(file, "holds no image", "fetch the file again"));
     }
     Ok((count, SignalKind::Image { h, w, c }))
 }
 
 /// The file of one part, under the names it goes by.
 fn find(root: &Path, stem: &str, part: &str) -> Result<PathBuf> {
-    let kinds: &[&str] = if part == "images" {
-        &["idx3", "idx4"]
-    } else {
-        &["idx1"]
-    };
+    let kinds: &[&str] = if part == "images" { &["idx3", "idx4"] } else { &["idx1"] };
     for kind in kinds {
         for dash in ["-", "."] {
             for ending in ["", ".gz"] {
@@ -225,22 +188,14 @@ mod tests {
 
     fn header(dimensions: &[u32]) -> Vec<u8> {
         let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
-        dimensions
-            .iter()
-            .for_each(|dimension| bytes.extend(dimension.to_be_bytes()));
+        dimensions.iter().for_each(|dimension| bytes.extend(dimension.to_be_bytes()));
         bytes
     }
 
     #[test]
     fn a_file_is_its_dimensions_and_values() {
         let bytes = [header(&[2, 3]), vec![1, 2, 3, 4, 5, 6]].concat();
-        assert_eq!(
-            parse(&bytes).unwrap(),
-            Idx {
-                dimensions: vec![2, 3],
-                values: vec![1, 2, 3, 4, 5, 6]
-            }
-        );
+        assert_eq!(parse(&bytes).unwrap(), Idx { dimensions: vec![2, 3], values: vec![1, 2, 3, 4, 5, 6] });
     }
 
     #[test]
@@ -248,10 +203,7 @@ mod tests {
         let bytes = [header(&[2, 2, 2]), vec![7; 8]].concat();
         for len in 0..bytes.len() {
             let error = parse(&bytes[..len]).unwrap_err();
-            assert!(
-                error.place != Place::File && !error.remedy.is_empty(),
-                "{error}"
-            );
+            assert!(error.place != Place::File && !error.remedy.is_empty(), "{error}");
         }
     }
 

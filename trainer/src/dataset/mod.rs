@@ -134,9 +134,7 @@ pub struct DataSet {
 impl DataSet {
     /// The examples of one split.
     pub fn of(&self, split: Split) -> impl Iterator<Item = &Example> {
-        self.examples
-            .iter()
-            .filter(move |example| example.split == split)
+        self.examples.iter().filter(move |example| example.split == split)
     }
 
     /// How many examples of each class a split has.
@@ -150,11 +148,7 @@ impl DataSet {
 
     /// Refuses a set that cannot be trained or tested on: a class without examples to train on, or no test examples.
     fn check(self, place: &Path) -> Result<Self> {
-        if let Some(empty) = self
-            .counts(Split::Train)
-            .iter()
-            .position(|&count| count == 0)
-        {
+        if let Some(empty) = self.counts(Split::Train).iter().position(|&count| count == 0) {
             return Err(InputError::new(
                 place,
                 format!("class `{}` has no example to train on", self.labels[empty]),
@@ -176,12 +170,7 @@ impl DataSet {
 ///
 /// `folder` is what the user passed as `--data`: the folder of the set or its parent. Without it the set is looked for
 /// beside the recipe, in `recipe_folder`.
-pub fn load(
-    data: &Data,
-    seed: u64,
-    folder: Option<&Path>,
-    recipe_folder: &Path,
-) -> Result<DataSet> {
+pub fn load(data: &Data, seed: u64, folder: Option<&Path>, recipe_folder: &Path) -> Result<DataSet> {
     let root = find_folder(&data.path, folder, recipe_folder)?;
     let set = match &data.format {
         Format::Idx => idx::load(&root, data, seed),

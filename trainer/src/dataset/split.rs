@@ -75,30 +75,14 @@ pub fn assign(
             }
         }
         Rule::Share { test, by } => {
-            units
-                .iter_mut()
-                .for_each(|unit| unit.set_split(Split::Train));
-            take_share(
-                units,
-                *test,
-                *by,
-                Split::Test,
-                Rng::for_purpose(seed, "split test"),
-                place,
-            )?;
+            units.iter_mut().for_each(|unit| unit.set_split(Split::Train));
+            take_share(units, *test, *by, Split::Test, Rng::for_purpose(seed, "split test"), place)?;
         }
     }
     let has_validation = units.iter().any(|unit| unit.split() == Split::Validation);
     if settings.validation > 0.0 && !has_validation {
         let rng = Rng::for_purpose(seed, "split validation");
-        take_share(
-            units,
-            settings.validation,
-            settings.validation_by,
-            Split::Validation,
-            rng,
-            place,
-        )?;
+        take_share(units, settings.validation, settings.validation_by, Split::Validation, rng, place)?;
     }
     Ok(())
 }
@@ -137,22 +121,16 @@ fn take_share(
         By::Example => {
             let n_labels = units.iter().map(|unit| unit.label() + 1).max().unwrap_or(0);
             for label in 0..n_labels {
-                let mut of_label: Vec<usize> = (0..units.len())
-                    .filter(|&n| train(&units[n]) && units[n].label() == label)
-                    .collect();
+                let mut of_label: Vec<usize> =
+                    (0..units.len()).filter(|&n| train(&units[n]) && units[n].label() == label).collect();
                 rng.shuffle(&mut of_label);
                 let take = share_of(of_label.len(), share);
-                of_label[..take]
-                    .iter()
-                    .for_each(|&n| units[n].set_split(split));
+                of_label[..take].iter().for_each(|&n| units[n].set_split(split));
             }
         }
         By::Group => {
-            let present: BTreeSet<String> = units
-                .iter()
-                .filter(|unit| train(*unit))
-                .map(|unit| unit.group().to_string())
-                .collect();
+            let present: BTreeSet<String> =
+                units.iter().filter(|unit| train(*unit)).map(|unit| unit.group().to_string()).collect();
             let mut groups: Vec<String> = present.into_iter().collect();
             if groups.len() < 2 {
                 return Err(InputError::new(
@@ -162,8 +140,7 @@ fn take_share(
                 ));
             }
             rng.shuffle(&mut groups);
-            let held_out: BTreeSet<String> =
-                groups.drain(..share_of(groups.len(), share)).collect();
+            let held_out: BTreeSet<String> = groups.drain(..share_of(groups.len(), share)).collect();
             for unit in units {
                 if train(unit) && held_out.contains(unit.group()) {
                     unit.set_split(split);

@@ -21,43 +21,33 @@ pub fn load(root: &Path, data: &Data, settings: &WavSettings, seed: u64) -> Resu
     let mut lists: BTreeMap<String, Split> = BTreeMap::new();
     let mut names = Vec::new();
     let is_wanted = |name: &str| has_ending(name, &["wav"]) || list_split(name).is_some();
-    files.visit(
-        Limits {
-            file_bytes: 1 << 28,
-            ..Limits::default()
-        },
-        is_wanted,
-        |entry| {
-            if let Some(split) = list_split(&entry.name) {
-                let listed = String::from_utf8_lossy(&entry.bytes).into_owned();
-                lists.extend(listed.lines().map(|line| (line.trim().to_string(), split)));
-                return Ok(());
-            }
-            let Some(name) = Name::parse(&entry.name, settings.layout) else {
-                return Err(InputError::new(
-                    &entry.shown,
-                    format!(
-                        "its name does not fit the layout `{}`",
-                        settings.layout.pattern()
-                    ),
-                    "rename it, or set another `layout` in [data]",
-                ));
-            };
-            let Some(label) = data.label_of(&name.class, &entry.shown)? else {
-                return Ok(());
-            };
-            let samples = decode(&entry.bytes, settings.rate_hz, &entry.shown)?;
-            names.push(entry.name);
-            examples.push(Example {
-                samples: Samples::I16(samples),
-                label,
-                group: name.speaker,
-                split: name.official.unwrap_or(Split::Train),
-                source: entry.shown.display().to_string(),
-            });
-            Ok(())
-        },
-    )?;
+    files.visit(Limits { file_bytes: 1 << 28, ..Limits::default() }, is_wanted, |entry| {
+        if let Some(split) = list_split(&entry.name) {
+            let listed = String::from_utf8_lossy(&entry.bytes).into_owned();
+            lists.extend(listed.lines().map(|line| (line.trim().to_string(), split)));
+            return Ok(());
+        }
+        let Some(name) = Name::parse(&entry.name, settings.layout) else {
+            return Err(InputError::new(
+                &entry.shown,
+                format!("its name does not fit the layout `{}`", settings.layout.pattern()),
+                "rename it, or set another `layout` in [data]",
+            ));
+        };
+        let Some(label) = data.label_of(&name.class, &entry.shown)? else {
+            return Ok(());
+        };
+        let samples = decode(&entry.bytes, settings.rate_hz, &entry.shown)?;
+        names.push(entry.name);
+        examples.push(Example {
+            samples: Samples::I16(samples),
+            label,
+            group: name.speaker,
+            split: name.official.unwrap_or(Split::Train),
+            source: entry.shown.display().to_string(),
+        });
+        Ok(())
+    })?;
     if examples.is_empty() {
         return Err(InputError::new(
             files.shown(),
@@ -80,9 +70,7 @@ pub fn load(root: &Path, data: &Data, settings: &WavSettings, seed: u64) -> Resu
     Ok(DataSet {
         name: data.path.clone(),
         labels: data.labels.clone(),
-        kind: SignalKind::Audio {
-            rate_hz: settings.rate_hz,
-        },
+        kind: SignalKind::Audio { rate_hz: settings.rate_hz },
         examples,
         skipped: Skipped::default(),
     })
@@ -112,20 +100,12 @@ impl Name {
         match layout {
             WavLayout::ClassFolders => {
                 let class = parts.next()?.to_string();
-                Some(Self {
-                    class,
-                    speaker: speaker_of(stem),
-                    official: None,
-                })
+                Some(Self { class, speaker: speaker_of(stem), official: None })
             }
             WavLayout::SplitClassFolders => {
                 let class = parts.next()?.to_string();
                 let official = super::split_of_folder(parts.next()?)?;
-                Some(Self {
-                    class,
-                    speaker: speaker_of(stem),
-                    official: Some(official),
-                })
+                Some(Self { class, speaker: speaker_of(stem), official: Some(official) })
             }
             WavLayout::ClassSpeakerIndex => {
                 let (rest, index) = stem.rsplit_once('_')?;
@@ -144,9 +124,7 @@ impl Name {
 
 /// The speaker in the name of a Speech Commands file, `[word_]SPEAKER_nohash_N`; the whole stem where there is none.
 fn speaker_of(stem: &str) -> String {
-    let before = stem
-        .split_once("_nohash")
-        .map_or(stem, |(before, _)| before);
+    let before = stem.split_once("_nohash").map_or(stem, |(before, _)| before);
     match before == stem {
         true => stem.to_string(),
         false => before.rsplit('_').next().unwrap_or(before).to_string(),
@@ -155,26 +133,16 @@ fn speaker_of(stem: &str) -> String {
 
 /// The samples of a WAV file as one channel of `i16`; `shown` is for messages.
 pub fn decode(bytes: &[u8], rate_hz: u32, shown: &Path) -> Result<Vec<i16>> {
-    let damaged = |problem: String| {
-        InputError::new(
-            shown,
-            problem,
-            "the file is cut off or damaged; fetch it again",
-        )
-    };
+    let damaged =
+        |problem: String| InputError::new(shown, problem, "the file is cut off or damaged; fetch it again");
     let mut reader = hound::WavReader::new(Cursor::new(bytes))
         .map_err(|error| damaged(format!("is no WAV file that can be read: {error}")))?;
     let spec = reader.spec();
     if spec.sample_rate != rate_hz {
         return Err(InputError::new(
             shown,
-            format!(
-                "has {} samples per second, but the recipe says {rate_hz}",
-                spec.sample_rate
-            ),
-            format!(
-                "set `rate_hz` in [data], or resample the file (`sox in.wav -r {rate_hz} out.wav`)"
-            ),
+            format!("has {} samples per second, but the recipe says {rate_hz}", spec.sample_rate),
+            format!("set `rate_hz` in [data], or resample the file (`sox in.wav -r {rate_hz} out.wav`)"),
         ));
     }
     let channels = usize::from(spec.channels);
@@ -184,20 +152,12 @@ pub fn decode(bytes: &[u8], rate_hz: u32, shown: &Path) -> Result<Vec<i16>> {
     let claimed = reader.len() as usize;
     let scaled: Vec<i16> = match (spec.sample_format, spec.bits_per_sample) {
         (hound::SampleFormat::Int, 16) => collect(reader.samples::<i16>()),
-        (hound::SampleFormat::Int, bits @ (8 | 24 | 32)) => {
-            collect(reader.samples::<i32>().map(|sample| {
-                let sample = sample?;
-                Ok(if bits == 8 {
-                    (sample << 8) as i16
-                } else {
-                    (sample >> (bits - 16)) as i16
-                })
-            }))
-        }
+        (hound::SampleFormat::Int, bits @ (8 | 24 | 32)) => collect(reader.samples::<i32>().map(|sample| {
+            let sample = sample?;
+            Ok(if bits == 8 { (sample << 8) as i16 } else { (sample >> (bits - 16)) as i16 })
+        })),
         (hound::SampleFormat::Float, 32) => collect(
-            reader
-                .samples::<f32>()
-                .map(|sample| Ok((sample? * 32_768.0).clamp(-32_768.0, 32_767.0) as i16)),
+            reader.samples::<f32>().map(|sample| Ok((sample? * 32_768.0).clamp(-32_768.0, 32_767.0) as i16)),
         ),
         (format, bits) => {
             return Err(InputError::new(
@@ -208,8 +168,7 @@ pub fn decode(bytes: &[u8], rate_hz: u32, shown: &Path) -> Result<Vec<i16>> {
         }
     }
     .map_err(|(read, error)| {
-        damaged(format!("ends after {read} of {claimed} samples ({error})"))
-            .at_byte(bytes.len() as u64)
+        damaged(format!("ends after {read} of {claimed} samples ({error})")).at_byte(bytes.len() as u64)
     })?;
     if scaled.is_empty() {
         return Err(damaged("holds no sample".into()));
@@ -223,8 +182,7 @@ pub fn decode(bytes: &[u8], rate_hz: u32, shown: &Path) -> Result<Vec<i16>> {
     if channels == 1 {
         return Ok(scaled);
     }
-    let average =
-        |frame: &[i16]| (frame.iter().map(|&s| i64::from(s)).sum::<i64>() / channels as i64) as i16;
+    let average = |frame: &[i16]| (frame.iter().map(|&s| i64::from(s)).sum::<i64>() / channels as i64) as i16;
     Ok(scaled.chunks_exact(channels).map(average).collect())
 }
 
@@ -253,26 +211,15 @@ mod tests {
         for &sample in samples {
             match spec.sample_format {
                 hound::SampleFormat::Int => writer.write_sample(sample).unwrap(),
-                hound::SampleFormat::Float => {
-                    writer.write_sample(sample as f32 / 32_768.0).unwrap()
-                }
+                hound::SampleFormat::Float => writer.write_sample(sample as f32 / 32_768.0).unwrap(),
             }
         }
         writer.finalize().unwrap();
         bytes.into_inner()
     }
 
-    fn spec(
-        channels: u16,
-        bits_per_sample: u16,
-        sample_format: hound::SampleFormat,
-    ) -> hound::WavSpec {
-        hound::WavSpec {
-            channels,
-            sample_rate: 8_000,
-            bits_per_sample,
-            sample_format,
-        }
+    fn spec(channels: u16, bits_per_sample: u16, sample_format: hound::SampleFormat) -> hound::WavSpec {
+        hound::WavSpec { channels, sample_rate: 8_000, bits_per_sample, sample_format }
     }
 
     fn decoded(bytes: &[u8]) -> Result<Vec<i16>> {
@@ -285,18 +232,9 @@ mod tests {
         let expected = vec![0, 256, -256, 32_512, -32_768];
         let of_16 = [0, 256, -256, 32_512, -32_768];
         assert_eq!(decoded(&wav(spec(1, 16, Int), &of_16)).unwrap(), expected);
-        assert_eq!(
-            decoded(&wav(spec(1, 8, Int), &of_16.map(|s| s >> 8))).unwrap(),
-            expected
-        );
-        assert_eq!(
-            decoded(&wav(spec(1, 24, Int), &of_16.map(|s| s << 8))).unwrap(),
-            expected
-        );
-        assert_eq!(
-            decoded(&wav(spec(1, 32, Int), &of_16.map(|s| s << 16))).unwrap(),
-            expected
-        );
+        assert_eq!(decoded(&wav(spec(1, 8, Int), &of_16.map(|s| s >> 8))).unwrap(), expected);
+        assert_eq!(decoded(&wav(spec(1, 24, Int), &of_16.map(|s| s << 8))).unwrap(), expected);
+        assert_eq!(decoded(&wav(spec(1, 32, Int), &of_16.map(|s| s << 16))).unwrap(), expected);
         assert_eq!(decoded(&wav(spec(1, 32, Float), &of_16)).unwrap(), expected);
     }
 
@@ -309,13 +247,8 @@ mod tests {
     #[test]
     fn another_rate_is_refused_with_the_two_ways_out() {
         let bytes = wav(spec(1, 16, hound::SampleFormat::Int), &[1, 2, 3]);
-        let error = decode(&bytes, 16_000, Path::new("x.wav"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("8000") && error.contains("rate_hz") && error.contains("sox"),
-            "{error}"
-        );
+        let error = decode(&bytes, 16_000, Path::new("x.wav")).unwrap_err().to_string();
+        assert!(error.contains("8000") && error.contains("rate_hz") && error.contains("sox"), "{error}");
     }
 
     #[test]
@@ -350,9 +283,7 @@ mod tests {
 
     #[test]
     fn names_say_class_speaker_and_split() {
-        let name = |path: &str, layout| {
-            Name::parse(path, layout).map(|n| (n.class, n.speaker, n.official))
-        };
+        let name = |path: &str, layout| Name::parse(path, layout).map(|n| (n.class, n.speaker, n.official));
         assert_eq!(
             name("7_jackson_4.wav", WavLayout::ClassSpeakerIndex),
             Some(("7".into(), "jackson".into(), Some(Split::Test)))
@@ -362,10 +293,7 @@ mod tests {
             Some(("7".into(), "jackson".into(), Some(Split::Train)))
         );
         assert_eq!(
-            name(
-                "test/_unknown_/bed_0c40e715_nohash_0.wav",
-                WavLayout::SplitClassFolders
-            ),
+            name("test/_unknown_/bed_0c40e715_nohash_0.wav", WavLayout::SplitClassFolders),
             Some(("_unknown_".into(), "0c40e715".into(), Some(Split::Test)))
         );
         assert_eq!(

@@ -139,31 +139,17 @@ impl Data {
         let labels = section.required("labels", section.texts("labels")?)?;
         check_names(section, "labels", &labels)?;
         if labels.len() < 2 {
-            return Err(section.fault(
-                "labels",
-                "names fewer than two classes",
-                "name every class",
-            ));
+            return Err(section.fault("labels", "names fewer than two classes", "name every class"));
         }
         let (classes, ignore) = if format_name == 0 {
-            (
-                (0..labels.len()).map(|n| n.to_string()).collect(),
-                Vec::new(),
-            )
+            ((0..labels.len()).map(|n| n.to_string()).collect(), Vec::new())
         } else {
             let classes = section.texts("classes")?.unwrap_or_else(|| labels.clone());
             check_names(section, "classes", &classes)?;
             if classes.len() != labels.len() {
-                let problem = format!(
-                    "names {} classes, but there are {} labels",
-                    classes.len(),
-                    labels.len()
-                );
-                return Err(section.fault(
-                    "classes",
-                    problem,
-                    "name one for each label, in the same order",
-                ));
+                let problem =
+                    format!("names {} classes, but there are {} labels", classes.len(), labels.len());
+                return Err(section.fault("classes", problem, "name one for each label, in the same order"));
             }
             (classes, section.texts("ignore")?.unwrap_or_default())
         };
@@ -174,22 +160,11 @@ impl Data {
         let split = match section.section("split", "[data.split]")? {
             Some(split) => SplitSettings::read(&split)?,
             None => {
-                return Err(section.fault(
-                    "split",
-                    "is missing",
-                    "add a table [data.split] with `rule`",
-                ));
+                return Err(section.fault("split", "is missing", "add a table [data.split] with `rule`"));
             }
         };
         section.finish()?;
-        Ok(Self {
-            path,
-            labels,
-            classes,
-            ignore,
-            format,
-            split,
-        })
+        Ok(Self { path, labels, classes, ignore, format, split })
     }
 }
 
@@ -225,8 +200,7 @@ impl WavSettings {
             archive: section.text("archive")?,
             below: section.text("below")?,
             layout: section.required("layout", section.choice("layout", &layouts)?)?,
-            rate_hz: section.required("rate_hz", section.integer("rate_hz", 1_000..=384_000)?)?
-                as u32,
+            rate_hz: section.required("rate_hz", section.integer("rate_hz", 1_000..=384_000)?)? as u32,
         })
     }
 }
@@ -234,10 +208,8 @@ impl WavSettings {
 impl SplitSettings {
     fn read(section: &Section) -> Result<Self> {
         let by = [("example", By::Example), ("group", By::Group)];
-        let rule_name = section.choice(
-            "rule",
-            &[("official", 0), ("groups", 1), ("folds", 2), ("share", 3)],
-        )?;
+        let rule_name =
+            section.choice("rule", &[("official", 0), ("groups", 1), ("folds", 2), ("share", 3)])?;
         let rule = match section.required("rule", rule_name)? {
             0 => Rule::Official,
             1 => {
@@ -245,11 +217,7 @@ impl SplitSettings {
                 let validation = section.texts("validation_groups")?.unwrap_or_default();
                 if let Some(both) = test.iter().find(|group| validation.contains(group)) {
                     let problem = format!("has `{both}`, which is in `test` too");
-                    return Err(section.fault(
-                        "validation_groups",
-                        problem,
-                        "name it in one of them",
-                    ));
+                    return Err(section.fault("validation_groups", problem, "name it in one of them"));
                 }
                 Rule::Groups { test, validation }
             }
@@ -267,19 +235,12 @@ impl SplitSettings {
             }
             _ => {
                 let test = section.required("test", section.number("test", 0.01..=0.9)?)?;
-                Rule::Share {
-                    test,
-                    by: section.choice("by", &by)?.unwrap_or(By::Example),
-                }
+                Rule::Share { test, by: section.choice("by", &by)?.unwrap_or(By::Example) }
             }
         };
         let validation = section.number("validation", 0.0..=0.5)?.unwrap_or(0.0);
         let validation_by = section.choice("validation_by", &by)?.unwrap_or(By::Example);
         section.finish()?;
-        Ok(Self {
-            rule,
-            validation,
-            validation_by,
-        })
+        Ok(Self { rule, validation, validation_by })
     }
 }

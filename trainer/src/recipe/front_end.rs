@@ -55,18 +55,10 @@ pub struct Mel {
 
 impl FrontEnd {
     pub(super) fn read(section: &Section) -> Result<Self> {
-        let kinds = [
-            ("image", 0),
-            ("raw_window", 1),
-            ("motion_stats", 2),
-            ("log_mel", 3),
-            ("mfcc", 4),
-        ];
+        let kinds = [("image", 0), ("raw_window", 1), ("motion_stats", 2), ("log_mel", 3), ("mfcc", 4)];
         let front_end = match section.required("kind", section.choice("kind", &kinds)?)? {
             0 => FrontEnd::Image,
-            1 => FrontEnd::RawWindow {
-                remove_mean: section.boolean("remove_mean")?.unwrap_or(false),
-            },
+            1 => FrontEnd::RawWindow { remove_mean: section.boolean("remove_mean")?.unwrap_or(false) },
             2 => {
                 let fft_len = fft_len(section)?;
                 let bands = section.required("bands", section.size("bands", 1..=fft_len / 2)?)?;
@@ -76,10 +68,7 @@ impl FrontEnd {
             _ => {
                 let mel = Mel::read(section)?;
                 let coefficients = section.size("coefficients", 1..=mel.bands)?;
-                FrontEnd::Mfcc {
-                    coefficients: section.required("coefficients", coefficients)?,
-                    mel,
-                }
+                FrontEnd::Mfcc { coefficients: section.required("coefficients", coefficients)?, mel }
             }
         };
         section.finish()?;
@@ -92,11 +81,7 @@ fn fft_len(section: &Section) -> Result<usize> {
     let fft_len = section.required("fft_len", section.size("fft_len", 32..=4096)?)?;
     if !fft_len.is_power_of_two() {
         let problem = format!("is {fft_len}, which is no power of two");
-        return Err(section.fault(
-            "fft_len",
-            problem,
-            format!("write {}", fft_len.next_power_of_two()),
-        ));
+        return Err(section.fault("fft_len", problem, format!("write {}", fft_len.next_power_of_two())));
     }
     Ok(fft_len)
 }
@@ -108,20 +93,9 @@ impl Mel {
         let hop_len = section.required("hop_len", section.size("hop_len", 1..=4 * frame_len)?)?;
         let bands = section.required("bands", section.size("bands", 4..=128)?)?;
         let low_hz = section.required("low_hz", section.number("low_hz", 0.0..=100_000.0)?)?;
-        let high_hz = section.required(
-            "high_hz",
-            section.number("high_hz", low_hz + 1.0..=200_000.0)?,
-        )?;
+        let high_hz = section.required("high_hz", section.number("high_hz", low_hz + 1.0..=200_000.0)?)?;
         let frames = section.required("frames", section.size("frames", 1..=1_024)?)?;
-        Ok(Self {
-            frame_len,
-            hop_len,
-            fft_len,
-            bands,
-            low_hz,
-            high_hz,
-            frames,
-        })
+        Ok(Self { frame_len, hop_len, fft_len, bands, low_hz, high_hz, frames })
     }
 
     /// How many samples the frames of a feature window cover.

@@ -73,11 +73,7 @@ impl Recipe {
         let root = document.root();
         let table = |key: &'static str, title: &str| root.required(key, root.section(key, title)?);
         let name = root.required("name", root.text("name")?)?;
-        if name.is_empty()
-            || !name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
             let remedy = "write letters, digits, `-` and `_` only: files are named after it";
             return Err(root.fault("name", format!("is `{name}`"), remedy));
         }
@@ -103,10 +99,7 @@ impl Recipe {
                 .map(|s| Quantize::read(&s))
                 .transpose()?
                 .unwrap_or_default(),
-            decision: root
-                .section("decision", "[decision]")?
-                .map(|s| Decision::read(&s))
-                .transpose()?,
+            decision: root.section("decision", "[decision]")?.map(|s| Decision::read(&s)).transpose()?,
         };
         root.finish()?;
         Ok(recipe)

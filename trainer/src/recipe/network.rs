@@ -67,6 +67,8 @@ pub enum Layer {
     },
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
 }
 
 /// Borders of a convolution.
@@ -93,15 +95,13 @@ impl Network {
         for (n, table) in tables.iter().enumerate() {
             let is_last = n + 1 == tables.len();
             layers.push(Layer::read(table, n_labels, is_last)?);
-            if table
-                .choice("activation", &[("relu", true), ("none", false)])?
-                .unwrap_or(false)
-            {
+            let activations = [("none", None), ("relu", Some(Layer::Relu)), ("relu6", Some(Layer::Relu6))];
+            if let Some(activation) = table.choice("activation", &activations)?.flatten() {
                 if is_last {
                     let remedy = "remove it: the scores come from the last layer as they are";
                     return Err(table.fault("activation", "stands at the last layer", remedy));
                 }
-                layers.push(Layer::Relu);
+                layers.push(activation);
             }
             table.finish()?;
         }
@@ -127,6 +127,7 @@ impl Layer {
             ("flatten", 6),
             ("dropout", 7),
             ("relu", 8),
+            ("relu6", 9),
         ];
         let kernel = || table.required("kernel", table.pair("kernel", 1..=255)?);
         let stride = || Ok(table.pair("stride", 1..=64)?.unwrap_or([1, 1]));
@@ -135,52 +136,43 @@ impl Layer {
             Ok(table.choice("padding", &choices)?.unwrap_or(Padding::Same))
         };
         let batch_norm = || Ok(table.boolean("batch_norm")?.unwrap_or(false));
-        Ok(
-            match table.required("type", table.choice("type", &types)?)? {
-                0 => Layer::Conv {
-                    filters: table.required("filters", table.size("filters", 1..=4_096)?)?,
-                    kernel: kernel()?,
-                    stride: stride()?,
-                    padding: padding()?,
-                    batch_norm: batch_norm()?,
-                },
-                1 => Layer::Depthwise {
-                    kernel: kernel()?,
-                    stride: stride()?,
-                    padding: padding()?,
-                    batch_norm: batch_norm()?,
-                },
-                2 => {
-                    let units = table.size("units", 1..=65_536)?;
-                    Layer::Dense {
-                        units: if is_last {
-                            units.unwrap_or(n_labels)
-                        } else {
-                            table.required("units", units)?
-                        },
-                    }
-                }
-                3 => {
-                    let kernel = kernel()?;
-                    Layer::MaxPool {
-                        kernel,
-                        stride: table.pair("stride", 1..=64)?.unwrap_or(kernel),
-                    }
-                }
-                4 => {
-                    let kernel = kernel()?;
-                    Layer::AveragePool {
-                        kernel,
-                        stride: table.pair("stride", 1..=64)?.unwrap_or(kernel),
-                    }
-                }
-                5 => Layer::GlobalAveragePool,
-                6 => Layer::Flatten,
-                7 => Layer::Dropout {
-                    rate: table.required("rate", table.number("rate", 0.0..=0.95)?)?,
-                },
-                _ => Layer::Relu,
+        Ok(match table.required("type", table.choice("type", &types)?)? {
+            0 => Layer::Conv {
+                filters: table.required("filters", table.size("filters", 1..=4_096)?)?,
+                kernel: kernel()?,
+                stride: stride()?,
+                padding: padding()?,
+                batch_norm: batch_norm()?,
             },
-        )
+            1 => Layer::Depthwise {
+                kernel: kernel()?,
+                stride: stride()?,
+                padding: padding()?,
+                batch_norm: batch_norm()?,
+            },
+            2 => {
+                let units = table.size("units", 1..=65_536)?;
+                Layer::Dense {
+                    units: if is_last {
+                        units.unwrap_or(n_labels)
+                    } else {
+                        table.required("units", units)?
+                    },
+                }
+            }
+            3 => {
+                let kernel = kernel()?;
+                Layer::MaxPool { kernel, stride: table.pair("stride", 1..=64)?.unwrap_or(kernel) }
+            }
+            4 => {
+                let kernel = kernel()?;
+                Layer::AveragePool { kernel, stride: table.pair("stride", 1..=64)?.unwrap_or(kernel) }
+            }
+            5 => Layer::GlobalAveragePool,
+            6 => Layer::Flatten,
+            7 => Layer::Dropout { rate: table.required("rate", table.number("rate", 0.0..=0.95)?)? },
+            8 => Layer::Relu,
+            _ => Layer::Relu6,
+        })
     }
 }

@@ -27,12 +27,8 @@ impl<'a> Document<'a> {
     pub fn parse(file: &'a Path, text: &'a str) -> Result<Self> {
         let root = DeTable::parse(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
-            InputError::new(
-                file,
-                format!("is no valid TOML: {}", error.message()),
-                "correct the line",
-            )
-            .at_line(line)
+            InputError::new(file, format!("is no valid TOML: {}", error.message()), "correct the line")
+                .at_line(line)
         })?;
         Ok(Self { file, text, root })
     }
@@ -64,10 +60,9 @@ struct Keys<'s>(BTreeMap<&'s str, (usize, &'s Spanned<DeValue<'s>>)>);
 
 impl<'s> Keys<'s> {
     fn of<'a: 's>(table: &'s DeTable<'a>) -> Self {
-        let entry = |(key, value): (
-            &'s Spanned<std::borrow::Cow<'a, str>>,
-            &'s Spanned<DeValue<'a>>,
-        )| { (key.get_ref().as_ref(), (key.span().start, value)) };
+        let entry = |(key, value): (&'s Spanned<std::borrow::Cow<'a, str>>, &'s Spanned<DeValue<'a>>)| {
+            (key.get_ref().as_ref(), (key.span().start, value))
+        };
         Self(table.iter().map(entry).collect())
     }
 }
@@ -91,12 +86,8 @@ impl<'s> Section<'s> {
     /// A fault at a key of this table.
     pub fn fault(&self, key: &str, problem: impl Display, remedy: impl Into<String>) -> InputError {
         let byte = self.table.0.get(key).map_or(self.start, |(byte, _)| *byte);
-        InputError::new(
-            self.file,
-            format!("`{key}` in {} {problem}", self.title),
-            remedy,
-        )
-        .at_line(line_of(self.text, byte))
+        InputError::new(self.file, format!("`{key}` in {} {problem}", self.title), remedy)
+            .at_line(line_of(self.text, byte))
     }
 
     /// A fault of the table as a whole.
@@ -109,9 +100,7 @@ impl<'s> Section<'s> {
     pub fn required<T>(&self, key: &'static str, value: Option<T>) -> Result<T> {
         value.ok_or_else(|| {
             // A misspelt key is both missing and unknown; the second says more.
-            let unknown = self
-                .unknown_keys()
-                .find(|(_, name)| distance(name, key) <= 2);
+            let unknown = self.unknown_keys().find(|(_, name)| distance(name, key) <= 2);
             match unknown {
                 Some((byte, name)) => self.unknown(byte, name),
                 None => self.fault(key, "is missing", format!("add `{key}` to {}", self.title)),
@@ -126,9 +115,7 @@ impl<'s> Section<'s> {
 
     /// A text.
     pub fn text(&self, key: &'static str) -> Result<Option<String>> {
-        self.read(key, "a text in quotes", |value| {
-            value.as_str().map(str::to_string)
-        })
+        self.read(key, "a text in quotes", |value| value.as_str().map(str::to_string))
     }
 
     /// `true` or `false`.
@@ -144,10 +131,7 @@ impl<'s> Section<'s> {
 
     /// A whole number in a range, as a size.
     pub fn size(&self, key: &'static str, range: RangeInclusive<usize>) -> Result<Option<usize>> {
-        let (low, high) = (
-            *range.start() as i64,
-            i64::try_from(*range.end()).unwrap_or(i64::MAX),
-        );
+        let (low, high) = (*range.start() as i64, i64::try_from(*range.end()).unwrap_or(i64::MAX));
         Ok(self.integer(key, low..=high)?.map(|value| value as usize))
     }
 
@@ -165,45 +149,25 @@ impl<'s> Section<'s> {
     /// A list of lists of texts.
     pub fn lists_of_texts(&self, key: &'static str) -> Result<Option<Vec<Vec<String>>>> {
         self.read(key, "a list of lists of texts in quotes", |value| {
-            value
-                .as_array()?
-                .iter()
-                .map(|list| texts_of(list.get_ref()))
-                .collect()
+            value.as_array()?.iter().map(|list| texts_of(list.get_ref())).collect()
         })
     }
 
     /// One whole number for both directions, or a pair `[vertical, horizontal]`.
-    pub fn pair(
-        &self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-    ) -> Result<Option<[usize; 2]>> {
-        let pair = self.read(
-            key,
-            "a whole number or a pair of them, `[vertical, horizontal]`",
-            |value| {
-                if let Some(one) = integer_of(value) {
-                    return Some([one, one]);
-                }
-                match value
-                    .as_array()?
-                    .iter()
-                    .map(|v| integer_of(v.get_ref()))
-                    .collect::<Option<Vec<i64>>>()?[..]
-                {
-                    [vertical, horizontal] => Some([vertical, horizontal]),
-                    _ => None,
-                }
-            },
-        )?;
+    pub fn pair(&self, key: &'static str, range: RangeInclusive<usize>) -> Result<Option<[usize; 2]>> {
+        let pair = self.read(key, "a whole number or a pair of them, `[vertical, horizontal]`", |value| {
+            if let Some(one) = integer_of(value) {
+                return Some([one, one]);
+            }
+            match value.as_array()?.iter().map(|v| integer_of(v.get_ref())).collect::<Option<Vec<i64>>>()?[..]
+            {
+                [vertical, horizontal] => Some([vertical, horizontal]),
+                _ => None,
+            }
+        })?;
         let Some(pair) = pair else { return Ok(None) };
         for value in pair {
-            self.check_range(
-                key,
-                Some(value),
-                &(*range.start() as i64..=*range.end() as i64),
-            )?;
+            self.check_range(key, Some(value), &(*range.start() as i64..=*range.end() as i64))?;
         }
         Ok(Some(pair.map(|value| value as usize)))
     }
@@ -245,11 +209,7 @@ impl<'s> Section<'s> {
         let list = value.get_ref().as_array().ok_or_else(wrong)?;
         let section = |(n, item): (usize, &'s Spanned<DeValue<'s>>)| {
             let table = item.get_ref().as_table().ok_or_else(wrong)?;
-            Ok(self.inner(
-                format!("{title} number {}", n + 1),
-                table,
-                item.span().start,
-            ))
+            Ok(self.inner(format!("{title} number {}", n + 1), table, item.span().start))
         };
         list.iter().enumerate().map(section).collect()
     }
@@ -297,11 +257,7 @@ impl<'s> Section<'s> {
     }
 
     fn wrong_type(&self, key: &str, expected: &str, found: &DeValue<'_>) -> InputError {
-        self.fault(
-            key,
-            format!("is of type {}", found.type_str()),
-            format!("write {expected}"),
-        )
+        self.fault(key, format!("is of type {}", found.type_str()), format!("write {expected}"))
     }
 
     fn check_range<T: PartialOrd + Display>(
@@ -336,12 +292,8 @@ impl<'s> Section<'s> {
             Some(nearest) => format!("write `{nearest}`, the nearest valid key"),
             None => format!("remove it; valid keys here are: {}", asked.join(", ")),
         };
-        InputError::new(
-            self.file,
-            format!("`{name}` is not a key of {}", self.title),
-            remedy,
-        )
-        .at_line(line_of(self.text, byte))
+        InputError::new(self.file, format!("`{name}` is not a key of {}", self.title), remedy)
+            .at_line(line_of(self.text, byte))
     }
 }
 
@@ -358,11 +310,7 @@ fn number_of(value: &DeValue<'_>) -> Option<f64> {
 }
 
 fn texts_of(value: &DeValue<'_>) -> Option<Vec<String>> {
-    value
-        .as_array()?
-        .iter()
-        .map(|text| text.get_ref().as_str().map(str::to_string))
-        .collect()
+    value.as_array()?.iter().map(|text| text.get_ref().as_str().map(str::to_string)).collect()
 }
 
 /// The candidate with the smallest edit distance to a word, where that is small enough to be a slip.
@@ -387,10 +335,7 @@ fn distance(a: &str, b: &str) -> usize {
                 let substituted = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
                 let is_swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
                 let swapped = if is_swap { rows[i - 2][j - 2] + 1 } else { usize::MAX };
-                substituted
-                    .min(swapped)
-                    .min(rows[i - 1][j] + 1)
-                    .min(rows[i][j - 1] + 1)
+                substituted.min(swapped).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1)
             };
         }
     }

@@ -33,9 +33,7 @@ impl Augment {
             gain_db: section.number("gain_db", 0.0..=40.0)?.unwrap_or(0.0),
             noise: section.number("noise", 0.0..=10_000.0)?.unwrap_or(0.0),
             stretch: section.number("stretch", 0.0..=0.5)?.unwrap_or(0.0),
-            rotate_degrees: section
-                .number("rotate_degrees", 0.0..=180.0)?
-                .unwrap_or(0.0),
+            rotate_degrees: section.number("rotate_degrees", 0.0..=180.0)?.unwrap_or(0.0),
             mirror: section.boolean("mirror")?.unwrap_or(false),
             time_mask: section.size("time_mask", 0..=1_024)?.unwrap_or(0),
             band_mask: section.size("band_mask", 0..=128)?.unwrap_or(0),
@@ -114,29 +112,23 @@ impl Train {
         let optimiser = section.choice("optimiser", &[("adam", 0), ("sgd", 1)])?;
         let optimiser = match section.required("optimiser", optimiser)? {
             0 => Optimiser::Adam,
-            _ => Optimiser::Sgd {
-                momentum: section.number("momentum", 0.0..=0.999)?.unwrap_or(0.9),
-            },
+            _ => Optimiser::Sgd { momentum: section.number("momentum", 0.0..=0.999)?.unwrap_or(0.9) },
         };
-        let schedule =
-            section.choice("schedule", &[("constant", 0), ("cosine", 1), ("step", 2)])?;
+        let schedule = section.choice("schedule", &[("constant", 0), ("cosine", 1), ("step", 2)])?;
         let schedule = match schedule.unwrap_or(0) {
             0 => Schedule::Constant,
             1 => Schedule::Cosine,
             _ => Schedule::Step {
                 factor: section.required("factor", section.number("factor", 0.001..=1.0)?)?,
-                every_epochs: section
-                    .required("every_epochs", section.size("every_epochs", 1..=epochs)?)?,
+                every_epochs: section.required("every_epochs", section.size("every_epochs", 1..=epochs)?)?,
             },
         };
         let train = Self {
             epochs,
             batch: section.required("batch", section.size("batch", 1..=65_536)?)?,
             optimiser,
-            learning_rate: section.required(
-                "learning_rate",
-                section.number("learning_rate", 1e-8..=10.0)?,
-            )?,
+            learning_rate: section
+                .required("learning_rate", section.number("learning_rate", 1e-8..=10.0)?)?,
             schedule,
             warmup_epochs: section.size("warmup_epochs", 0..=epochs)?.unwrap_or(0),
             weight_decay: section.number("weight_decay", 0.0..=1.0)?.unwrap_or(0.0),
@@ -171,27 +163,19 @@ pub enum Method {
 
 impl Default for Quantize {
     fn default() -> Self {
-        Self {
-            method: Method::MinMax,
-            samples: 256,
-        }
+        Self { method: Method::MinMax, samples: 256 }
     }
 }
 
 impl Quantize {
     pub(super) fn read(section: &Section) -> Result<Self> {
-        let method = match section
-            .choice("method", &[("minmax", 0), ("percentile", 1)])?
-            .unwrap_or(0)
-        {
+        let method = match section.choice("method", &[("minmax", 0), ("percentile", 1)])?.unwrap_or(0) {
             0 => Method::MinMax,
             _ => Method::Percentile(
                 section.required("percentile", section.number("percentile", 90.0..=100.0)?)?,
             ),
         };
-        let samples = section
-            .size("samples", 1..=1_000_000)?
-            .unwrap_or(Self::default().samples);
+        let samples = section.size("samples", 1..=1_000_000)?.unwrap_or(Self::default().samples);
         section.finish()?;
         Ok(Self { method, samples })
     }
@@ -214,16 +198,9 @@ impl Decision {
     pub(super) fn read(section: &Section) -> Result<Self> {
         let smoothing = section.size("smoothing", 1..=64)?.unwrap_or(1);
         let threshold = section.required("threshold", section.number("threshold", 0.0..=1.0)?)?;
-        let hysteresis = section
-            .number("hysteresis", 0.0..=threshold)?
-            .unwrap_or(0.0);
+        let hysteresis = section.number("hysteresis", 0.0..=threshold)?.unwrap_or(0.0);
         let refractory = section.size("refractory", 0..=10_000)?.unwrap_or(0);
         section.finish()?;
-        Ok(Self {
-            smoothing,
-            threshold,
-            hysteresis,
-            refractory,
-        })
+        Ok(Self { smoothing, threshold, hysteresis, refractory })
     }
 }

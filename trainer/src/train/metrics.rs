@@ -1,0 +1,98 @@
+//! What is written down about a run: a line per epoch, and a summary at the end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean loss over the training examples, as they were seen.
+    pub loss: f64,
+    /// Share of training examples that were right when they were seen; absent with mixed examples.
+    pub train_top1: Option<f64>,
+    /// Mean loss over the validation examples; absent where there are none.
+    pub validation_loss: Option<f64>,
+    /// Share of validation examples that were right; absent where there are none.
+    pub validation_top1: Option<f64>,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Seconds since the run began, interruptions left out.
+    pub seconds: f64,
+}
+
+/// `metrics.json`: the summary of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Name of the model.
+    pub name: String,
+    /// The seed.
+    pub seed: u64,
+    /// Share of test examples that the float network got right.
+    pub float_top1: f64,
+    /// Test examples.
+    pub samples: usize,
+    /// Training examples.
+    pub train_samples: usize,
+    /// Validation examples.
+    pub validation_samples: usize,
+    /// Share of validation examples that the kept weights got right.
+    pub validation_top1: Option<f64>,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// The epoch whose weights were kept.
+    pub kept_epoch: usize,
+    /// Seconds of training, without loading the data.
+    pub seconds: f64,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Multiply-accumulates of the training: forward and backward over the training examples, forward over the
+    /// validation examples, in all epochs.
+    pub training_macs: u64,
+    /// Weights and biases of the network.
+    pub parameters: u64,
+}
+
+/// The file of epoch lines.
+pub struct EpochLog {
+    file: File,
+    path: PathBuf,
+}
+
+impl EpochLog {
+    /// Opens `metrics.jsonl` of a run and drops the lines of epochs after `epoch`, which will be trained again.
+    pub fn open(run: &Path, epoch: usize) -> anyhow::Result<Self> {
+        let path = run.join("metrics.jsonl");
+        let mut kept = Vec::new();
+        if let Ok(file) = File::open(&path) {
+            for line in BufReader::new(file).lines() {
+                let line = line.with_context(|| format!("reading {}", path.display()))?;
+                match serde_json::from_str::<EpochMetrics>(&line) {
+                    Ok(metrics) if metrics.epoch <= epoch => kept.push(line),
+                    _ => break,
+                }
+            }
+        }
+        let text: String = kept.into_iter().map(|line| line + "\n").collect();
+        super::tensors::write_whole(&path, text.as_bytes())?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        Ok(Self { file, path })
+    }
+
+    /// Writes one line.
+    pub fn push(&mut self, metrics: &EpochMetrics) -> anyhow::Result<()> {
+        let line = serde_json::to_string(metrics)? + "\n";
+        self.file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.flush())
+            .with_context(|| format!("writing {}", self.path.display()))
+    }
+}

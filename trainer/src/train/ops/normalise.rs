@@ -1,0 +1,189 @@
+//! Batch normalisation with the activation that follows it, in two passes over the batch.
+
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+use super::{Operand, ROWS_PER_SUM, record, sum_in_order, tensor, values};
+
+/// The bounds that an activation puts on its input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// Lowest output.
+    pub min: f32,
+    /// Highest output.
+    pub max: f32,
+}
+
+impl Clamp {
+    fn passes(self, value: f32) -> bool {
+        value > self.min && value < self.max
+    }
+}
+
+/// What batch normalisation gives.
+pub struct Normalised {
+    /// The normalised, activated rows.
+    pub output: Tensor<2>,
+    /// Mean of each channel over the batch.
+    pub mean: Vec<f32>,
+    /// Variance of each channel over the batch, divided by the number of rows.
+    pub variance: Vec<f32>,
+}
+
+/// What the backward pass needs.
+#[derive(Clone, Debug)]
+struct Saved {
+    input: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    mean: Vec<f32>,
+    inverse_deviation: Vec<f32>,
+    clamp: Clamp,
+}
+
+#[derive(Debug)]
+struct Normalise;
+
+impl Backward<Flex, 3> for Normalise {
+    type State = Saved;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let saved = ops.state;
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let [input_node, gamma_node, beta_node] = ops.parents;
+        let (grad_input, grad_gamma, grad_beta) = backward(values(&grad), &saved);
+        let c = grad_gamma.len();
+        if let Some(node) = input_node {
+            let rows = grad_input.len() / c;
+            grads.register::<Flex>(node.id, tensor(grad_input, &[rows, c]));
+        }
+        if let Some(node) = gamma_node {
+            grads.register::<Flex>(node.id, tensor(grad_gamma, &[c]));
+        }
+        if let Some(node) = beta_node {
+            grads.register::<Flex>(node.id, tensor(grad_beta, &[c]));
+        }
+    }
+}
+
+/// Normalises each column of `[rows, c]` by its own mean and variance, scales and shifts it by `gamma` and `beta`,
+/// and clamps it.
+pub fn normalise(
+    input: Tensor<2>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f32,
+    clamp: Clamp,
+) -> Normalised {
+    let tracked = input.is_autodiff();
+    let [input, gamma, beta] =
+        [Operand::new(input, tracked), Operand::new(gamma, tracked), Operand::new(beta, tracked)];
+    let (x, g, b) = (input.contiguous(), gamma.contiguous(), beta.contiguous());
+    let c = values(&g).len();
+    let rows = values(&x).len() / c.max(1);
+    let (mean, variance) = moments(values(&x), c);
+    let inverse_deviation: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
+    let scale: Vec<f32> = values(&g).iter().zip(&inverse_deviation).map(|(g, i)| g * i).collect();
+    let output = affine(values(&x), &mean, &scale, values(&b), clamp);
+    let saved = Saved { input: x, gamma: g, beta: b, mean: mean.clone(), inverse_deviation, clamp };
+    let output = record(Normalise, [input, gamma, beta], saved, tensor(output, &[rows, c]));
+    Normalised { output, mean, variance }
+}
+
+/// `clamp((x - mean) * scale + shift)` of each row.
+fn affine(x: &[f32], mean: &[f32], scale: &[f32], shift: &[f32], clamp: Clamp) -> Vec<f32> {
+    let c = mean.len();
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(ROWS_PER_SUM * c).zip(x.par_chunks(ROWS_PER_SUM * c)).for_each(|(out, x)| {
+        for (out, x) in out.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+            for i in 0..c {
+                out[i] = ((x[i] - mean[i]) * scale[i] + shift[i]).max(clamp.min).min(clamp.max);
+            }
+        }
+    });
+    out
+}
+
+/// Sums over rows: `f(row index range start, rows, sums)` for each piece of `ROWS_PER_SUM` rows.
+fn column_sums(x: &[f32], c: usize, len: usize, f: impl Fn(usize, &[f32], &mut [f32]) + Sync) -> Vec<f32> {
+    let parts: Vec<Vec<f32>> = x
+        .par_chunks(ROWS_PER_SUM * c)
+        .enumerate()
+        .map(|(i, piece)| {
+            let mut sums = vec![0.0; len];
+            f(i * ROWS_PER_SUM * c, piece, &mut sums);
+            sums
+        })
+        .collect();
+    sum_in_order(parts, len)
+}
+
+/// Mean and variance of each column.
+fn moments(x: &[f32], c: usize) -> (Vec<f32>, Vec<f32>) {
+    let rows = (x.len() / c) as f32;
+    let mean: Vec<f32> = column_sums(x, c, c, |_, piece, sums| {
+        for row in piece.chunks_exact(c) {
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+    })
+    .into_iter()
+    .map(|sum| sum / rows)
+    .collect();
+    let variance = column_sums(x, c, c, |_, piece, sums| {
+        for row in piece.chunks_exact(c) {
+            for ((sum, x), mean) in sums.iter_mut().zip(row).zip(&mean) {
+                *sum += (x - mean) * (x - mean);
+            }
+        }
+    })
+    .into_iter()
+    .map(|sum| sum / rows)
+    .collect();
+    (mean, variance)
+}
+
+/// Gradients of input, gamma and beta.
+fn backward(grad: &[f32], saved: &Saved) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let x = values(&saved.input);
+    let (gamma, beta) = (values(&saved.gamma), values(&saved.beta));
+    let (mean, inverse) = (&saved.mean[..], &saved.inverse_deviation[..]);
+    let clamp = saved.clamp;
+    let c = gamma.len();
+    let rows = (x.len() / c) as f32;
+    // The first half of the sums is the gradient of gamma, the second that of beta.
+    let sums = column_sums(x, c, 2 * c, |start, piece, sums| {
+        let (sum_gamma, sum_beta) = sums.split_at_mut(c);
+        for (x, grad) in piece.chunks_exact(c).zip(grad[start..].chunks_exact(c)) {
+            for i in 0..c {
+                let normal = (x[i] - mean[i]) * inverse[i];
+                let g = if clamp.passes(normal * gamma[i] + beta[i]) { grad[i] } else { 0.0 };
+                sum_gamma[i] += g * normal;
+                sum_beta[i] += g;
+            }
+        }
+    });
+    let (grad_gamma, grad_beta) = sums.split_at(c);
+    let mut out = vec![0.0; x.len()];
+    let piece_len = ROWS_PER_SUM * c;
+    out.par_chunks_mut(piece_len).zip(x.par_chunks(piece_len)).zip(grad.par_chunks(piece_len)).for_each(
+        |((out, x), grad)| {
+            let rows_of = x.chunks_exact(c).zip(grad.chunks_exact(c));
+            for (out, (x, grad)) in out.chunks_exact_mut(c).zip(rows_of) {
+                for i in 0..c {
+                    let normal = (x[i] - mean[i]) * inverse[i];
+                    let g = if clamp.passes(normal * gamma[i] + beta[i]) { grad[i] } else { 0.0 };
+                    let centred = g - (grad_beta[i] + normal * grad_gamma[i]) / rows;
+                    out[i] = gamma[i] * inverse[i] * centred;
+                }
+            }
+        },
+    );
+    (out, grad_gamma.to_vec(), grad_beta.to_vec())
+}
