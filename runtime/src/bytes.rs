@@ -50,3 +50,19 @@ pub(crate) const fn as_i8_mut(bytes: &mut [u8]) -> &mut [i8] {
     // SAFETY: as in `as_i8`; the exclusive borrow passes on to the result.
     unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
 }
+
+/// The same words as twice as many numbers of 16 bits, mutable.
+#[inline(always)]
+pub(crate) fn u32_as_i16_mut(words: &mut [u32]) -> &mut [i16] {
+    // SAFETY: u32 is aligned for i16 and has no padding; every bit pattern is valid for both; the length in bytes is
+    // that of `words`.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len() * 2) }
+}
+
+/// The same words as four times as many signed bytes, mutable.
+#[inline(always)]
+pub(crate) fn u32_as_i8_mut(words: &mut [u32]) -> &mut [i8] {
+    // SAFETY: i8 has alignment 1 and u32 no padding; every bit pattern is valid for both; the length in bytes is that
+    // of `words`.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len() * 4) }
+}

@@ -9,7 +9,7 @@
 //! | [`kernels`] | one function per operator: a naive reference, a portable fast set, one set per instruction set |
 //! | [`plan`] | the compiled model: reader, full check, and (feature `encode`) writer |
 //! | [`session`] | runs a plan in a fixed arena, at once or in slices |
-//! | `dsp` | integer signal features, streaming |
+//! | [`dsp`] | integer signal features, streaming |
 //!
 //! # Use
 //!
@@ -47,6 +47,7 @@ compile_error!("teff reads little-endian plans in place; big-endian processors a
 mod bytes;
 
 pub mod arena;
+pub mod dsp;
 pub mod kernels;
 pub mod plan;
 pub mod quant;

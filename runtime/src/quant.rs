@@ -183,6 +183,13 @@ impl AddCoefficients {
     }
 }
 
+/// `x / 2^shift`, nearest, ties up. `shift` in [0, 30]; `x + 2^(shift - 1)` must not overflow.
+#[inline(always)]
+pub fn shift_right_half_up(x: i32, shift: u32) -> i32 {
+    let half = (1 << (shift & 31)) >> 1;
+    x.wrapping_add(half) >> (shift & 31)
+}
+
 /// `sum / count`, nearest, ties away from zero. `count` must not be 0.
 #[inline(always)]
 pub fn divide_half_away(sum: i32, count: u32) -> i32 {

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod error;
+pub mod front_end;
 pub mod graph;
 
 pub use error::{Error, Place, Result};

@@ -1,0 +1,53 @@
+//! Normalizes a frame to the full 15 bits, tapers it by the Hann window and loads it into the Fourier transform.
+
+use super::rfft::Load;
+use super::table::Table16;
+use crate::quant::shift_right_half_up;
+
+/// Loads `samples` (one axis of a frame), tapered by the window of which `taper` is the first half, into `spectrum`.
+///
+/// The samples are shifted left so that the largest uses all 15 bits: a quiet frame keeps its precision. Returns that
+/// shift, or `None` for a frame of zeros.
+///
+/// samples in [-32768, 32767]; taper Q15, `frame_len / 2 + 1` entries.
+pub(super) fn load<I>(samples: I, frame_len: usize, taper: Table16<'_>, spectrum: &mut [u32]) -> Option<u32>
+where
+    I: Iterator<Item = i32> + Clone,
+{
+    let peak = samples.clone().fold(0, |peak, x| peak.max(x.unsigned_abs()));
+    if peak == 0 {
+        return None;
+    }
+    // Sixteen bits hold the peak; one of them is the sign's.
+    let shift = peak.leading_zeros().saturating_sub(17);
+    let mut load = Load::new(spectrum);
+    let rising = taper.iter();
+    // The window is periodic: h[n] = h[frame_len - n], so that the peak of an even window stands once.
+    let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]).iter().rev();
+    let mut tapered = samples.zip(rising.chain(falling)).map(|(x, h)| {
+        let product = x.wrapping_mul(i32::from(i16::from_le_bytes(*h)));
+        shift_right_half_up(product, 15_u32.saturating_sub(shift))
+    });
+    while let Some(even) = tapered.next() {
+        load.push(even, tapered.next().unwrap_or(0));
+    }
+    load.finish();
+    Some(shift)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    #[test]
+    fn taper_is_walked_up_and_down() {
+        for frame_len in [1_usize, 2, 5, 6, 64] {
+            let half: Vec<usize> = (0..=frame_len / 2).collect();
+            let walked: Vec<usize> =
+                half.iter().chain(half[1..frame_len.div_ceil(2)].iter().rev()).copied().collect();
+            let expected: Vec<usize> = (0..frame_len).map(|n| n.min(frame_len - n)).collect();
+            assert_eq!(walked, expected, "frame_len {frame_len}");
+        }
+    }
+}

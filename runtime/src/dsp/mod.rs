@@ -1,0 +1,52 @@
+//! The front end: from sensor samples to the int8 input of a model, in integers.
+//!
+//! A front end is a *blob* (settings and tables, made on the host by `teff-compiler`, kept in flash and read in place)
+//! and a workspace that the caller owns. Samples of 16 bits are pushed in pieces of any size; each completed hop costs
+//! the work of one frame; the feature window is written into the model input when the model is to run. The trainer
+//! computes its features with this code, so that training and device cannot differ.
+//!
+//! Each stage has a file: [`FrontEnd`] puts them together. Formulas, Q formats, rounding and error bounds stand in
+//! `docs/front-end.md`.
+//!
+//! ```no_run
+//! # fn microphone(_: &mut [i16]) {}
+//! # static BLOB: [u8; 64] = [0; 64];
+//! use teff::dsp::FrontEnd;
+//!
+//! let mut workspace = [0_u32; 2048]; // or [0; SETTINGS.workspace_words()], which is `const`
+//! let mut front_end = FrontEnd::new(&BLOB, &mut workspace)?;
+//! let mut input = [0_i8; 40 * 49]; // the model's input
+//! let mut chunk = [0_i16; 64];
+//! loop {
+//!     microphone(&mut chunk);
+//!     let mut samples = &chunk[..];
+//!     while let Some(hop) = front_end.push(&mut samples) {
+//!         if hop.ready && front_end.write_input(&mut input) {
+//!             // run the model
+//!         }
+//!     }
+//! #   break;
+//! }
+//! # Ok::<(), teff::dsp::FrontEndError>(())
+//! ```
+
+mod dct;
+mod framer;
+mod front_end;
+mod hann;
+mod log;
+mod mel;
+mod quantize;
+mod rfft;
+mod settings;
+mod stats;
+mod table;
+mod window;
+
+pub use front_end::{FrontEnd, FrontEndError, Hop};
+pub use log::log2_q16;
+pub use rfft::{PowerSpectrum, is_supported_len, power_spectrum};
+pub use settings::{
+    BlobError, CEPSTRUM_FRAC_BITS, HEADER_BYTES, Kind, LOG_FRAC_BITS, Level, MAGIC, MAX_WINDOW_FEATURES,
+    PIXEL_FRAC_BITS, Settings, Stat, TableOffsets, VERSION,
+};

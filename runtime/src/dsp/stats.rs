@@ -1,0 +1,105 @@
+//! Statistics and band powers of each axis of a frame.
+
+use core::num::NonZeroU32;
+
+use super::settings::{Settings, Stat};
+use crate::quant::divide_half_away;
+
+/// The samples of one axis of a frame, or the vector magnitude of all axes.
+#[derive(Clone, Debug)]
+pub(super) struct AxisSamples<'f> {
+    older: &'f [i16],
+    newer: &'f [i16],
+    axes: usize,
+    axis: usize,
+}
+
+impl<'f> AxisSamples<'f> {
+    /// `axis` below `axes` is that axis, any other the magnitude.
+    pub(super) fn new((older, newer): (&'f [i16], &'f [i16]), axes: usize, axis: usize) -> Self {
+        AxisSamples { older, newer, axes, axis }
+    }
+}
+
+impl Iterator for AxisSamples<'_> {
+    type Item = i32;
+
+    fn next(&mut self) -> Option<i32> {
+        if self.older.is_empty() {
+            self.older = core::mem::take(&mut self.newer);
+        }
+        let (instant, rest) = self.older.split_at_checked(self.axes.max(1))?;
+        self.older = rest;
+        if let Some(x) = instant.get(self.axis) {
+            return Some(i32::from(*x));
+        }
+        let squares: u64 = instant.iter().map(|x| u64::from(i32::from(*x).unsigned_abs().pow(2))).sum();
+        Some(square_root(squares).min(32767) as i32)
+    }
+}
+
+/// The largest integer whose square is at most `x`, bit by bit.
+pub(super) fn square_root(x: u64) -> u32 {
+    let mut bit = 1_u64 << ((63 - (x | 1).leading_zeros()) & !1);
+    let (mut rest, mut root) = (x, 0_u64);
+    while bit != 0 {
+        if rest >= root + bit {
+            rest -= root + bit;
+            root = (root >> 1) + bit;
+        } else {
+            root >>= 1;
+        }
+        bit >>= 2;
+    }
+    root as u32
+}
+
+/// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis.
+pub(super) fn write(samples: &AxisSamples<'_>, settings: &Settings, features: &mut [i16]) -> i32 {
+    let (mut n, mut sum, mut squares) = (0_u32, 0_i32, 0_u64);
+    let (mut least, mut most) = (32767, -32768);
+    for x in samples.clone() {
+        n += 1;
+        sum = sum.wrapping_add(x);
+        squares += u64::from(x.unsigned_abs().pow(2));
+        least = least.min(x);
+        most = most.max(x);
+    }
+    let average = divide_half_away(sum, n);
+    let scaled = squares * u64::from(n);
+    let wanted = Stat::ALL.into_iter().filter(|s| settings.stats & s.bit() != 0);
+    for (stat, to) in wanted.zip(features) {
+        let value = match stat {
+            Stat::Mean => average,
+            Stat::Std => {
+                let sum = u64::from(sum.unsigned_abs());
+                root_per(scaled.saturating_sub(sum * sum), n)
+            }
+            Stat::Rms => root_per(scaled, n),
+            Stat::Min => least,
+            Stat::Max => most,
+            Stat::Crossings => crossings(samples.clone(), average),
+        };
+        *to = value.clamp(-32768, 32767) as i16;
+    }
+    average
+}
+
+/// `√x / n`, rounded half up.
+fn root_per(x: u64, n: u32) -> i32 {
+    let Some(n) = NonZeroU32::new(n) else { return 0 };
+    (square_root(x).wrapping_add(n.get() / 2) / n) as i32
+}
+
+/// How often the samples change from below `average` to not below it, or back.
+fn crossings(samples: AxisSamples<'_>, average: i32) -> i32 {
+    let mut last = None;
+    let mut count = 0;
+    for x in samples {
+        let side = x < average;
+        if last.replace(side).is_some_and(|last| last != side) {
+            count += 1;
+        }
+    }
+    count
+}

@@ -1,0 +1,169 @@
+//! Writes the blob: header and tables. The same settings give the same bytes on every machine, for every transcendental
+//! function is `libm`'s.
+
+use teff::dsp::{self, HEADER_BYTES, Level, MAGIC, Settings, VERSION};
+use teff::quant::Multiplier;
+
+use super::config::{FrontEndConfig, Kind};
+use super::filter_bank::FilterBank;
+use crate::{Error, Result};
+
+/// The blob of a front end for a model whose input has this scale and zero point. Empty for [`Kind::None`].
+///
+/// # Errors
+/// If the settings do not pass [`FrontEndConfig::check`], or the scale is not above 0 or far too small for the features.
+pub fn build(config: &FrontEndConfig, input_scale: f32, input_zero_point: i8) -> Result<Vec<u8>> {
+    write(config, input_scale, input_zero_point, false)
+}
+
+/// As [`build`]; a `wide` blob's window keeps the features themselves, for `FrontEnd::write_features`.
+pub(super) fn write(
+    config: &FrontEndConfig,
+    input_scale: f32,
+    input_zero_point: i8,
+    wide: bool,
+) -> Result<Vec<u8>> {
+    config.check()?;
+    let kind = match config.kind {
+        Kind::None => return Ok(Vec::new()),
+        Kind::Image => dsp::Kind::Image,
+        Kind::RawWindow => dsp::Kind::RawWindow,
+        Kind::MotionStats => dsp::Kind::MotionStats,
+        Kind::LogMel => dsp::Kind::LogMel,
+        Kind::Mfcc => dsp::Kind::Mfcc,
+    };
+    let image = config.kind == Kind::Image;
+    let has_fft = config.bands > 0;
+    let bank = if has_fft { FilterBank::new(config) } else { FilterBank { edges: vec![], weights: vec![] } };
+    let (entries, shift) = requantization(config, input_scale)?;
+    let settings = Settings {
+        kind,
+        axes: if image { config.channels } else { config.axes } as u8,
+        rate_millihertz: libm::round(config.rate_hz * 1000.0) as u32,
+        frame_len: config.frame_len as u16,
+        hop_len: if image { 1 } else { config.hop_len as u16 },
+        fft_len: config.fft_len as u16,
+        bands: config.bands as u16,
+        coefficients: config.coefficients as u16,
+        features: config.features_per_frame() as u16,
+        window_frames: config.window as u16,
+        stride_frames: config.stride as u16,
+        first_bin: bank.edges.first().copied().unwrap_or(0),
+        end_bin: bank.edges.last().copied().unwrap_or(0),
+        stats: config.stats.iter().fold(0, |bits, s| bits | s.bit()),
+        level: if image { Level::None } else { config.level },
+        magnitude: config.magnitude,
+        wide,
+        floor_log2: if has_fft { config.floor as i8 } else { 0 },
+        shift,
+        zero_point: input_zero_point,
+        requantize_len: entries.len() as u16,
+    };
+    let mut blob = header(&settings);
+    for (multiplier, offset) in entries {
+        blob.extend(multiplier.to_le_bytes());
+        blob.extend(offset.to_le_bytes());
+    }
+    if has_fft {
+        extend_i16(&mut blob, hann(config.frame_len));
+        extend_i16(&mut blob, twiddles(config.fft_len));
+        extend_i16(&mut blob, bank.edges.iter().map(|e| *e as i16));
+        extend_i16(&mut blob, bank.weights.iter().map(|w| *w as i16));
+        extend_i16(&mut blob, cosines(config.coefficients, config.bands));
+    }
+    debug_assert_eq!(blob.len(), settings.tables().end);
+    Ok(blob)
+}
+
+/// Multiplier (Q0.31) and offset per feature of a frame, or one pair where all are the same; and the common shift.
+fn requantization(config: &FrontEndConfig, input_scale: f32) -> Result<(Vec<(i32, i32)>, u8)> {
+    let scale = f64::from(input_scale);
+    if !(scale > 0.0 && scale.is_finite()) {
+        return Err(Error::model(format!("the scale of the model input is {input_scale}"))
+            .remedy("a scale is a finite number above 0"));
+    }
+    let factors: Vec<f64> = config.feature_scales().iter().map(|unit| unit / scale).collect();
+    let largest = factors.iter().copied().fold(0.0, f64::max);
+    let shift = Multiplier::from_factor(largest).map(|m| m.shift).filter(|s| *s <= 15).ok_or_else(|| {
+        Error::model(format!("one step of a feature is {largest} steps of the model input")).remedy(
+            "the scale of the model input does not fit this front end: calibrate the model on its features",
+        )
+    })?;
+    let mut entries = Vec::new();
+    for (factor, offset) in factors.iter().zip(config.feature_offsets()) {
+        let multiplier = Multiplier::with_shift(*factor, shift).map_or(0, |m| m.mantissa);
+        entries.push((multiplier, offset));
+    }
+    if entries.windows(2).all(|pair| pair[0] == pair[1]) {
+        entries.truncate(1);
+    }
+    Ok((entries, shift))
+}
+
+fn header(settings: &Settings) -> Vec<u8> {
+    let mut h = vec![0; HEADER_BYTES];
+    let mut put = |at: usize, bytes: &[u8]| h[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, &MAGIC);
+    put(4, &VERSION.to_le_bytes());
+    put(6, &[settings.kind as u8, settings.axes]);
+    put(8, &(settings.tables().end as u32).to_le_bytes());
+    put(12, &settings.rate_millihertz.to_le_bytes());
+    let lengths = [
+        settings.frame_len,
+        settings.hop_len,
+        settings.fft_len,
+        settings.bands,
+        settings.coefficients,
+        settings.features,
+        settings.window_frames,
+        settings.stride_frames,
+        settings.first_bin,
+        settings.end_bin,
+        settings.stats,
+    ];
+    for (i, length) in lengths.iter().enumerate() {
+        put(16 + 2 * i, &length.to_le_bytes());
+    }
+    put(38, &[settings.level as u8, u8::from(settings.magnitude) | u8::from(settings.wide) << 1]);
+    put(40, &[settings.floor_log2 as u8, settings.shift, settings.zero_point as u8]);
+    put(44, &settings.requantize_len.to_le_bytes());
+    put(48, &(settings.workspace_words() as u32).to_le_bytes());
+    h
+}
+
+/// Appends the numbers and pads to four bytes.
+fn extend_i16(blob: &mut Vec<u8>, numbers: impl IntoIterator<Item = i16>) {
+    for number in numbers {
+        blob.extend(number.to_le_bytes());
+    }
+    blob.resize(blob.len().next_multiple_of(4), 0);
+}
+
+fn to_q15(x: f64) -> i16 {
+    libm::round(x * 32_768.0).clamp(-32_767.0, 32_767.0) as i16
+}
+
+/// First half, middle included, of the periodic window 0.5 - 0.5·cos(2πn / frame_len).
+fn hann(frame_len: usize) -> Vec<i16> {
+    let angle = 2.0 * std::f64::consts::PI / frame_len as f64;
+    (0..=frame_len / 2).map(|n| to_q15(0.5 - 0.5 * libm::cos(angle * n as f64))).collect()
+}
+
+/// Cosine and negative sine of 2πk / fft_len for the first half turn.
+fn twiddles(fft_len: usize) -> Vec<i16> {
+    let angle = 2.0 * std::f64::consts::PI / fft_len as f64;
+    (0..fft_len / 2)
+        .flat_map(|k| [to_q15(libm::cos(angle * k as f64)), to_q15(-libm::sin(angle * k as f64))])
+        .collect()
+}
+
+/// Orthonormal cosine transform of type 2, row by row.
+fn cosines(coefficients: usize, bands: usize) -> Vec<i16> {
+    let n = bands as f64;
+    let row = |i: usize| {
+        let gain = if i == 0 { libm::sqrt(1.0 / n) } else { libm::sqrt(2.0 / n) };
+        (0..bands)
+            .map(move |b| to_q15(gain * libm::cos(std::f64::consts::PI * i as f64 * (b as f64 + 0.5) / n)))
+    };
+    (0..coefficients).flat_map(row).collect()
+}
