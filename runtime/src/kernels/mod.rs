@@ -19,6 +19,8 @@ use core::ops::Range;
 pub mod generic;
 pub mod params;
 pub mod reference;
+#[cfg(any(test, feature = "kernel-suite"))]
+pub mod suite;
 
 use params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,

@@ -74,3 +74,10 @@ impl Kernels for Generic {
         Reference::place(op, input, output, rows);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Generic;
+
+    crate::kernels::suite::kernel_suite!(Generic);
+}

@@ -4,10 +4,10 @@
 //! is the same code; accumulators wrap on overflow, which a checked plan excludes.
 
 mod average_pool_2d;
-mod conv_2d;
-mod depthwise_conv_2d;
+pub(crate) mod conv_2d;
+pub(crate) mod depthwise_conv_2d;
 mod elementwise;
-mod fully_connected;
+pub(crate) mod fully_connected;
 mod max_pool_2d;
 mod place;
 mod softmax;

@@ -1,0 +1,81 @@
+//! Case classes of the fully connected layer.
+
+use super::outcome::Case;
+use super::spec::{Numbers, Values};
+use super::trial::{Trial, row_ranges};
+use crate::kernels::Kernels;
+use crate::kernels::params::{FullyConnected, Packing};
+use crate::kernels::reference::{Reference, fully_connected::accumulator};
+use crate::shape::{Layout, View};
+
+/// Compares one case. Output elements count as rows.
+pub fn case<K: Kernels>(trial: &mut Trial<'_>, inputs: usize, outputs: usize, numbers: Numbers, every_range: bool) {
+    if trial.has_failed() {
+        return;
+    }
+    let case = Case {
+        input: View::new(1, 1, inputs, Layout::Nhwc),
+        output: View::new(outputs, 1, 1, Layout::Nhwc),
+        window: None,
+        groups: 1,
+    };
+    let mut random = trial.random;
+    // Biases and multipliers are filled per output channel, here per row.
+    let filled = Case { output: View::new(1, 1, outputs, Layout::Nhwc), ..case };
+    let Some((operands, mut target)) = trial.prepare(filled, inputs * outputs, inputs, &numbers) else { return };
+    let op = FullyConnected {
+        inputs,
+        outputs,
+        weights: operands.weights,
+        packing: Packing::Plain,
+        bias: operands.bias,
+        requantize: operands.requantize,
+    };
+    Reference::fully_connected(&op, operands.input, target.expected, 0..outputs);
+    let mut calls = 0;
+    let failed = row_ranges(outputs, every_range, &mut random).find_map(|range| {
+        calls += 1;
+        let compute = |output: &mut [i8], _: &mut [i8]| K::fully_connected(&op, operands.input, output, range.clone());
+        let acc = |o, _, _| Some(accumulator(&op, operands.input, o));
+        target.compare(case.output, range.clone(), compute, acc).map(|difference| (range, difference))
+    });
+    trial.finish(case, calls, failed);
+}
+
+/// Inputs around the block sizes.
+pub fn k_remainders<K: Kernels>(trial: &mut Trial<'_>) {
+    for inputs in (1..=20).chain([31, 32, 33, 47, 63, 64, 65, 127, 128, 129, 255, 400]) {
+        case::<K>(trial, inputs, 5, Numbers::ORDINARY, false);
+    }
+}
+
+/// Outputs around the block sizes.
+pub fn output_blocks<K: Kernels>(trial: &mut Trial<'_>) {
+    for outputs in (1..=18).chain([31, 32, 33, 64]) {
+        for inputs in [1, 16, 29] {
+            case::<K>(trial, inputs, outputs, Numbers::ORDINARY, false);
+        }
+    }
+}
+
+/// Clamps, zero points, shifts and the largest sums.
+pub fn numbers<K: Kernels>(trial: &mut Trial<'_>) {
+    for values in [Values::Small, Values::Random, Values::Lowest, Values::Highest] {
+        for shift in [0, 1, 4, 30] {
+            for output_zero_point in [-128, 0, 127] {
+                for (output_min, output_max) in [(-128, 127), (0, 127), (-128, 5), (9, 9)] {
+                    let numbers =
+                        Numbers { values, shift, output_zero_point, output_min, output_max, ..Numbers::ORDINARY };
+                    case::<K>(trial, 37, 6, numbers, false);
+                }
+            }
+        }
+    }
+}
+
+/// Every range of outputs by itself.
+pub fn output_ranges<K: Kernels>(trial: &mut Trial<'_>) {
+    for inputs in [1, 5, 16, 33] {
+        case::<K>(trial, inputs, 13, Numbers::ORDINARY, true);
+    }
+}
