@@ -6,7 +6,12 @@ use super::{at, for_each_output, put, tap};
 use crate::kernels::params::DepthwiseConv2d;
 
 /// `output[y][x][o] = requantize(accumulator(y, x, o))`.
-pub(super) fn depthwise_conv_2d(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+pub(super) fn depthwise_conv_2d(
+    op: &DepthwiseConv2d<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    rows: Range<usize>,
+) {
     for_each_output(op.output, rows, |y, x, o, index| {
         put(output, index, op.requantize.apply(accumulator(op, input, y, x, o), o));
     });

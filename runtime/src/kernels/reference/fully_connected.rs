@@ -6,7 +6,12 @@ use super::{at, put};
 use crate::kernels::params::FullyConnected;
 
 /// `output[o] = requantize(accumulator(o))`.
-pub(super) fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
+pub(super) fn fully_connected(
+    op: &FullyConnected<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    outputs: Range<usize>,
+) {
     for (index, o) in outputs.enumerate() {
         put(output, index, op.requantize.apply(accumulator(op, input, o), o));
     }

@@ -74,7 +74,10 @@ pub fn sub_tiles<K: Kernels>(trial: &mut Trial<'_>) {
 pub fn strides<K: Kernels>(trial: &mut Trial<'_>) {
     for (h, w) in [(1, 2), (2, 1), (2, 2), (3, 3), (2, 3), (5, 1), (1, 7), (5, 7)] {
         for layouts in LAYOUTS {
-            case::<K>(trial, Spec::new((9, 10, 3), 5).filter(3, 3).stride(h, w).padding([1, 1, 1, 1]).layouts(layouts));
+            case::<K>(
+                trial,
+                Spec::new((9, 10, 3), 5).filter(3, 3).stride(h, w).padding([1, 1, 1, 1]).layouts(layouts),
+            );
             case::<K>(trial, Spec::new((9, 10, 4), 5).stride(h, w).layouts(layouts));
         }
         case::<K>(trial, Spec::new((11, 11, 2), 4).filter(5, 4).stride(h, w).padding([0, 1, 2, 2]));
@@ -86,7 +89,8 @@ pub fn dilation<K: Kernels>(trial: &mut Trial<'_>) {
     for (h, w) in [(2, 2), (1, 2), (3, 1), (3, 5)] {
         for layouts in LAYOUTS {
             case::<K>(trial, Spec::new((9, 12, 5), 6).filter(3, 3).dilation(h, w).layouts(layouts));
-            let padded = Spec::new((8, 9, 3), 5).filter(2, 3).dilation(h, w).padding([h, w, h, w]).stride(1, 2);
+            let padded =
+                Spec::new((8, 9, 3), 5).filter(2, 3).dilation(h, w).padding([h, w, h, w]).stride(1, 2);
             case::<K>(trial, padded.layouts(layouts));
         }
     }
@@ -94,10 +98,15 @@ pub fn dilation<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Padding that differs on the four sides, with an input zero point that is not 0.
 pub fn padding<K: Kernels>(trial: &mut Trial<'_>) {
-    for padding in [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [2, 1, 0, 3], [0, 3, 2, 1], [4, 4, 4, 4]] {
+    for padding in
+        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [2, 1, 0, 3], [0, 3, 2, 1], [4, 4, 4, 4]]
+    {
         for layouts in LAYOUTS {
             case::<K>(trial, Spec::new((5, 6, 3), 5).filter(3, 3).padding(padding).layouts(layouts));
-            case::<K>(trial, Spec::new((6, 5, 4), 3).filter(5, 4).padding(padding).stride(2, 2).layouts(layouts));
+            case::<K>(
+                trial,
+                Spec::new((6, 5, 4), 3).filter(5, 4).padding(padding).stride(2, 2).layouts(layouts),
+            );
             case::<K>(trial, Spec::new((3, 3, 8), 4).padding(padding).layouts(layouts));
         }
     }
@@ -105,7 +114,9 @@ pub fn padding<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Groups with equal and unequal numbers of input and output channels.
 pub fn groups<K: Kernels>(trial: &mut Trial<'_>) {
-    for (c_in, c_out, groups) in [(4, 4, 2), (6, 9, 3), (8, 4, 4), (5, 5, 5), (4, 12, 4), (16, 8, 2), (12, 24, 3)] {
+    for (c_in, c_out, groups) in
+        [(4, 4, 2), (6, 9, 3), (8, 4, 4), (5, 5, 5), (4, 12, 4), (16, 8, 2), (12, 24, 3)]
+    {
         for layouts in LAYOUTS {
             case::<K>(trial, Spec::new((4, 5, c_in), c_out).groups(groups).layouts(layouts));
             let filtered = Spec::new((5, 5, c_in), c_out).groups(groups).filter(3, 3).padding([1, 1, 1, 1]);
@@ -120,7 +131,10 @@ pub fn layouts<K: Kernels>(trial: &mut Trial<'_>) {
     for layouts in LAYOUTS {
         for (c_in, c_out) in [(3, 8), (8, 3), (5, 7), (16, 16), (1, 4), (4, 1), (2, 2)] {
             case::<K>(trial, Spec::new((3, 7, c_in), c_out).layouts(layouts));
-            case::<K>(trial, Spec::new((4, 6, c_in), c_out).filter(3, 3).padding([1, 1, 1, 1]).layouts(layouts));
+            case::<K>(
+                trial,
+                Spec::new((4, 6, c_in), c_out).filter(3, 3).padding([1, 1, 1, 1]).layouts(layouts),
+            );
             case::<K>(trial, Spec::new((5, 6, c_in), c_out).filter(3, 2).stride(2, 2).layouts(layouts));
         }
     }
@@ -128,7 +142,9 @@ pub fn layouts<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Clamps at both ends and inside.
 pub fn clamps<K: Kernels>(trial: &mut Trial<'_>) {
-    for (output_min, output_max) in [(-128, 127), (-128, 0), (0, 127), (-20, 33), (127, 127), (-128, -128), (3, 100)] {
+    for (output_min, output_max) in
+        [(-128, 127), (-128, 0), (0, 127), (-20, 33), (127, 127), (-128, -128), (3, 100)]
+    {
         let numbers = Numbers { output_min, output_max, ..Numbers::ORDINARY };
         case::<K>(trial, Spec::new((4, 4, 9), 7).numbers(numbers));
         case::<K>(trial, Spec::new((4, 4, 5), 7).filter(3, 3).padding([1, 1, 1, 1]).numbers(numbers));
@@ -185,7 +201,10 @@ pub fn few_channels<K: Kernels>(trial: &mut Trial<'_>) {
         for c_out in [4, 8, 16] {
             case::<K>(trial, Spec::new((8, 8, c_in), c_out).filter(3, 3).stride(2, 2).padding([0, 0, 1, 1]));
             case::<K>(trial, Spec::new((6, 9, c_in), c_out).filter(5, 4).stride(2, 2).padding([2, 1, 2, 2]));
-            case::<K>(trial, Spec::new((10, 6, c_in), c_out).filter(10, 4).padding([4, 1, 5, 2]).stride(2, 2));
+            case::<K>(
+                trial,
+                Spec::new((10, 6, c_in), c_out).filter(10, 4).padding([4, 1, 5, 2]).stride(2, 2),
+            );
         }
     }
 }
@@ -198,7 +217,11 @@ pub fn one_dimensional<K: Kernels>(trial: &mut Trial<'_>) {
             case::<K>(trial, Spec::new((20, 1, c_in), 6).filter(5, 1).stride(2, 1).layouts(layouts));
             case::<K>(
                 trial,
-                Spec::new((20, 1, c_in), 6).filter(3, 1).dilation(4, 1).padding([8, 0, 0, 0]).layouts(layouts),
+                Spec::new((20, 1, c_in), 6)
+                    .filter(3, 1)
+                    .dilation(4, 1)
+                    .padding([8, 0, 0, 0])
+                    .layouts(layouts),
             );
             case::<K>(trial, Spec::new((20, 1, c_in), 6).layouts(layouts));
         }
@@ -211,6 +234,9 @@ pub fn small_inputs<K: Kernels>(trial: &mut Trial<'_>) {
         case::<K>(trial, Spec::new((1, 1, 4), 5).filter(3, 3).padding([1, 1, 1, 1]).layouts(layouts));
         case::<K>(trial, Spec::new((2, 1, 4), 5).filter(3, 5).padding([1, 2, 1, 2]).layouts(layouts));
         case::<K>(trial, Spec::new((1, 2, 3), 5).filter(5, 3).padding([2, 1, 2, 1]).layouts(layouts));
-        case::<K>(trial, Spec::new((2, 2, 3), 5).filter(7, 7).padding([3, 3, 3, 3]).stride(2, 2).layouts(layouts));
+        case::<K>(
+            trial,
+            Spec::new((2, 2, 3), 5).filter(7, 7).padding([3, 3, 3, 3]).stride(2, 2).layouts(layouts),
+        );
     }
 }

@@ -79,8 +79,14 @@ pub fn filters<K: Kernels>(trial: &mut Trial<'_>) {
 pub fn strides<K: Kernels>(trial: &mut Trial<'_>) {
     for (h, w) in [(1, 2), (2, 1), (2, 2), (3, 3), (2, 3), (5, 7)] {
         for layouts in LAYOUTS {
-            case::<K>(trial, Spec::new((9, 10, 6), 6).filter(3, 3).stride(h, w).padding(SAME_3X3).layouts(layouts));
-            case::<K>(trial, Spec::new((9, 10, 6), 6).filter(3, 3).stride(h, w).padding([0, 0, 1, 1]).layouts(layouts));
+            case::<K>(
+                trial,
+                Spec::new((9, 10, 6), 6).filter(3, 3).stride(h, w).padding(SAME_3X3).layouts(layouts),
+            );
+            case::<K>(
+                trial,
+                Spec::new((9, 10, 6), 6).filter(3, 3).stride(h, w).padding([0, 0, 1, 1]).layouts(layouts),
+            );
         }
     }
 }
@@ -90,7 +96,8 @@ pub fn dilation<K: Kernels>(trial: &mut Trial<'_>) {
     for (h, w) in [(2, 2), (1, 2), (3, 1), (3, 5)] {
         for layouts in LAYOUTS {
             case::<K>(trial, Spec::new((9, 12, 5), 5).filter(3, 3).dilation(h, w).layouts(layouts));
-            let padded = Spec::new((8, 9, 6), 6).filter(3, 3).dilation(h, w).padding([h, w, h, w]).stride(1, 2);
+            let padded =
+                Spec::new((8, 9, 6), 6).filter(3, 3).dilation(h, w).padding([h, w, h, w]).stride(1, 2);
             case::<K>(trial, padded.layouts(layouts));
         }
     }
@@ -98,10 +105,15 @@ pub fn dilation<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Padding that differs on the four sides.
 pub fn padding<K: Kernels>(trial: &mut Trial<'_>) {
-    for padding in [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [2, 1, 0, 3], [0, 3, 2, 1], [4, 4, 4, 4]] {
+    for padding in
+        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [2, 1, 0, 3], [0, 3, 2, 1], [4, 4, 4, 4]]
+    {
         for layouts in LAYOUTS {
             case::<K>(trial, Spec::new((5, 6, 3), 3).filter(3, 3).padding(padding).layouts(layouts));
-            case::<K>(trial, Spec::new((6, 5, 8), 8).filter(5, 4).padding(padding).stride(2, 2).layouts(layouts));
+            case::<K>(
+                trial,
+                Spec::new((6, 5, 8), 8).filter(5, 4).padding(padding).stride(2, 2).layouts(layouts),
+            );
         }
     }
 }
@@ -110,7 +122,8 @@ pub fn padding<K: Kernels>(trial: &mut Trial<'_>) {
 pub fn multiplier<K: Kernels>(trial: &mut Trial<'_>) {
     for (c_in, multiplier) in [(1, 2), (1, 8), (1, 17), (2, 2), (3, 2), (3, 3), (4, 8), (8, 2), (17, 2)] {
         for layouts in LAYOUTS {
-            let spec = Spec::new((5, 6, c_in), c_in * multiplier).filter(3, 3).padding(SAME_3X3).layouts(layouts);
+            let spec =
+                Spec::new((5, 6, c_in), c_in * multiplier).filter(3, 3).padding(SAME_3X3).layouts(layouts);
             case::<K>(trial, spec);
             case::<K>(trial, spec.stride(2, 2));
         }
@@ -120,7 +133,9 @@ pub fn multiplier<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Clamps at both ends and inside.
 pub fn clamps<K: Kernels>(trial: &mut Trial<'_>) {
-    for (output_min, output_max) in [(-128, 127), (-128, 0), (0, 127), (-20, 33), (127, 127), (-128, -128), (3, 100)] {
+    for (output_min, output_max) in
+        [(-128, 127), (-128, 0), (0, 127), (-20, 33), (127, 127), (-128, -128), (3, 100)]
+    {
         for layouts in LAYOUTS {
             let numbers = Numbers { output_min, output_max, ..Numbers::ORDINARY };
             let spec = Spec::new((4, 4, 9), 9).filter(3, 3).padding(SAME_3X3).layouts(layouts);

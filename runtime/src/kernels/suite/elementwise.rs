@@ -59,7 +59,8 @@ fn compare(
         output.iter().zip(expected).for_each(|(output, expected)| output.set(!expected.get()));
     }
     kernel(lhs, rhs, output);
-    let different = output.iter().zip(expected).enumerate().find(|(_, (got, expected))| got.get() != expected.get());
+    let different =
+        output.iter().zip(expected).enumerate().find(|(_, (got, expected))| got.get() != expected.get());
     let failed = different.map(|(index, (got, expected))| {
         let (y, x, c) = position(view, index);
         let (got, expected) = (got.get(), expected.get());
@@ -98,9 +99,13 @@ pub fn add<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Product: element by element and by channel, both layouts, factors below and above 1.
 pub fn mul<K: Kernels>(trial: &mut Trial<'_>) {
-    for (h, w, c) in [(1, 1, 1), (1, 1, 33), (3, 5, 7), (4, 16, 8), (2, 3, 16), (5, 1, 17), (1, 40, 3), (2, 2, 64)] {
+    for (h, w, c) in
+        [(1, 1, 1), (1, 1, 33), (3, 5, 7), (4, 16, 8), (2, 3, 16), (5, 1, 17), (1, 40, 3), (2, 2, 64)]
+    {
         for layout in [Nhwc, Planar] {
-            for (mantissa, shift) in [(1 << 20, 0), (12_345_678, 0), (i32::MAX, 0), (1_600_000_000, 2), (0, 0)] {
+            for (mantissa, shift) in
+                [(1 << 20, 0), (12_345_678, 0), (i32::MAX, 0), (1_600_000_000, 2), (0, 0)]
+            {
                 for (output_min, output_max) in [(-128, 127), (-30, 60)] {
                     let view = View::new(h, w, c, layout);
                     let zero = trial.random.value();
@@ -151,9 +156,17 @@ pub fn lookup<K: Kernels>(trial: &mut Trial<'_>) {
         for place in [Place::Apart, Place::OnLhs] {
             for values in [Values::Random, Values::Lowest, Values::Highest] {
                 let view = View::new(1, 1, len, Nhwc);
-                compare(trial, view, 0, place, values, &|a, _, o| Reference::lookup(&table, a, o), &|a, _, o| {
-                    K::lookup(&table, a, o);
-                });
+                compare(
+                    trial,
+                    view,
+                    0,
+                    place,
+                    values,
+                    &|a, _, o| Reference::lookup(&table, a, o),
+                    &|a, _, o| {
+                        K::lookup(&table, a, o);
+                    },
+                );
             }
         }
     }

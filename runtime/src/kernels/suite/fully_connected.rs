@@ -9,7 +9,13 @@ use crate::kernels::reference::{Reference, fully_connected::accumulator};
 use crate::shape::{Layout, View};
 
 /// Compares one case. Output elements count as rows.
-pub fn case<K: Kernels>(trial: &mut Trial<'_>, inputs: usize, outputs: usize, numbers: Numbers, every_range: bool) {
+pub fn case<K: Kernels>(
+    trial: &mut Trial<'_>,
+    inputs: usize,
+    outputs: usize,
+    numbers: Numbers,
+    every_range: bool,
+) {
     if trial.has_failed() {
         return;
     }
@@ -22,7 +28,9 @@ pub fn case<K: Kernels>(trial: &mut Trial<'_>, inputs: usize, outputs: usize, nu
     let mut random = trial.random;
     // Biases and multipliers are filled per output channel, here per row.
     let filled = Case { output: View::new(1, 1, outputs, Layout::Nhwc), ..case };
-    let Some((operands, mut target)) = trial.prepare(filled, inputs * outputs, inputs, &numbers) else { return };
+    let Some((operands, mut target)) = trial.prepare(filled, inputs * outputs, inputs, &numbers) else {
+        return;
+    };
     let op = FullyConnected {
         inputs,
         outputs,
@@ -35,7 +43,8 @@ pub fn case<K: Kernels>(trial: &mut Trial<'_>, inputs: usize, outputs: usize, nu
     let mut calls = 0;
     let failed = row_ranges(outputs, every_range, &mut random).find_map(|range| {
         calls += 1;
-        let compute = |output: &mut [i8], _: &mut [i8]| K::fully_connected(&op, operands.input, output, range.clone());
+        let compute =
+            |output: &mut [i8], _: &mut [i8]| K::fully_connected(&op, operands.input, output, range.clone());
         let acc = |o, _, _| Some(accumulator(&op, operands.input, o));
         target.compare(case.output, range.clone(), compute, acc).map(|difference| (range, difference))
     });
@@ -64,8 +73,14 @@ pub fn numbers<K: Kernels>(trial: &mut Trial<'_>) {
         for shift in [0, 1, 4, 30] {
             for output_zero_point in [-128, 0, 127] {
                 for (output_min, output_max) in [(-128, 127), (0, 127), (-128, 5), (9, 9)] {
-                    let numbers =
-                        Numbers { values, shift, output_zero_point, output_min, output_max, ..Numbers::ORDINARY };
+                    let numbers = Numbers {
+                        values,
+                        shift,
+                        output_zero_point,
+                        output_min,
+                        output_max,
+                        ..Numbers::ORDINARY
+                    };
                     case::<K>(trial, 37, 6, numbers, false);
                 }
             }

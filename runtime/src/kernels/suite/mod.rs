@@ -144,7 +144,8 @@ pub(crate) use {declare_class_tests, for_each_class, kernel_suite};
 /// Runs the class `name` with several seeds and panics with the first failure.
 #[cfg(test)]
 pub(crate) fn expect_class<K: Kernels>(name: &str) {
-    let (name, class) = classes::<K>().into_iter().find(|class| class.0 == name).expect("a class of the list");
+    let (name, class) =
+        classes::<K>().into_iter().find(|class| class.0 == name).expect("a class of the list");
     let mut buffers = Buffers::new();
     for seed in 1..=3 {
         match run_class::<K>(&mut buffers, name, class, seed) {

@@ -113,7 +113,9 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
-            Difference::Scratch { needed } => write!(f, "asks for {needed} bytes of scratch, more than the suite has"),
+            Difference::Scratch { needed } => {
+                write!(f, "asks for {needed} bytes of scratch, more than the suite has")
+            }
             Difference::Buffers => write!(f, "does not fit the suite's buffers"),
         }
     }

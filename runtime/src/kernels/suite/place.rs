@@ -49,8 +49,11 @@ fn case<K: Kernels>(trial: &mut Trial<'_>, input: Extents, at: Extents, margin: 
             actual.fill(77);
             Reference::place(&op, elements, expected, range.clone());
             K::place(&op, elements, actual, range.clone());
-            let (index, (&got, &expected)) =
-                actual.iter().zip(expected.iter()).enumerate().find(|(_, (got, expected))| got != expected)?;
+            let (index, (&got, &expected)) = actual
+                .iter()
+                .zip(expected.iter())
+                .enumerate()
+                .find(|(_, (got, expected))| got != expected)?;
             let (y, x, c) = position(op.output, index);
             Some((range, Difference::Element { y, x, c, got, expected, acc: None }))
         });
@@ -68,7 +71,8 @@ pub fn concatenation<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// The inside of a padded value; concatenation along height and width.
 pub fn padding<K: Kernels>(trial: &mut Trial<'_>) {
-    for (at, margin) in [((1, 1, 0), (1, 1, 0)), ((2, 0, 0), (0, 3, 0)), ((0, 3, 1), (1, 0, 2)), ((0, 0, 0), (2, 2, 0))]
+    for (at, margin) in
+        [((1, 1, 0), (1, 1, 0)), ((2, 0, 0), (0, 3, 0)), ((0, 3, 1), (1, 0, 2)), ((0, 0, 0), (2, 2, 0))]
     {
         for c in [1, 3, 8] {
             case::<K>(trial, (3, 4, c), at, margin, false);

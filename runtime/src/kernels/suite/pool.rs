@@ -26,14 +26,22 @@ pub fn max_case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
     let mut calls = 0;
     let failed = row_ranges(rows, spec.every_range, &mut random).find_map(|range| {
         calls += 1;
-        let compute = |output: &mut [i8], _: &mut [i8]| K::max_pool_2d(&op, operands.input, output, range.clone());
-        target.compare(case.output, range.clone(), compute, |_, _, _| None).map(|difference| (range, difference))
+        let compute =
+            |output: &mut [i8], _: &mut [i8]| K::max_pool_2d(&op, operands.input, output, range.clone());
+        target
+            .compare(case.output, range.clone(), compute, |_, _, _| None)
+            .map(|difference| (range, difference))
     });
     trial.finish(case, calls, failed);
 }
 
 /// Compares one case of average pooling.
-pub fn average_case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec, average: Average, counted_padding: Option<i8>) {
+pub fn average_case<K: Kernels>(
+    trial: &mut Trial<'_>,
+    spec: Spec,
+    average: Average,
+    counted_padding: Option<i8>,
+) {
     if trial.has_failed() {
         return;
     }
@@ -54,8 +62,11 @@ pub fn average_case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec, average: Aver
     let mut calls = 0;
     let failed = row_ranges(rows, spec.every_range, &mut random).find_map(|range| {
         calls += 1;
-        let compute = |output: &mut [i8], _: &mut [i8]| K::average_pool_2d(&op, operands.input, output, range.clone());
-        target.compare(case.output, range.clone(), compute, |_, _, _| None).map(|difference| (range, difference))
+        let compute =
+            |output: &mut [i8], _: &mut [i8]| K::average_pool_2d(&op, operands.input, output, range.clone());
+        target
+            .compare(case.output, range.clone(), compute, |_, _, _| None)
+            .map(|difference| (range, difference))
     });
     trial.finish(case, calls, failed);
 }
@@ -75,7 +86,10 @@ fn windows() -> impl Iterator<Item = Spec> {
     ];
     windows.into_iter().flat_map(|(filter, stride, padding)| {
         [1, 2, 3, 8, 15, 16, 17, 33].into_iter().flat_map(move |c| {
-            let spec = Spec::new((6, 7, c), c).filter(filter.0, filter.1).stride(stride.0, stride.1).padding(padding);
+            let spec = Spec::new((6, 7, c), c)
+                .filter(filter.0, filter.1)
+                .stride(stride.0, stride.1)
+                .padding(padding);
             LAYOUTS.into_iter().map(move |layouts| spec.layouts(layouts))
         })
     })
@@ -115,9 +129,12 @@ pub fn average_exact<K: Kernels>(trial: &mut Trial<'_>) {
 
 /// Average with another output scale.
 pub fn average_scaled<K: Kernels>(trial: &mut Trial<'_>) {
-    for (mantissa, shift, input_zero_point, output_zero_point) in
-        [(1 << 28, 0, -128, 127), (i32::MAX / 5, 0, 127, -128), (1_500_000_000, 1, 4, -9), (77_777_777, 0, -1, 0)]
-    {
+    for (mantissa, shift, input_zero_point, output_zero_point) in [
+        (1 << 28, 0, -128, 127),
+        (i32::MAX / 5, 0, 127, -128),
+        (1_500_000_000, 1, 4, -9),
+        (77_777_777, 0, -1, 0),
+    ] {
         let average = Average::Scaled { mantissa, shift, input_zero_point, output_zero_point };
         for spec in windows() {
             average_case::<K>(trial, spec.padding([0; 4]), average, None);

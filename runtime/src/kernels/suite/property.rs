@@ -22,16 +22,15 @@ fn numbers() -> impl Strategy<Value = Numbers> {
         1 => Just(Values::Lowest),
         1 => Just(Values::Highest),
     ];
-    (any::<i8>(), any::<i8>(), any::<i8>(), any::<i8>(), prop_oneof![3 => Just(0u8), 1 => 0..=30u8], values).prop_map(
-        |(input_zero_point, output_zero_point, a, b, shift, values)| Numbers {
+    (any::<i8>(), any::<i8>(), any::<i8>(), any::<i8>(), prop_oneof![3 => Just(0u8), 1 => 0..=30u8], values)
+        .prop_map(|(input_zero_point, output_zero_point, a, b, shift, values)| Numbers {
             input_zero_point,
             output_zero_point,
             output_min: a.min(b),
             output_max: a.max(b),
             shift,
             values,
-        },
-    )
+        })
 }
 
 fn axis() -> impl Strategy<Value = (usize, usize, usize, usize, usize, usize)> {
@@ -76,10 +75,17 @@ where
 
 /// The case with the most channels that fits the suite's buffers, starting from `c_in` and `c_out` (in units of
 /// `multiple` channels) and halving. `weights_per_output` gives the elements per output channel.
-fn fitted(spec: Spec, c_in: usize, c_out: usize, multiple: usize, weights_per_output: impl Fn(usize) -> usize) -> Spec {
+fn fitted(
+    spec: Spec,
+    c_in: usize,
+    c_out: usize,
+    multiple: usize,
+    weights_per_output: impl Fn(usize) -> usize,
+) -> Spec {
     let mut size = (c_in, c_out);
     loop {
-        let fitted = Spec { input: (spec.input.0, spec.input.1, size.0 * multiple), c_out: size.1 * multiple, ..spec };
+        let fitted =
+            Spec { input: (spec.input.0, spec.input.1, size.0 * multiple), c_out: size.1 * multiple, ..spec };
         let case = fitted.case();
         let weights = fitted.filter.0 * fitted.filter.1 * weights_per_output(size.0) * fitted.c_out;
         let fits = case.input.extent.len() <= INPUT_LEN && case.output.extent.len() <= OUTPUT_LEN;
@@ -96,9 +102,13 @@ fn fitted(spec: Spec, c_in: usize, c_out: usize, multiple: usize, weights_per_ou
 impl Property {
     pub(crate) fn conv_2d<K: Kernels>() {
         let groups = prop_oneof![3 => Just(1usize), 1 => 1..=4usize];
-        check((spec(), 1..=40usize, 1..=40usize, groups), K::NAME, |trial, ((spec, _), c_in, c_out, groups)| {
-            conv_2d::case::<K>(trial, fitted(spec.groups(groups), c_in, c_out, groups, |c_in| c_in));
-        });
+        check(
+            (spec(), 1..=40usize, 1..=40usize, groups),
+            K::NAME,
+            |trial, ((spec, _), c_in, c_out, groups)| {
+                conv_2d::case::<K>(trial, fitted(spec.groups(groups), c_in, c_out, groups, |c_in| c_in));
+            },
+        );
     }
 
     pub(crate) fn depthwise_conv_2d<K: Kernels>() {

@@ -38,8 +38,12 @@ fn case<K: Kernels>(
     trial.fill_input(len, values);
     let Buffers { input, expected, actual, exponentials, .. } = &mut *trial.buffers;
     fill_exponentials(exponentials, view.extent.c, ratio);
-    let op =
-        Softmax { view, exponentials: &*exponentials, mantissa: quantization.0, output_zero_point: quantization.1 };
+    let op = Softmax {
+        view,
+        exponentials: &*exponentials,
+        mantissa: quantization.0,
+        output_zero_point: quantization.1,
+    };
     let (Some(input), Some(expected), Some(actual)) =
         (input.get_mut(..len), expected.get_mut(..len), actual.get_mut(..len))
     else {
@@ -55,7 +59,8 @@ fn case<K: Kernels>(
         output.iter().zip(expected).for_each(|(output, expected)| output.set(!expected.get()));
     }
     K::softmax(&op, input, output);
-    let different = output.iter().zip(expected).enumerate().find(|(_, (got, expected))| got.get() != expected.get());
+    let different =
+        output.iter().zip(expected).enumerate().find(|(_, (got, expected))| got.get() != expected.get());
     let failed = different.map(|(index, (got, expected))| {
         let (y, x, c) = position(view, index);
         let (got, expected) = (got.get(), expected.get());
@@ -69,8 +74,10 @@ const USUAL: (i32, i8) = (1 << 16, -128);
 
 /// 1 to 1000 channels, in place and apart.
 pub fn channels<K: Kernels>(trial: &mut Trial<'_>) {
-    for c in [1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 15, 16, 17, 31, 32, 33, 64, 100, 127, 128, 129, 255, 256, 257, 999, 1000]
-    {
+    for c in [
+        1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 15, 16, 17, 31, 32, 33, 64, 100, 127, 128, 129, 255, 256, 257, 999,
+        1000,
+    ] {
         for in_place in [false, true] {
             case::<K>(trial, View::new(1, 1, c, Nhwc), 60_000, USUAL, Values::Random, in_place);
         }

@@ -140,7 +140,11 @@ impl<'a> Trial<'a> {
     ) -> Option<(Operands<'_>, Target<'_>)> {
         let (input_len, output_len, channels) =
             (case.input.extent.len(), case.output.extent.len(), case.output.extent.c);
-        if input_len > INPUT_LEN || weights_len > WEIGHTS_LEN || output_len > OUTPUT_LEN || channels > CHANNELS {
+        if input_len > INPUT_LEN
+            || weights_len > WEIGHTS_LEN
+            || output_len > OUTPUT_LEN
+            || channels > CHANNELS
+        {
             self.fail(case, 0..0, Difference::Buffers);
             return None;
         }
@@ -153,7 +157,9 @@ impl<'a> Trial<'a> {
             };
         }
         let root = k.isqrt() as i32 + 1;
-        for (bias, multiplier) in self.buffers.bias.iter_mut().zip(&mut self.buffers.multipliers).take(channels) {
+        for (bias, multiplier) in
+            self.buffers.bias.iter_mut().zip(&mut self.buffers.multipliers).take(channels)
+        {
             (*bias, *multiplier) = match numbers.values {
                 Values::Small => (self.random.within(-9, 9), self.random.within(1 << 29, i32::MAX)),
                 _ => {
@@ -220,7 +226,8 @@ impl Target<'_> {
             *actual = !expected; // an element that stays unwritten differs
         }
         compute(actual, self.scratch);
-        let (index, (&got, &expected)) = actual.iter().zip(expected).enumerate().find(|(_, (a, e))| a != e)?;
+        let (index, (&got, &expected)) =
+            actual.iter().zip(expected).enumerate().find(|(_, (a, e))| a != e)?;
         let (y, x, c) = position(output, rows.start * row_len + index);
         Some(Difference::Element { y, x, c, got, expected, acc: acc(y, x, c) })
     }
@@ -237,7 +244,11 @@ pub(super) fn position(view: View, index: usize) -> (usize, usize, usize) {
 }
 
 /// The ranges of `count` rows that a case is computed in: all of them, or the whole and one split.
-pub(super) fn row_ranges(count: usize, every: bool, random: &mut Random) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn row_ranges(
+    count: usize,
+    every: bool,
+    random: &mut Random,
+) -> impl Iterator<Item = Range<usize>> {
     let split = random.within(0, count as i32) as usize;
     let all = (0..count).flat_map(move |start| (start + 1..=count).map(move |end| start..end));
     let few = [0..count, 0..split, split..count].into_iter();
