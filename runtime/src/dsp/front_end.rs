@@ -122,7 +122,7 @@ impl<'a> FrontEnd<'a> {
             framer: Framer::new(ring, usize::from(settings.hop_len) * usize::from(settings.axes)),
             spectrum,
             newest: bytes::u32_as_i16_mut(newest),
-            window: Window::new(store, settings.features.into(), settings.level),
+            window: Window::new(store, settings.features.into(), settings.level, settings.least()),
             frames_to_go: settings.window_frames,
             settings,
         })

@@ -162,6 +162,8 @@ pub struct Settings {
     pub wide: bool,
     /// Base-2 logarithm of the energy that is added to each band before the logarithm.
     pub floor_log2: i8,
+    /// Features further below the level than this are raised to it, in octaves of energy; 0 for no limit.
+    pub range_log2: u8,
     /// Left shift of the requantization.
     pub shift: u8,
     /// Zero point of the model input.
@@ -257,12 +259,13 @@ impl Settings {
             floor_log2: h[40] as i8,
             shift: h[41],
             zero_point: h[42] as i8,
+            range_log2: h[43],
             requantize_len: u16_at(h[44], h[45]),
         };
         if let Some(offset) = settings.first_bad_field() {
             return Err(BlobError::BadField(offset));
         }
-        let mut reserved = h[43] | h[46] | h[47];
+        let mut reserved = h[46] | h[47];
         let (_, tail) = h.split_at(52);
         let mut rest = tail;
         while let Some((byte, more)) = rest.split_first() {
@@ -270,7 +273,7 @@ impl Settings {
             rest = more;
         }
         if reserved != 0 {
-            return Err(BlobError::BadField(43));
+            return Err(BlobError::BadField(46));
         }
         if u32::from_le_bytes([h[48], h[49], h[50], h[51]]) as usize != settings.workspace_words() {
             return Err(BlobError::BadField(48));
@@ -343,6 +346,10 @@ impl Settings {
         if self.shift > 15 {
             return Some(41);
         }
+        let ranged = matches!(self.kind, Kind::LogMel) && matches!(self.level, Level::Peak);
+        if self.range_log2 > 64 || (self.range_log2 != 0 && !ranged) {
+            return Some(43);
+        }
         if self.requantize_len != 1 && self.requantize_len != self.features {
             return Some(44);
         }
@@ -378,6 +385,11 @@ impl Settings {
     /// Whether the window keeps features of 16 bits; otherwise it keeps quantized ones.
     pub const fn keeps_features(&self) -> bool {
         self.wide || !matches!(self.level, Level::None)
+    }
+
+    /// Least feature of a window above its level.
+    pub(super) const fn least(&self) -> i32 {
+        if self.range_log2 == 0 { i32::MIN } else { -((self.range_log2 as i32) << LOG_FRAC_BITS) }
     }
 
     /// Words of 32 bits that the sample ring takes.

@@ -22,11 +22,14 @@ pub(super) struct Window<'w> {
     at: usize,
     filled: usize,
     level: Level,
+    /// Least value above the level.
+    least: i32,
 }
 
 impl<'w> Window<'w> {
-    pub(super) fn new(store: Store<'w>, features: usize, level: Level) -> Self {
-        Window { store, features, at: 0, filled: 0, level }
+    /// `store` holds whole frames of `features`; what is below `least` once the level is subtracted is raised to it.
+    pub(super) fn new(store: Store<'w>, features: usize, level: Level, least: i32) -> Self {
+        Window { store, features, at: 0, filled: 0, level, least }
     }
 
     /// Forgets all frames.
@@ -94,7 +97,7 @@ impl<'w> Window<'w> {
             let level = if own_means { self.feature_mean(feature) } else { common };
             let mut element = feature;
             self.column(feature).for_each(|value| {
-                each(element, feature, i32::from(value) - level);
+                each(element, feature, (i32::from(value) - level).max(self.least));
                 element += self.features;
             });
         }

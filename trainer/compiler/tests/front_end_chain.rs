@@ -213,7 +213,7 @@ fn raw_window_averages_and_removes_the_mean() {
 const LINES: [&str; 7] = [
     DIGITS,
     "kind=mfcc rate_hz=8000 frame_len=200 hop_len=90 fft_len=256 bands=20 coefficients=10 window=7 level=mean",
-    "kind=log_mel rate_hz=8000 frame_len=128 hop_len=300 bands=12 window=3 level=peak stride=2",
+    "kind=log_mel rate_hz=8000 frame_len=128 hop_len=300 bands=12 window=3 level=peak range=9 stride=2",
     "kind=motion_stats rate_hz=50 axes=3 frame_len=50 hop_len=25 window=3 bands=6 magnitude=true lsb_per_unit=1024",
     "kind=motion_stats rate_hz=50 axes=2 frame_len=33 window=1 stats=rms,min lsb_per_unit=1024",
     "kind=raw_window rate_hz=25 axes=3 window=16 level=feature_mean lsb_per_unit=1024",

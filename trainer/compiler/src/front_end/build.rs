@@ -55,6 +55,7 @@ pub(super) fn write(
         magnitude: config.magnitude,
         wide,
         floor_log2: if has_fft { config.floor as i8 } else { 0 },
+        range_log2: config.range as u8,
         shift,
         zero_point: input_zero_point,
         requantize_len: entries.len() as u16,
@@ -125,7 +126,7 @@ fn header(settings: &Settings) -> Vec<u8> {
         put(16 + 2 * i, &length.to_le_bytes());
     }
     put(38, &[settings.level as u8, u8::from(settings.magnitude) | u8::from(settings.wide) << 1]);
-    put(40, &[settings.floor_log2 as u8, settings.shift, settings.zero_point as u8]);
+    put(40, &[settings.floor_log2 as u8, settings.shift, settings.zero_point as u8, settings.range_log2]);
     put(44, &settings.requantize_len.to_le_bytes());
     put(48, &(settings.workspace_words() as u32).to_le_bytes());
     h

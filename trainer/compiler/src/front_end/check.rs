@@ -1,6 +1,6 @@
 //! What the values of a front end may be.
 
-use teff::dsp::{MAX_WINDOW_FEATURES, is_supported_len};
+use teff::dsp::{Level, MAX_WINDOW_FEATURES, is_supported_len};
 
 use super::config::{FrontEndConfig, Kind};
 use super::filter_bank::FilterBank;
@@ -35,6 +35,9 @@ impl FrontEndConfig {
             );
         }
         let audio = matches!(self.kind, Kind::LogMel | Kind::Mfcc);
+        if audio {
+            at_most("bands", self.bands, 256)?;
+        }
         at_most("axes", self.axes, if audio { 1 } else { 15 })?;
         let length = if self.kind == Kind::RawWindow { "decimate" } else { "frame_len" };
         at_most(length, self.frame_len, 8192)?;
@@ -72,6 +75,10 @@ impl FrontEndConfig {
         }
         if !(-32..=48).contains(&self.floor) {
             return Err(fault("floor", &format!("is {}", self.floor)).remedy("give -32 to 48"));
+        }
+        if self.range > 64 || (self.range > 0 && self.level != Level::Peak) {
+            return Err(fault("range", &format!("is {}", self.range))
+                .remedy("give 1 to 64 with level=peak, or leave it out"));
         }
         let half = self.rate_hz / 2.0;
         if !(self.high_hz > 0.0 && self.high_hz <= half) {

@@ -89,6 +89,9 @@ pub struct FrontEndConfig {
     pub align: Align,
     /// What is subtracted from a window.
     pub level: Level,
+    /// With `level = peak`: bands further below the peak than this many octaves of energy are raised to it; 0 for no
+    /// limit.
+    pub range: usize,
     /// Rows of an image.
     pub height: usize,
     /// Columns of an image.

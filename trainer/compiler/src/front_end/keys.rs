@@ -78,6 +78,7 @@ fn keys_of(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
                 "stride",
                 "align",
                 "level",
+                "range",
                 "feature_mean",
                 "feature_std",
             ],
@@ -128,6 +129,7 @@ fn default_config(kind: Kind) -> FrontEndConfig {
         stride: 1,
         align: Align::Centre,
         level: Level::None,
+        range: 0,
         height: 0,
         width: 0,
         channels: 1,
@@ -234,17 +236,11 @@ fn set(config: &mut FrontEndConfig, key: &str, value: &str) -> Result<()> {
         "hop_len" => config.hop_len = count(key, value)?,
         "decimate" => config.decimate = count(key, value)?,
         "fft_len" => config.fft_len = count(key, value)?,
-        "bands" => {
-            config.bands =
-                value.parse().map_err(|_| fault(key, &format!("is `{value}`, not a whole number")))?;
-        }
+        "bands" => config.bands = whole(key, value)?,
         "band_scale" => config.band_scale = choice(key, value, &BAND_SCALES)?,
         "low_hz" => config.low_hz = real(key, value)?,
         "high_hz" => config.high_hz = real(key, value)?,
-        "floor" => {
-            config.floor =
-                value.parse().map_err(|_| fault(key, &format!("is `{value}`, not a whole number")))?;
-        }
+        "floor" => config.floor = whole(key, value)?,
         "coefficients" => config.coefficients = count(key, value)?,
         "stats" => config.stats = stats(key, value)?,
         "magnitude" => config.magnitude = choice(key, value, &FLAGS)?,
@@ -252,6 +248,7 @@ fn set(config: &mut FrontEndConfig, key: &str, value: &str) -> Result<()> {
         "stride" => config.stride = count(key, value)?,
         "align" => config.align = choice(key, value, &ALIGNS)?,
         "level" => config.level = choice(key, value, &LEVELS)?,
+        "range" => config.range = whole(key, value)?,
         "height" => config.height = count(key, value)?,
         "width" => config.width = count(key, value)?,
         "channels" => config.channels = count(key, value)?,
@@ -282,6 +279,7 @@ pub(super) fn write(config: &FrontEndConfig) -> String {
             "stride" => config.stride.to_string(),
             "align" => name(config.align, &ALIGNS).into(),
             "level" => name(config.level, &LEVELS).into(),
+            "range" => config.range.to_string(),
             "height" => config.height.to_string(),
             "width" => config.width.to_string(),
             "channels" => config.channels.to_string(),
@@ -329,6 +327,12 @@ fn count(key: &str, value: &str) -> Result<usize> {
         Ok(n) if (1..=1 << 24).contains(&n) => Ok(n),
         _ => Err(fault(key, &format!("is `{value}`")).remedy("give a whole number from 1 to 16777216")),
     }
+}
+
+fn whole<T: std::str::FromStr>(key: &str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| {
+        fault(key, &format!("is `{value}`")).remedy("give a whole number in the range of this key")
+    })
 }
 
 fn real(key: &str, value: &str) -> Result<f64> {
