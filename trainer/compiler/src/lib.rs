@@ -8,6 +8,9 @@
 
 pub mod error;
 pub mod front_end;
+pub mod evaluate;
 pub mod graph;
+pub mod onnx;
+pub mod passes;
 
 pub use error::{Error, Place, Result};

@@ -54,6 +54,30 @@ pub struct Port {
     pub axes: Vec<usize>,
     /// Order of `axes` in the value's bytes.
     pub permutation: Vec<usize>,
+    /// Type in the ONNX file.
+    pub kind: PortType,
+}
+
+/// The type that an input or output has in the ONNX file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortType {
+    /// Real numbers.
+    F32,
+    /// Quantized, signed: the value's own integers.
+    I8,
+    /// Quantized, unsigned: the value's integers plus 128.
+    U8,
+}
+
+impl PortType {
+    /// Short name.
+    pub fn name(self) -> &'static str {
+        match self {
+            PortType::F32 => "f32",
+            PortType::I8 => "i8",
+            PortType::U8 => "u8",
+        }
+    }
 }
 
 impl Port {
@@ -72,6 +96,7 @@ impl Port {
             axes: shape.clone(),
             shape,
             permutation,
+            kind: PortType::F32,
         }
     }
 

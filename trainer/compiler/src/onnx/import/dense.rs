@@ -1,0 +1,186 @@
+//! Matrix products by constant weights, and softmax.
+
+use super::attributes::Reader;
+use super::state::{Constant, Import};
+use super::tensor::{Data, OnnxTensor};
+use super::view::View;
+use crate::error::Result;
+use crate::graph::{Clamp, Op, PortType, ValueId};
+
+pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if node.flag("transA", false)? {
+        return Err(node
+            .fault("transA is not supported")
+            .remedy("export with transA = 0"));
+    }
+    let (alpha, beta) = (node.float_or("alpha", 1.0)?, node.float_or("beta", 1.0)?);
+    let transposed = node.flag("transB", false)?;
+    let mut weights = state.constant(node, 1)?;
+    scale_constant(&mut weights, alpha);
+    let x = state.activation(node, 0)?;
+    if x.view.axes.len() != 2 {
+        return Err(node.fault(format!("its input has {} axes, not two", x.view.axes.len())));
+    }
+    let (value, view, n) = product(state, node, &weights, transposed)?;
+    if state.optional(node, 2)?.is_some() {
+        let mut bias = state.constant(node, 2)?;
+        scale_constant(&mut bias, beta);
+        if bias.tensor.len() == 1 && n > 1 {
+            let repeated = OnnxTensor {
+                shape: vec![n],
+                data: bias.tensor.data.gathered(&vec![0; n]),
+            };
+            bias.tensor = std::rc::Rc::new(repeated);
+        }
+        if !attach_bias(state, node, value, &bias, node.input(2).unwrap_or(""))? {
+            return Err(node.fault(format!(
+                "a bias of shape {:?} for {n} outputs",
+                bias.tensor.shape
+            )));
+        }
+    }
+    state.give(node, value, view, PortType::F32)
+}
+
+pub(super) fn mat_mul(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let weights = match state.constant(node, 1) {
+        Ok(weights) => weights,
+        Err(error) => return Err(error.remedy("products of two activations are not supported")),
+    };
+    let (value, view, _) = product(state, node, &weights, false)?;
+    state.give(node, value, view, PortType::F32)
+}
+
+/// `x · W`, without bias. Gives the result, its view and the number of outputs.
+fn product(
+    state: &mut Import,
+    node: &Reader<'_>,
+    weights: &Constant,
+    transposed: bool,
+) -> Result<(ValueId, View, usize)> {
+    let x = state.activation(node, 0)?;
+    let &[rows, columns] = weights.tensor.shape.as_slice() else {
+        return Err(node.fault(format!(
+            "weights of shape {:?} are not a matrix",
+            weights.tensor.shape
+        )));
+    };
+    let (k, n) = if transposed {
+        (columns, rows)
+    } else {
+        (rows, columns)
+    };
+    let rank = x.view.axes.len();
+    if rank == 0 || k == 0 || n == 0 || x.view.size_of(&x.view.axes[rank - 1]) != k {
+        return Err(node.fault(format!(
+            "weights of shape {:?} do not fit an input of shape {:?}",
+            weights.tensor.shape,
+            x.view.shape()
+        )));
+    }
+    let (value, _, order) = state.channels_last(node, &x, &[rank - 1])?;
+    let (tensor, mut quant) =
+        weights.parameter(node, if transposed { &[0, 1] } else { &[1, 0] })?;
+    if let Some(quant) = &mut quant
+        && quant.channel_axis == Some(1)
+    {
+        return Err(node
+            .fault("its weights are quantized along the inputs, not the outputs")
+            .remedy("quantize per output channel or per tensor"));
+    }
+    // Columns in the order of the bytes of the input.
+    let gather: Vec<usize> = (0..n)
+        .flat_map(|row| order.iter().map(move |&column| row * k + column))
+        .collect();
+    let elements = match tensor.elements() {
+        crate::graph::Elements::F32(v) => Data::F32(v.clone()).gathered(&gather),
+        crate::graph::Elements::I8(v) => Data::I8(v.clone()).gathered(&gather),
+        crate::graph::Elements::I32(_) => {
+            return Err(node.fault("weights of type int32 are not supported"));
+        }
+    };
+    let elements = match elements {
+        Data::I8(v) => crate::graph::Elements::I8(v),
+        Data::F32(v) => crate::graph::Elements::F32(v),
+        other => return Err(node.fault(format!("weights of type {}", other.type_name()))),
+    };
+    let tensor = crate::graph::Tensor::new(&[n, k], elements)?;
+    let filter = state.add_parameter(node.input(1).unwrap_or(""), tensor, quant);
+    let op = Op::FullyConnected {
+        activation: Clamp::NONE,
+    };
+    let result = state.push(node, op, &[value, filter])?;
+    let place = x.view.atoms.len() - x.view.axes[rank - 1].len();
+    Ok((result, x.view.with_axis(rank - 1, n, place), n))
+}
+
+/// Multiplies a constant by a number, where that is not 1.
+fn scale_constant(constant: &mut Constant, factor: f32) {
+    if factor != 1.0 {
+        let data = constant
+            .dequantized()
+            .into_iter()
+            .map(|x| x * factor)
+            .collect();
+        let shape = constant.tensor.shape.clone();
+        *constant = Constant {
+            tensor: std::rc::Rc::new(OnnxTensor {
+                shape,
+                data: Data::F32(data),
+            }),
+            quant: None,
+        };
+    }
+}
+
+/// Makes a constant the bias of the layer that gives `value`. False where it has one already, is
+/// no such layer, or the constant does not have one number for each channel.
+pub(super) fn attach_bias(
+    state: &mut Import,
+    node: &Reader<'_>,
+    value: ValueId,
+    bias: &Constant,
+    name: &str,
+) -> Result<bool> {
+    let channels = state.graph.value(value).shape[3];
+    let takes = state.graph.nodes.iter().any(|n| {
+        n.output() == value
+            && n.inputs.len() == 2
+            && matches!(
+                n.op,
+                Op::FullyConnected { .. } | Op::Conv2d(_) | Op::DepthwiseConv2d(_)
+            )
+    });
+    if !takes || bias.tensor.len() != channels {
+        return Ok(false);
+    }
+    let all: Vec<usize> = (0..bias.tensor.shape.len()).collect();
+    let (tensor, mut quant) = bias.parameter(node, &all)?;
+    let tensor = tensor.reshaped(&[channels])?;
+    if let Some(quant) = &mut quant
+        && quant.channel_axis.is_some()
+    {
+        quant.channel_axis = Some(0);
+    }
+    let bias = state.add_parameter(name, tensor, quant);
+    if let Some(producer) = state.graph.nodes.iter_mut().find(|n| n.output() == value) {
+        producer.inputs.push(bias);
+    }
+    Ok(true)
+}
+
+pub(super) fn softmax(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.activation(node, 0)?;
+    let rank = x.view.axes.len();
+    let default = if state.opset < 13 { 1 } else { -1 };
+    let axis = super::reshape::axis(node, node.int_or("axis", default)?, rank)?;
+    // Before version 13, all axes from this one on count as one.
+    let axes: Vec<usize> = if state.opset < 13 {
+        (axis..rank).collect()
+    } else {
+        vec![axis]
+    };
+    let (value, _, _) = state.channels_last(node, &x, &axes)?;
+    let result = state.push(node, Op::Softmax, &[value])?;
+    state.give(node, result, x.view.detached(), PortType::F32)
+}

@@ -1,0 +1,243 @@
+//! Pooling, reductions and padding.
+
+use super::attributes::Reader;
+use super::convolve::{spatial_view, window};
+use super::reshape;
+use super::state::{Activation, Import};
+use crate::error::Result;
+use crate::graph::{Clamp, Op, Padding, Pool2d, PortType};
+
+pub(super) fn max_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.any_activation(node, 0)?;
+    // The order in which indices of maxima are counted; the indices themselves are not given.
+    let _indices_only = node.int("storage_order")?;
+    pool(state, node, x, Op::MaxPool2d)
+}
+
+pub(super) fn average_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.activation(node, 0)?;
+    pool(state, node, x, Op::AveragePool2d)
+}
+
+fn pool(state: &mut Import, node: &Reader<'_>, x: Activation, op: fn(Pool2d) -> Op) -> Result<()> {
+    let rank = x.view.axes.len();
+    let (value, nhwc) = state.spatial(node, &x)?;
+    let mut window = window(node, rank, [nhwc[1], nhwc[2]], None)?;
+    if window.dilation != [1, 1] {
+        return Err(node
+            .fault("dilated pooling is not supported")
+            .remedy("use dilation 1"));
+    }
+    let count_padding = node.flag("count_include_pad", false)?;
+    if node.flag("ceil_mode", false)? {
+        let grown = grow(
+            &window.padding,
+            [nhwc[1], nhwc[2]],
+            window.filter,
+            window.stride,
+        );
+        if grown != window.padding
+            && count_padding
+            && matches!(op(zero_pool()), Op::AveragePool2d(_))
+        {
+            return Err(node
+                .fault("ceil_mode with count_include_pad, where windows hang over the edge")
+                .remedy("use one of the two only"));
+        }
+        window.padding = grown;
+    }
+    let count_padding = count_padding && !window.padding.is_zero();
+    let pool = Pool2d {
+        filter: window.filter,
+        stride: window.stride,
+        padding: window.padding,
+        count_padding,
+        activation: Clamp::NONE,
+    };
+    let pool = match op(pool) {
+        // A maximum never takes the padding, counted or not.
+        Op::MaxPool2d(pool) => Op::MaxPool2d(Pool2d {
+            count_padding: false,
+            ..pool
+        }),
+        other => other,
+    };
+    let result = state.push(node, pool, &[value])?;
+    let nhwc = state.graph.value(result).nhwc().unwrap_or([1; 4]);
+    state.give(node, result, spatial_view(rank, nhwc), x.kind)
+}
+
+fn zero_pool() -> Pool2d {
+    Pool2d {
+        filter: [1, 1],
+        stride: [1, 1],
+        padding: Padding::default(),
+        count_padding: false,
+        activation: Clamp::NONE,
+    }
+}
+
+/// The padding with which the last, incomplete window counts too. A window must begin inside the
+/// input or the padding before it.
+fn grow(padding: &Padding, size: [usize; 2], filter: [usize; 2], stride: [usize; 2]) -> Padding {
+    let along = |before: usize, after: usize, axis: usize| {
+        let padded = size[axis] + before + after;
+        if padded < filter[axis] {
+            return after;
+        }
+        let mut count = (padded - filter[axis]).div_ceil(stride[axis]) + 1;
+        if (count - 1) * stride[axis] >= size[axis] + before {
+            count -= 1;
+        }
+        let reach = (count - 1) * stride[axis] + filter[axis];
+        reach.saturating_sub(size[axis] + before).max(after)
+    };
+    Padding {
+        bottom: along(padding.top, padding.bottom, 0),
+        right: along(padding.left, padding.right, 1),
+        ..*padding
+    }
+}
+
+pub(super) fn global_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let mean = node.operator() == "GlobalAveragePool";
+    let x = if mean {
+        state.activation(node, 0)?
+    } else {
+        state.any_activation(node, 0)?
+    };
+    let rank = x.view.axes.len();
+    let (value, nhwc) = state.spatial(node, &x)?;
+    let pool = Pool2d {
+        filter: [nhwc[1], nhwc[2]],
+        ..zero_pool()
+    };
+    let op = if mean {
+        Op::AveragePool2d(pool)
+    } else {
+        Op::MaxPool2d(pool)
+    };
+    let result = state.push(node, op, &[value])?;
+    state.give(node, result, spatial_view(rank, [1, 1, 1, nhwc[3]]), x.kind)
+}
+
+/// ReduceMean and ReduceMax: a pooling whose window is the axes taken together.
+pub(super) fn reduce(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.activation(node, 0)?;
+    let rank = x.view.axes.len();
+    let keep = node.flag("keepdims", true)?;
+    let nothing = node.flag("noop_with_empty_axes", false)?;
+    let listed = reshape::axes_of(state, node, rank)?.filter(|axes| !axes.is_empty());
+    if listed.is_none() && nothing {
+        return reshape::identity(state, node);
+    }
+    let axes = listed.unwrap_or_else(|| (0..rank).collect());
+    let mut reduced: Vec<usize> = axes.iter().flat_map(|&a| x.view.axes[a].clone()).collect();
+    reduced.sort_unstable();
+    let first = reduced.first().copied().unwrap_or(0);
+    if !x.view.lies_at(first, &reduced) {
+        let rest = (0..x.view.atoms.len()).filter(|a| !reduced.contains(a));
+        let order: Vec<usize> = reduced.iter().copied().chain(rest).collect();
+        state.arranged(node, &x, &order)?;
+    }
+    let before: usize = x.view.atoms[..first].iter().map(|a| a.size).product();
+    let inside = x.view.size_of(&reduced);
+    let after: usize = x.view.atoms[first + reduced.len()..]
+        .iter()
+        .map(|a| a.size)
+        .product();
+    let own = state.graph.value(x.value).nhwc().unwrap_or([1; 4]);
+    let (nhwc, filter) = if before == 1 && own[1] * own[2] == inside && own[3] == after {
+        (own, [own[1], own[2]])
+    } else if before == 1 {
+        ([1, inside, 1, after], [inside, 1])
+    } else {
+        ([1, before, inside, after], [1, inside])
+    };
+    let value = state.shaped(x.value, nhwc);
+    let pool = Pool2d {
+        filter,
+        ..zero_pool()
+    };
+    let op = if node.operator() == "ReduceMean" {
+        Op::AveragePool2d(pool)
+    } else {
+        Op::MaxPool2d(pool)
+    };
+    let result = state.push(node, op, &[value])?;
+    let mut view = x.view.detached();
+    view.atoms.drain(first..first + reduced.len());
+    for list in &mut view.axes {
+        list.retain(|a| !reduced.contains(a));
+        for atom in list.iter_mut() {
+            if *atom > first {
+                *atom -= reduced.len();
+            }
+        }
+    }
+    if !keep {
+        let mut index = 0;
+        view.axes.retain(|_| {
+            index += 1;
+            !axes.contains(&(index - 1))
+        });
+    }
+    state.give(node, result, view, PortType::F32)
+}
+
+pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.activation(node, 0)?;
+    let rank = x.view.axes.len();
+    let mode = node.string_or("mode", "constant")?;
+    if mode != "constant" {
+        return Err(node
+            .fault(format!("mode `{mode}` is not supported"))
+            .remedy("pad with a constant"));
+    }
+    let (pads, value) = if state.opset < 11 {
+        (node.ints("pads")?, node.float_or("value", 0.0)?)
+    } else {
+        (state.ints(node, 1)?, state.scalar(node, 2)?.unwrap_or(0.0))
+    };
+    let pads = pads.ok_or_else(|| node.fault("the pads are missing"))?;
+    let axes = match state.ints(node, 3)? {
+        Some(list) => {
+            let found = list.iter().map(|&a| reshape::axis(node, a, rank));
+            found.collect::<Result<Vec<usize>>>()?
+        }
+        None => (0..rank).collect(),
+    };
+    if pads.len() != 2 * axes.len() {
+        return Err(node.fault(format!("{} pads for {} axes", pads.len(), axes.len())));
+    }
+    let mut sides = vec![(0usize, 0usize); rank];
+    for (i, &axis) in axes.iter().enumerate() {
+        let side = |p: i64| {
+            usize::try_from(p)
+                .ok()
+                .filter(|&p| p <= 1 << 20)
+                .ok_or_else(|| node.fault(format!("a pad of {p} is not supported")))
+        };
+        sides[axis] = (side(pads[i])?, side(pads[i + axes.len()])?);
+    }
+    if sides.iter().all(|s| *s == (0, 0)) {
+        return reshape::identity(state, node);
+    }
+    if sides[..2.min(rank)].iter().any(|s| *s != (0, 0)) {
+        return Err(node
+            .fault(format!("pads {pads:?} add to batch or channels"))
+            .remedy("only height and width can be padded"));
+    }
+    let (input, nhwc) = state.spatial(node, &x)?;
+    let (top, bottom) = sides[2];
+    let (left, right) = sides.get(3).copied().unwrap_or((0, 0));
+    let padding = Padding {
+        top,
+        left,
+        bottom,
+        right,
+    };
+    let result = state.push(node, Op::Pad { padding, value }, &[input])?;
+    let nhwc = state.graph.value(result).nhwc().unwrap_or(nhwc);
+    state.give(node, result, spatial_view(rank, nhwc), PortType::F32)
+}

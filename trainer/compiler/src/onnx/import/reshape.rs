@@ -1,0 +1,215 @@
+//! Operators that only look at the bytes in another way.
+
+use super::attributes::Reader;
+use super::state::{Activation, Import, Item};
+use super::view::View;
+use crate::error::Result;
+use crate::graph::checked_len;
+
+/// An axis that may be counted from the end.
+pub(super) fn axis(node: &Reader<'_>, axis: i64, rank: usize) -> Result<usize> {
+    let counted = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(counted)
+        .ok()
+        .filter(|&a| a < rank)
+        .ok_or_else(|| node.fault(format!("there is no axis {axis} among {rank}")))
+}
+
+/// Axes that may be counted from the end, in ascending order.
+pub(super) fn axes(node: &Reader<'_>, list: &[i64], rank: usize) -> Result<Vec<usize>> {
+    let mut found = list
+        .iter()
+        .map(|&a| axis(node, a, rank))
+        .collect::<Result<Vec<usize>>>()?;
+    found.sort_unstable();
+    if found.windows(2).any(|w| w[0] == w[1]) {
+        return Err(node.fault(format!("axes {list:?} name one twice")));
+    }
+    Ok(found)
+}
+
+/// Axes given as an attribute in older versions of the operator and as an operand in newer ones.
+pub(super) fn axes_of(
+    state: &Import,
+    node: &Reader<'_>,
+    rank: usize,
+) -> Result<Option<Vec<usize>>> {
+    let list = match node.ints("axes")? {
+        Some(list) => Some(list),
+        None => state.ints(node, 1)?,
+    };
+    list.map(|list| axes(node, &list, rank)).transpose()
+}
+
+pub(super) fn identity(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if node.operator() == "Dropout" {
+        let _unused_in_inference = (node.float("ratio")?, node.int("seed")?);
+        if state
+            .scalar(node, 2)?
+            .is_some_and(|training| training != 0.0)
+        {
+            return Err(node
+                .fault("it is in training mode")
+                .remedy("export the model in eval mode"));
+        }
+    }
+    let item = state.item(node, 0)?.clone();
+    state.set(node.output()?, item);
+    Ok(())
+}
+
+fn give(state: &mut Import, node: &Reader<'_>, x: Activation, view: View) -> Result<()> {
+    let item = Item::Activation(Activation { view, ..x });
+    state.set(node.output()?, item);
+    Ok(())
+}
+
+fn give_shape(state: &mut Import, node: &Reader<'_>, x: Activation, shape: &[usize]) -> Result<()> {
+    let before = x.view.shape();
+    if checked_len(shape) != checked_len(&before) {
+        return Err(node.fault(format!("{before:?} has not as many elements as {shape:?}")));
+    }
+    match x.view.reshaped(shape) {
+        Some(view) => give(state, node, x, view),
+        None => {
+            // The bytes of a model input can be had in the order of its ONNX tensor.
+            let sequence = x.view.sequence();
+            state.arranged(node, &x, &sequence).map_err(|_| {
+                node.fault(format!(
+                    "a reshape from {before:?} to {shape:?} would have to move elements"
+                ))
+                .remedy("reshape by whole axes only, or leave it out of the model")
+            })?;
+            Err(node.fault(format!("{before:?} cannot be seen as {shape:?}")))
+        }
+    }
+}
+
+pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.any_activation(node, 0)?;
+    let before = x.view.shape();
+    let keep_zero = node.flag("allowzero", false)?;
+    let wanted = state
+        .ints(node, 1)?
+        .ok_or_else(|| node.fault("operand 1 is missing"))?;
+    let mut shape = Vec::new();
+    let mut free = None;
+    for (i, &size) in wanted.iter().enumerate() {
+        let size = match size {
+            -1 if free.is_none() => {
+                free = Some(i);
+                1
+            }
+            0 if !keep_zero => *before.get(i).ok_or_else(|| {
+                node.fault(format!("shape {wanted:?} copies axis {i} of {before:?}"))
+            })?,
+            1.. if size < 1 << 31 => size as usize,
+            _ => return Err(node.fault(format!("shape {wanted:?}"))),
+        };
+        shape.push(size);
+    }
+    if let Some(free) = free {
+        let known = checked_len(&shape).filter(|&k| k > 0);
+        let total = checked_len(&before).unwrap_or(0);
+        match known {
+            Some(known) if total % known == 0 => shape[free] = total / known,
+            _ => return Err(node.fault(format!("{before:?} does not become {wanted:?}"))),
+        }
+    } else if let (Some(known), Some(total)) = (checked_len(&shape), checked_len(&before))
+        && known != total
+        && wanted.first() == Some(&(known as i64 / total.max(1) as i64))
+    {
+        return Err(node
+            .fault(format!("shape {wanted:?} has a batch written into it"))
+            .remedy("export with batch size 1"));
+    }
+    give_shape(state, node, x, &shape)
+}
+
+pub(super) fn flatten(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.any_activation(node, 0)?;
+    let shape = x.view.shape();
+    let rank = shape.len() as i64;
+    let axis = node.int_or("axis", 1)?;
+    let axis = if axis < 0 { axis + rank } else { axis };
+    if !(0..=rank).contains(&axis) {
+        return Err(node.fault(format!("there is no axis {axis} among {rank}")));
+    }
+    let (outer, inner) = shape.split_at(axis as usize);
+    let shape = [outer.iter().product(), inner.iter().product()];
+    give_shape(state, node, x, &shape)
+}
+
+pub(super) fn squeeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.any_activation(node, 0)?;
+    let shape = x.view.shape();
+    let removed = match axes_of(state, node, shape.len())? {
+        Some(axes) => axes,
+        None => (0..shape.len()).filter(|&a| shape[a] == 1).collect(),
+    };
+    if let Some(axis) = removed.iter().find(|&&a| shape[a] != 1) {
+        return Err(node.fault(format!("axis {axis} of {shape:?} is not 1")));
+    }
+    let axes = (0..shape.len())
+        .filter(|a| !removed.contains(a))
+        .map(|a| x.view.axes[a].clone());
+    let view = View {
+        axes: axes.collect(),
+        ..x.view.clone()
+    };
+    give(state, node, x, view)
+}
+
+pub(super) fn unsqueeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.any_activation(node, 0)?;
+    let list = match node.ints("axes")? {
+        Some(list) => list,
+        None => state
+            .ints(node, 1)?
+            .ok_or_else(|| node.fault("axes are missing"))?,
+    };
+    let rank = x.view.axes.len() + list.len();
+    if rank > 8 {
+        return Err(node.fault(format!("{rank} axes are too many")));
+    }
+    let added = axes(node, &list, rank)?;
+    let mut old = x.view.axes.iter().cloned();
+    let axes = (0..rank)
+        .map(|a| {
+            if added.contains(&a) {
+                Vec::new()
+            } else {
+                old.next().unwrap_or_default()
+            }
+        })
+        .collect();
+    let view = View {
+        axes,
+        ..x.view.clone()
+    };
+    give(state, node, x, view)
+}
+
+pub(super) fn transpose(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let x = state.any_activation(node, 0)?;
+    let permutation = permutation(node, x.view.axes.len())?;
+    let view = x.view.transposed(&permutation);
+    give(state, node, x, view)
+}
+
+/// The `perm` attribute; all axes reversed where it is left out.
+pub(super) fn permutation(node: &Reader<'_>, rank: usize) -> Result<Vec<usize>> {
+    let Some(perm) = node.ints("perm")? else {
+        return Ok((0..rank).rev().collect());
+    };
+    let found: Vec<usize> = perm
+        .iter()
+        .filter_map(|&p| usize::try_from(p).ok())
+        .collect();
+    let mut sorted = found.clone();
+    sorted.sort_unstable();
+    if sorted != (0..rank).collect::<Vec<_>>() {
+        return Err(node.fault(format!("perm {perm:?} is no order of {rank} axes")));
+    }
+    Ok(found)
+}

@@ -1,0 +1,526 @@
+//! The import while it runs: what each ONNX name stands for, and the arrangement of bytes.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::attributes::Reader;
+use super::tensor::{Data, MAX_ELEMENTS, OnnxTensor};
+use super::view::{Atom, View};
+use super::{absorb, constants, input_shape};
+use crate::error::{Error, Result};
+use crate::graph::{Elements, Graph, Op, Port, PortType, Quant, Tensor, ValueId, output_shape};
+use crate::onnx::proto::{GraphProto, data_type};
+
+/// Chosen order of the bytes of model inputs, by index.
+pub(super) type InputOrders = BTreeMap<usize, Vec<Atom>>;
+
+/// What an ONNX name stands for.
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Constant(Constant),
+    Activation(Activation),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Constant {
+    pub tensor: Rc<OnnxTensor>,
+    /// Set once the integers have been declared to stand for reals by a DequantizeLinear.
+    pub quant: Option<ConstantQuant>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ConstantQuant {
+    pub scales: Vec<f32>,
+    pub zero_points: Vec<i32>,
+    pub axis: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Activation {
+    pub value: ValueId,
+    pub view: View,
+    /// The type it has in the ONNX file at this place.
+    pub kind: PortType,
+}
+
+/// The import while it runs.
+pub(super) struct Import {
+    pub graph: Graph,
+    pub opset: i64,
+    items: BTreeMap<String, Item>,
+    reader_counts: BTreeMap<String, usize>,
+    wanted: Option<(usize, Vec<Atom>)>,
+    reshaped: BTreeMap<(ValueId, [usize; 4]), ValueId>,
+}
+
+impl Import {
+    pub fn new(opset: i64, file: &GraphProto, orders: &InputOrders) -> Result<Import> {
+        let mut state = Import {
+            graph: Graph::new(file.name.as_deref().unwrap_or("")),
+            opset,
+            items: BTreeMap::new(),
+            reader_counts: BTreeMap::new(),
+            wanted: None,
+            reshaped: BTreeMap::new(),
+        };
+        for (name, tensor) in constants(file)? {
+            state.set_constant(name, tensor);
+        }
+        for (index, info) in file.input.iter().enumerate() {
+            let name = info.name.as_deref().unwrap_or("");
+            // Older files list their initializers among the inputs too.
+            if state.items.contains_key(name) {
+                continue;
+            }
+            let (kind, shape) = input_shape(info)?;
+            let view = match orders.get(&index) {
+                Some(atoms) => View::of_input(index, &shape, atoms.clone()),
+                None => {
+                    let permutation: &[usize] = match shape.len() {
+                        4 => &[0, 2, 3, 1],
+                        3 => &[0, 2, 1],
+                        rank => &[0, 1, 2, 3, 4, 5, 6, 7][..rank.min(8)],
+                    };
+                    if shape.len() > 8 {
+                        return Err(Error::value(
+                            name,
+                            format!("{} axes are too many", shape.len()),
+                        ));
+                    }
+                    View {
+                        origin: Some(index),
+                        ..View::permuted(&shape, permutation)
+                    }
+                }
+            };
+            let value = state.graph.add_activation(name, nhwc_of(&view));
+            let kind = match kind {
+                data_type::INT8 => PortType::I8,
+                data_type::UINT8 => PortType::U8,
+                _ => PortType::F32,
+            };
+            let port = port_of(value, name, &view, kind);
+            state.graph.inputs.push(port);
+            state.items.insert(
+                name.to_string(),
+                Item::Activation(Activation { value, view, kind }),
+            );
+        }
+        Ok(state)
+    }
+
+    pub fn set_reader_counts(&mut self, counts: &BTreeMap<&str, usize>) {
+        self.reader_counts = counts.iter().map(|(k, v)| (k.to_string(), *v)).collect();
+    }
+
+    /// How many nodes and outputs read an ONNX tensor.
+    pub fn reader_count(&self, name: &str) -> usize {
+        self.reader_counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// The input, and the order of its bytes, that an operator could not do without.
+    pub fn wanted_order(&self) -> Option<(usize, Vec<Atom>)> {
+        self.wanted.clone()
+    }
+
+    pub fn set_constant(&mut self, name: &str, tensor: OnnxTensor) {
+        let constant = Constant {
+            tensor: Rc::new(tensor),
+            quant: None,
+        };
+        self.items
+            .insert(name.to_string(), Item::Constant(constant));
+    }
+
+    pub fn set(&mut self, name: &str, item: Item) {
+        self.items.insert(name.to_string(), item);
+    }
+
+    pub fn item(&self, node: &Reader<'_>, index: usize) -> Result<&Item> {
+        let name = node
+            .input(index)
+            .ok_or_else(|| node.fault(format!("operand {index} is missing")))?;
+        self.items
+            .get(name)
+            .ok_or_else(|| node.fault(format!("`{name}` is not known")))
+    }
+
+    /// An operand that may be left out.
+    pub fn optional(&self, node: &Reader<'_>, index: usize) -> Result<Option<&Item>> {
+        match node.input(index) {
+            None => Ok(None),
+            Some(_) => self.item(node, index).map(Some),
+        }
+    }
+
+    /// An activation that stands for real numbers.
+    pub fn activation(&self, node: &Reader<'_>, index: usize) -> Result<Activation> {
+        let activation = self.any_activation(node, index)?;
+        if activation.kind != PortType::F32 {
+            return Err(node
+                .fault(format!(
+                    "operand {index} (`{}`) holds integers",
+                    node.input(index).unwrap_or("")
+                ))
+                .remedy("put a DequantizeLinear before it"));
+        }
+        Ok(activation)
+    }
+
+    /// An activation of any type.
+    pub fn any_activation(&self, node: &Reader<'_>, index: usize) -> Result<Activation> {
+        match self.item(node, index)? {
+            Item::Activation(activation) => Ok(activation.clone()),
+            Item::Constant(_) => Err(node
+                .fault(format!(
+                    "operand {index} (`{}`) is a constant",
+                    node.input(index).unwrap_or("")
+                ))
+                .remedy("fold the operator when exporting (constant folding)")),
+        }
+    }
+
+    /// A constant that stands for real numbers.
+    pub fn constant(&self, node: &Reader<'_>, index: usize) -> Result<Constant> {
+        match self.item(node, index)? {
+            Item::Constant(constant) => Ok(constant.clone()),
+            Item::Activation(_) => Err(node.fault(format!(
+                "operand {index} (`{}`) is computed by the model; only constants are supported there",
+                node.input(index).unwrap_or("")
+            ))),
+        }
+    }
+
+    /// A constant list of integers: a shape, axes, pads.
+    pub fn ints(&self, node: &Reader<'_>, index: usize) -> Result<Option<Vec<i64>>> {
+        match self.optional(node, index)? {
+            None => Ok(None),
+            Some(Item::Constant(c)) => c.tensor.as_ints().map(Some).ok_or_else(|| {
+                node.fault(format!(
+                    "operand {index} must be int64, not {}",
+                    c.tensor.data.type_name()
+                ))
+            }),
+            Some(Item::Activation(_)) => {
+                Err(node.fault(format!("operand {index} must be a constant")))
+            }
+        }
+    }
+
+    /// The constant as real numbers.
+    pub fn reals(&self, node: &Reader<'_>, index: usize) -> Result<Vec<f32>> {
+        Ok(self.constant(node, index)?.dequantized())
+    }
+
+    /// A constant single number.
+    pub fn scalar(&self, node: &Reader<'_>, index: usize) -> Result<Option<f32>> {
+        if self.optional(node, index)?.is_none() {
+            return Ok(None);
+        }
+        match self.reals(node, index)?.as_slice() {
+            [one] => Ok(Some(*one)),
+            other => Err(node.fault(format!(
+                "operand {index} has {} numbers, not one",
+                other.len()
+            ))),
+        }
+    }
+
+    /// The activation with its bytes in the order of `atoms`, or an error that makes the import
+    /// start again where that can be had by another order of a model input.
+    pub fn arranged(
+        &mut self,
+        node: &Reader<'_>,
+        activation: &Activation,
+        atoms: &[usize],
+    ) -> Result<()> {
+        if activation.view.lies_at(0, atoms) {
+            return Ok(());
+        }
+        if let Some(input) = activation.view.origin {
+            let wanted = atoms.iter().map(|&a| activation.view.atoms[a]).collect();
+            self.wanted.get_or_insert((input, wanted));
+        }
+        let name = &self.graph.value(activation.value).name;
+        Err(node
+            .fault(format!("the elements of `{name}` would have to be transposed before it"))
+            .remedy("only transpositions that choose the layout of convolutions are removed; move or drop the Transpose"))
+    }
+
+    /// The value of an activation seen as `[1, h, w, c]`, its bytes unchanged.
+    pub fn shaped(&mut self, value: ValueId, nhwc: [usize; 4]) -> ValueId {
+        if self.graph.value(value).shape == nhwc {
+            return value;
+        }
+        if let Some(&done) = self.reshaped.get(&(value, nhwc)) {
+            return done;
+        }
+        let name = format!("{}.reshape", self.graph.value(value).name);
+        let quant = self.graph.value(value).quant.clone();
+        let new = self
+            .graph
+            .push_node(&name, Op::Reshape { shape: nhwc }, &[value], nhwc);
+        self.graph.value_mut(new).quant = quant;
+        self.reshaped.insert((value, nhwc), new);
+        new
+    }
+
+    /// The activation as a convolution wants it: ONNX `[1, c, …]`, bytes in the order h, w, c.
+    pub fn spatial(
+        &mut self,
+        node: &Reader<'_>,
+        activation: &Activation,
+    ) -> Result<(ValueId, [usize; 4])> {
+        let axes = &activation.view.axes;
+        if !matches!(axes.len(), 3 | 4) {
+            return Err(node
+                .fault(format!("an input of {} axes is not supported", axes.len()))
+                .remedy(
+                    "one- and two-dimensional signals are: [batch, channels, (height,) width]",
+                ));
+        }
+        let view = &activation.view;
+        if view.size_of(&axes[0]) != 1 {
+            return Err(node.fault(format!(
+                "a batch of {} is not supported",
+                view.size_of(&axes[0])
+            )));
+        }
+        let order: Vec<usize> = axes[2..]
+            .iter()
+            .chain([&axes[1]])
+            .flatten()
+            .copied()
+            .collect();
+        let nhwc = [
+            1,
+            view.size_of(&axes[2]),
+            axes.get(3).map_or(1, |w| view.size_of(w)),
+            view.size_of(&axes[1]),
+        ];
+        self.arranged(node, activation, &order)?;
+        Ok((self.shaped(activation.value, nhwc), nhwc))
+    }
+
+    /// The activation with some axes as its channels: all their atoms last, in any order. Gives
+    /// the value and, for each channel in the order of the bytes, its index in ONNX order.
+    pub fn channels_last(
+        &mut self,
+        node: &Reader<'_>,
+        activation: &Activation,
+        axes: &[usize],
+    ) -> Result<(ValueId, [usize; 4], Vec<usize>)> {
+        let view = &activation.view;
+        let channels: Vec<usize> = axes
+            .iter()
+            .flat_map(|&a| view.axes[a].iter().copied())
+            .collect();
+        let rest: Vec<usize> = (0..view.atoms.len())
+            .filter(|a| !channels.contains(a))
+            .collect();
+        if !view.lies_at(0, &rest) {
+            let order: Vec<usize> = rest.iter().chain(&channels).copied().collect();
+            self.arranged(node, activation, &order)?;
+        }
+        let sizes: Vec<usize> = channels.iter().map(|&a| view.atoms[a].size).collect();
+        let mut by_memory: Vec<usize> = (0..channels.len()).collect();
+        by_memory.sort_by_key(|&i| channels[i]);
+        let order = crate::graph::transposed_order(&sizes, &by_memory);
+        let c = view.size_of(&channels);
+        let own = self.graph.value(activation.value).nhwc().unwrap_or([1; 4]);
+        let nhwc = if own[3] == c {
+            own
+        } else {
+            [1, view.size_of(&rest), 1, c]
+        };
+        Ok((self.shaped(activation.value, nhwc), nhwc, order))
+    }
+
+    /// Adds an operator and gives its result; the shape is inferred and bounded.
+    pub fn push(&mut self, node: &Reader<'_>, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        let shapes: Vec<&[usize]> = inputs
+            .iter()
+            .map(|&i| self.graph.value(i).shape.as_slice())
+            .collect();
+        let shape = output_shape(&op, &shapes).map_err(|reason| node.fault(reason))?;
+        if crate::graph::checked_len(&shape).is_none_or(|len| len > MAX_ELEMENTS || len == 0) {
+            return Err(node.fault(format!(
+                "its result of shape {shape:?} is too large or empty"
+            )));
+        }
+        let value = self.graph.push_node(node.output()?, op, inputs, shape);
+        if let Some(last) = self.graph.nodes.last_mut() {
+            last.name = String::new();
+        }
+        let name = self.graph.fresh_node_name(&node.name);
+        if let Some(last) = self.graph.nodes.last_mut() {
+            last.name = name;
+        }
+        Ok(value)
+    }
+
+    /// Declares what the node's result stands for.
+    pub fn give(
+        &mut self,
+        node: &Reader<'_>,
+        value: ValueId,
+        view: View,
+        kind: PortType,
+    ) -> Result<()> {
+        let item = Item::Activation(Activation { value, view, kind });
+        self.set(node.output()?, item);
+        Ok(())
+    }
+
+    /// Adds a constant with its quantization, if it has one.
+    pub fn add_parameter(&mut self, name: &str, tensor: Tensor, quant: Option<Quant>) -> ValueId {
+        let value = self.graph.add_constant(name, tensor);
+        self.graph.value_mut(value).quant = quant;
+        value
+    }
+
+    /// The graph with its outputs.
+    pub fn finish(mut self, file: &GraphProto) -> Result<Graph> {
+        if file.output.is_empty() {
+            return Err(Error::model("the model has no output"));
+        }
+        for output in &file.output {
+            let name = output.name.as_deref().unwrap_or("");
+            let activation = match self.items.get(name) {
+                Some(Item::Activation(activation)) => activation.clone(),
+                Some(Item::Constant(_)) => {
+                    return Err(Error::value(name, "this output of the model is a constant"));
+                }
+                None => {
+                    return Err(Error::value(
+                        name,
+                        "no node produces this output of the model",
+                    ));
+                }
+            };
+            let mut value = activation.value;
+            if self.graph.is_input(value) || self.graph.is_output(value) {
+                let shape = self.graph.value(value).nhwc().unwrap_or([1; 4]);
+                let quant = self.graph.value(value).quant.clone();
+                value = self.graph.push_node(name, Op::Requantize, &[value], shape);
+                self.graph.value_mut(value).quant = quant;
+            }
+            let port = port_of(value, name, &activation.view, activation.kind);
+            self.graph.outputs.push(port);
+        }
+        absorb::absorb(&mut self.graph)?;
+        Ok(self.graph)
+    }
+}
+
+impl Constant {
+    /// The constant as real numbers.
+    pub fn dequantized(&self) -> Vec<f32> {
+        let Some(quant) = &self.quant else {
+            return self.tensor.to_f32();
+        };
+        let raw = self.tensor.to_f32();
+        let inner: usize = self.tensor.shape.iter().skip(quant.axis + 1).product();
+        let channels = quant.scales.len();
+        let zero = |c: usize| {
+            quant
+                .zero_points
+                .get(c)
+                .or(quant.zero_points.first())
+                .map_or(0, |z| *z)
+        };
+        raw.iter()
+            .enumerate()
+            .map(|(i, &q)| {
+                let c = if channels > 1 {
+                    i / inner.max(1) % channels
+                } else {
+                    0
+                };
+                (q - zero(c) as f32) * quant.scales[c]
+            })
+            .collect()
+    }
+
+    /// The constant as the tensor of an operator, its axes taken in the order `axes`.
+    pub fn parameter(&self, node: &Reader<'_>, axes: &[usize]) -> Result<(Tensor, Option<Quant>)> {
+        let moved = self.tensor.transposed(axes);
+        let Some(quant) = &self.quant else {
+            return match moved.data {
+                Data::F32(elements) => {
+                    Ok((Tensor::new(&moved.shape, Elements::F32(elements))?, None))
+                }
+                other => Err(node
+                    .fault(format!(
+                        "a weight of type {} has no scale",
+                        other.type_name()
+                    ))
+                    .remedy("put a DequantizeLinear after it")),
+            };
+        };
+        let shift = match &moved.data {
+            Data::U8(_) => 128,
+            _ => 0,
+        };
+        if let Some(zero_point) = quant.zero_points.iter().find(|z| **z != shift) {
+            return Err(node
+                .fault(format!("its weights have zero point {zero_point}"))
+                .remedy("quantize weights symmetrically (zero point 0, or 128 for uint8)"));
+        }
+        let elements = match moved.data {
+            Data::I8(v) => Elements::I8(v),
+            Data::U8(v) => Elements::I8(v.iter().map(|&x| (x ^ 0x80) as i8).collect()),
+            Data::I32(v) => Elements::I32(v),
+            other => return Err(node.fault(format!("weights of type {}", other.type_name()))),
+        };
+        let channel_axis = if quant.scales.len() > 1 {
+            axes.iter().position(|&a| a == quant.axis)
+        } else {
+            None
+        };
+        let tensor = Tensor::new(&moved.shape, elements)?;
+        let quant = Quant {
+            element_type: tensor.element_type(),
+            scales: quant.scales.clone(),
+            zero_point: 0,
+            channel_axis,
+        };
+        Ok((tensor, Some(quant)))
+    }
+}
+
+/// The four axes of a value that nothing has asked anything of yet.
+fn nhwc_of(view: &View) -> [usize; 4] {
+    let sizes: Vec<usize> = view.atoms.iter().map(|a| a.size).collect();
+    match *sizes.as_slice() {
+        [] => [1, 1, 1, 1],
+        [c] => [1, 1, 1, c],
+        [h, c] => [1, h, 1, c],
+        [ref front @ .., w, c] => [1, front.iter().product(), w, c],
+    }
+}
+
+fn port_of(value: ValueId, name: &str, view: &View, kind: PortType) -> Port {
+    let mut axes = Vec::new();
+    let mut ones = Vec::new();
+    let mut places = vec![0; view.atoms.len()];
+    for axis in &view.axes {
+        if axis.is_empty() {
+            ones.push(axes.len());
+            axes.push(1);
+        }
+        for &atom in axis {
+            places[atom] = axes.len();
+            axes.push(view.atoms[atom].size);
+        }
+    }
+    let permutation = ones.into_iter().chain(places).collect();
+    Port {
+        value,
+        name: name.to_string(),
+        shape: view.shape(),
+        axes,
+        permutation,
+        kind,
+    }
+}

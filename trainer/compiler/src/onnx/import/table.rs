@@ -1,0 +1,184 @@
+//! The operators that are read. The list in the documentation is made from this table.
+
+use super::attributes::Reader;
+use super::state::Import;
+use super::{convolve, dense, elementwise, fold, join, pool, quantized, reshape};
+use crate::error::Result;
+use crate::onnx::proto::NodeProto;
+
+/// One supported ONNX operator.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator {
+    /// Name in the ONNX documentation.
+    pub name: &'static str,
+    /// Domain; empty for the standard one.
+    pub domain: &'static str,
+    /// What becomes of it and within which limits.
+    pub note: &'static str,
+    pub(super) import: fn(&mut Import, &Reader<'_>) -> Result<()>,
+}
+
+const fn op(
+    name: &'static str,
+    note: &'static str,
+    import: fn(&mut Import, &Reader<'_>) -> Result<()>,
+) -> Operator {
+    Operator {
+        name,
+        domain: "",
+        note,
+        import,
+    }
+}
+
+const UNARY: &str = "table of 256 entries";
+const SHAPES: &str = "of constants only: folded";
+
+/// Every supported operator, by name.
+pub static OPERATORS: &[Operator] = &[
+    op("Abs", UNARY, elementwise::unary),
+    op(
+        "Add",
+        "two activations, or an activation and a constant",
+        elementwise::binary,
+    ),
+    op(
+        "AveragePool",
+        "1-D and 2-D, without dilation",
+        pool::average_pool,
+    ),
+    op(
+        "BatchNormalization",
+        "in inference; folded into the layer before it",
+        elementwise::batch_norm,
+    ),
+    op("Cast", SHAPES, fold::only_constants),
+    op("Ceil", UNARY, elementwise::unary),
+    op("Celu", UNARY, elementwise::unary),
+    op(
+        "Clip",
+        "constant limits; part of the layer before it",
+        elementwise::clip,
+    ),
+    op(
+        "Concat",
+        "activations along any axis; constants are folded",
+        join::concat,
+    ),
+    op("Constant", "", fold::constant),
+    op("ConstantOfShape", SHAPES, fold::only_constants),
+    op(
+        "Conv",
+        "1-D and 2-D, groups, dilation, all paddings; constant weights",
+        convolve::conv,
+    ),
+    op("Cos", UNARY, elementwise::unary),
+    op(
+        "DequantizeLinear",
+        "int8, uint8, int32; per tensor, weights also per channel",
+        quantized::dequantize,
+    ),
+    op(
+        "Div",
+        "by a constant, or of a constant",
+        elementwise::binary,
+    ),
+    op("Dropout", "removed", reshape::identity),
+    op("Elu", UNARY, elementwise::unary),
+    op("Erf", UNARY, elementwise::unary),
+    op("Exp", UNARY, elementwise::unary),
+    op("Flatten", "costs nothing", reshape::flatten),
+    op("Floor", UNARY, elementwise::unary),
+    op("Gather", SHAPES, fold::only_constants),
+    op("Gelu", UNARY, elementwise::unary),
+    op("Gemm", "constant weights", dense::gemm),
+    op("GlobalAveragePool", "", pool::global_pool),
+    op("GlobalMaxPool", "", pool::global_pool),
+    op("HardSigmoid", UNARY, elementwise::unary),
+    op("HardSwish", UNARY, elementwise::unary),
+    op("Identity", "removed", reshape::identity),
+    op("LeakyRelu", UNARY, elementwise::unary),
+    op("Log", UNARY, elementwise::unary),
+    op(
+        "MatMul",
+        "by constant weights; an Add after it is its bias",
+        dense::mat_mul,
+    ),
+    op("Max", "of an activation and one number", elementwise::clip),
+    op("MaxPool", "1-D and 2-D, without dilation", pool::max_pool),
+    op("Min", "of an activation and one number", elementwise::clip),
+    op("Mish", UNARY, elementwise::unary),
+    op(
+        "Mul",
+        "two activations, or an activation and a constant",
+        elementwise::binary,
+    ),
+    op("Neg", UNARY, elementwise::unary),
+    op(
+        "Pad",
+        "zeros or another constant around height and width",
+        pool::pad,
+    ),
+    op(
+        "Pow",
+        "constant exponent; table of 256 entries",
+        elementwise::binary,
+    ),
+    op(
+        "QuantizeLinear",
+        "int8, uint8; per tensor",
+        quantized::quantize,
+    ),
+    op("Reciprocal", UNARY, elementwise::unary),
+    op("ReduceMax", "over neighbouring axes", pool::reduce),
+    op("ReduceMean", "over neighbouring axes", pool::reduce),
+    op("Relu", "part of the layer before it", elementwise::unary),
+    op("Reshape", "constant shape; costs nothing", reshape::reshape),
+    op("Round", UNARY, elementwise::unary),
+    op("Selu", UNARY, elementwise::unary),
+    op("Shape", SHAPES, fold::only_constants),
+    op("Sigmoid", UNARY, elementwise::unary),
+    op("Sign", UNARY, elementwise::unary),
+    op("Sin", UNARY, elementwise::unary),
+    op("Slice", SHAPES, fold::only_constants),
+    op("Softmax", "along one axis", dense::softmax),
+    op("Softplus", UNARY, elementwise::unary),
+    op("Softsign", UNARY, elementwise::unary),
+    op("Sqrt", UNARY, elementwise::unary),
+    op("Squeeze", "costs nothing", reshape::squeeze),
+    op(
+        "Sub",
+        "two activations, or an activation and a constant",
+        elementwise::binary,
+    ),
+    op("Tanh", UNARY, elementwise::unary),
+    op("ThresholdedRelu", UNARY, elementwise::unary),
+    op(
+        "Transpose",
+        "as a choice of layout; costs nothing",
+        reshape::transpose,
+    ),
+    op("Unsqueeze", "costs nothing", reshape::unsqueeze),
+];
+
+/// The entry of a node's operator.
+pub(super) fn find(node: &NodeProto) -> Option<&'static Operator> {
+    let name = node.op_type.as_deref().unwrap_or("");
+    let domain = match node.domain.as_deref().unwrap_or("") {
+        "ai.onnx" => "",
+        domain => domain,
+    };
+    OPERATORS
+        .iter()
+        .find(|o| o.name == name && o.domain == domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_has_no_doubles() {
+        assert!(OPERATORS.windows(2).all(|w| w[0].name < w[1].name));
+    }
+}
