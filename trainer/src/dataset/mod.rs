@@ -11,8 +11,11 @@ use crate::recipe::data::{Data, Format};
 
 pub mod archive;
 pub mod idx;
+pub mod machine;
+pub mod recordings;
 pub mod split;
 pub mod wav;
+pub mod windows;
 
 /// What the numbers of a data set are.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,12 +174,25 @@ impl DataSet {
 /// `folder` is what the user passed as `--data`: the folder of the set or its parent. Without it the set is looked for
 /// beside the recipe, in `recipe_folder`.
 pub fn load(data: &Data, seed: u64, folder: Option<&Path>, recipe_folder: &Path) -> Result<DataSet> {
-    let root = find_folder(&data.path, folder, recipe_folder)?;
-    let set = match &data.format {
-        Format::Idx => idx::load(&root, data, seed),
-        Format::Wav(settings) => wav::load(&root, data, settings, seed),
-    }?;
-    set.check(&root)
+    let root = || find_folder(&data.path, folder, recipe_folder);
+    let (set, place) = match &data.format {
+        Format::Idx => {
+            let root = root()?;
+            (idx::load(&root, data, seed)?, root)
+        }
+        Format::Wav(settings) => {
+            let root = root()?;
+            (wav::load(&root, data, settings, seed)?, root)
+        }
+        Format::Recordings(settings) => {
+            let root = root()?;
+            (recordings::load(&root, data, settings, seed)?, root)
+        }
+        Format::Machine(settings) => {
+            (machine::load(folder, data, settings, seed)?, PathBuf::from(&data.path))
+        }
+    };
+    set.check(&place)
 }
 
 /// The folder of a set: `given/path`, or `given` itself; without `given`, `recipe_folder/path`.

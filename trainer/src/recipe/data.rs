@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::reader::Section;
+use crate::dataset::machine::STATES;
 use crate::error::{InputError, Result};
 
 /// The `[data]` table.
@@ -46,6 +47,10 @@ pub enum Format {
     Idx,
     /// WAV files.
     Wav(WavSettings),
+    /// Text recordings of motion sensors.
+    Recordings(RecordingSettings),
+    /// The simulated machine, written as such recordings.
+    Machine(MachineSettings),
 }
 
 /// Settings of `format = "wav"`.
@@ -81,6 +86,94 @@ impl WavLayout {
             WavLayout::ClassSpeakerIndex => "{class}_{speaker}_{index}.wav",
         }
     }
+}
+
+/// Settings of `format = "recordings"`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordingSettings {
+    /// A `.tar.gz` archive in the folder of the set, read in place where it is there.
+    pub archive: Option<String>,
+    /// The sub-folder, of the archive or of the set's folder, that holds the files.
+    pub below: Option<String>,
+    /// How the files are laid out.
+    pub layout: RecordingLayout,
+    /// Samples per second and axis.
+    pub rate_hz: f32,
+    /// Axes.
+    pub axes: usize,
+    /// From the values in the files to sensor counts.
+    pub scale: Scale,
+    /// How windows are cut.
+    pub window: WindowSettings,
+}
+
+/// How the files of recordings are laid out; see [`crate::dataset::recordings`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordingLayout {
+    /// `{class}/{group}_{anything}.csv`
+    ClassFolders {
+        /// The columns that are the axes, in order.
+        columns: Vec<String>,
+    },
+    /// `labels.txt` and `{signal}_exp{n}_user{n}.txt`
+    Segments {
+        /// The beginning of the file names, such as `acc`.
+        signal: String,
+    },
+    /// `{class}/*_{class}_{group}.txt`
+    TerminalCapture,
+}
+
+/// From the values in files to sensor counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// The physical unit, such as `g`.
+    pub unit: String,
+    /// What one unit is in the files: 1 where they are in the unit, 1,000 where in thousandths.
+    pub values_per_unit: f64,
+    /// A recording whose median vector length exceeds this is taken to be in thousandths of what
+    /// `values_per_unit` says.
+    pub milli_above: Option<f64>,
+    /// The counts of one unit.
+    pub lsb_per_unit: f32,
+    /// Where the sensor saturates, in units.
+    pub range: Option<f64>,
+}
+
+/// The `[data.window]` table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowSettings {
+    /// Samples of a window.
+    pub length: usize,
+    /// Samples between the starts of windows.
+    pub stride: usize,
+    /// How they are cut.
+    pub cut: Cut,
+}
+
+/// How windows are cut; see [`crate::dataset::windows`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cut {
+    /// One after the other.
+    Slide,
+    /// Events, with rest around them.
+    Place {
+        /// Windows for each training piece.
+        copies: usize,
+        /// Standard deviation of the sensor at rest, in counts.
+        rest_noise: f64,
+    },
+}
+
+/// Settings of `format = "machine"`; see [`crate::dataset::machine`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MachineSettings {
+    /// How many machines are simulated; each is recorded in each state.
+    pub machines: usize,
+    /// Length of a recording.
+    pub seconds: f64,
+    /// How windows are cut.
+    pub window: WindowSettings,
 }
 
 /// The `[data.split]` table.
@@ -133,15 +226,15 @@ pub enum By {
 
 impl Data {
     pub(super) fn read(section: &Section) -> Result<Self> {
-        let format_name = section.choice("format", &[("idx", 0), ("wav", 1)])?;
-        let format_name = section.required("format", format_name)?;
+        let format = section.word("format", &["idx", "wav", "recordings", "machine"])?;
+        let format = section.required("format", format)?;
         let path = section.required("path", section.text("path")?)?;
         let labels = section.required("labels", section.texts("labels")?)?;
         check_names(section, "labels", &labels)?;
         if labels.len() < 2 {
             return Err(section.fault("labels", "names fewer than two classes", "name every class"));
         }
-        let (classes, ignore) = if format_name == 0 {
+        let (classes, ignore) = if format == "idx" {
             ((0..labels.len()).map(|n| n.to_string()).collect(), Vec::new())
         } else {
             let classes = section.texts("classes")?.unwrap_or_else(|| labels.clone());
@@ -151,11 +244,17 @@ impl Data {
                     format!("names {} classes, but there are {} labels", classes.len(), labels.len());
                 return Err(section.fault("classes", problem, "name one for each label, in the same order"));
             }
-            (classes, section.texts("ignore")?.unwrap_or_default())
+            let ignore = match format {
+                "machine" => machine_states_besides(section, &classes)?,
+                _ => section.texts("ignore")?.unwrap_or_default(),
+            };
+            (classes, ignore)
         };
-        let format = match format_name {
-            0 => Format::Idx,
-            _ => Format::Wav(WavSettings::read(section)?),
+        let format = match format {
+            "idx" => Format::Idx,
+            "wav" => Format::Wav(WavSettings::read(section)?),
+            "recordings" => Format::Recordings(RecordingSettings::read(section)?),
+            _ => Format::Machine(MachineSettings::read(section)?),
         };
         let split = match section.section("split", "[data.split]")? {
             Some(split) => SplitSettings::read(&split)?,
@@ -189,6 +288,17 @@ fn check_names(section: &Section, key: &'static str, names: &[String]) -> Result
     Ok(())
 }
 
+/// The states of the simulated machine that a recipe does not name; what it names must be states.
+fn machine_states_besides(section: &Section, classes: &[String]) -> Result<Vec<String>> {
+    if let Some(unknown) = classes.iter().find(|class| !STATES.contains(&class.as_str())) {
+        let key = if section.has("classes") { "classes" } else { "labels" };
+        let problem = format!("has `{unknown}`, which is no state of the simulated machine");
+        return Err(section.fault(key, problem, format!("valid are: {}", STATES.join(", "))));
+    }
+    let others = STATES.iter().filter(|state| !classes.iter().any(|class| class == *state));
+    Ok(others.map(|state| state.to_string()).collect())
+}
+
 impl WavSettings {
     fn read(section: &Section) -> Result<Self> {
         let layouts = [
@@ -205,14 +315,88 @@ impl WavSettings {
     }
 }
 
+impl RecordingSettings {
+    fn read(section: &Section) -> Result<Self> {
+        let layout = section.word("layout", &["class_folders", "segments", "terminal_capture"])?;
+        let layout = match section.required("layout", layout)? {
+            "class_folders" => {
+                let columns = section.required("columns", section.texts("columns")?)?;
+                check_names(section, "columns", &columns)?;
+                if !(1..=16).contains(&columns.len()) {
+                    let problem = format!("names {} columns", columns.len());
+                    return Err(section.fault("columns", problem, "name 1 to 16 columns"));
+                }
+                RecordingLayout::ClassFolders { columns }
+            }
+            "segments" => {
+                RecordingLayout::Segments { signal: section.required("signal", section.text("signal")?)? }
+            }
+            _ => RecordingLayout::TerminalCapture,
+        };
+        let axes = match &layout {
+            RecordingLayout::ClassFolders { columns } => columns.len(),
+            _ => section.required("axes", section.size("axes", 1..=16)?)?,
+        };
+        Ok(Self {
+            archive: section.text("archive")?,
+            below: section.text("below")?,
+            layout,
+            rate_hz: section.required("rate_hz", section.number("rate_hz", 0.001..=100_000.0)?)? as f32,
+            axes,
+            scale: Scale::read(section)?,
+            window: WindowSettings::read_from(section)?,
+        })
+    }
+}
+
+impl Scale {
+    fn read(section: &Section) -> Result<Self> {
+        let lsb_per_unit = section.number("lsb_per_unit", 0.001..=1_000_000.0)?;
+        Ok(Self {
+            unit: section.required("unit", section.text("unit")?)?,
+            values_per_unit: section.number("values_per_unit", 0.000_001..=1_000_000.0)?.unwrap_or(1.0),
+            milli_above: section.number("milli_above", 0.001..=1_000_000.0)?,
+            lsb_per_unit: section.required("lsb_per_unit", lsb_per_unit)? as f32,
+            range: section.number("range", 0.001..=1_000_000.0)?,
+        })
+    }
+}
+
+impl WindowSettings {
+    /// The table `window` of `[data]`.
+    fn read_from(data: &Section) -> Result<Self> {
+        let section = data.required("window", data.section("window", "[data.window]")?)?;
+        let length = section.required("length", section.size("length", 1..=65_536)?)?;
+        let stride = section.required("stride", section.size("stride", 1..=1_000_000)?)?;
+        let cut = match section.word("cut", &["slide", "place"])?.unwrap_or("slide") {
+            "slide" => Cut::Slide,
+            _ => Cut::Place {
+                copies: section.size("copies", 1..=1_000)?.unwrap_or(1),
+                rest_noise: section.number("rest_noise", 0.0..=10_000.0)?.unwrap_or(0.0),
+            },
+        };
+        section.finish()?;
+        Ok(Self { length, stride, cut })
+    }
+}
+
+impl MachineSettings {
+    fn read(section: &Section) -> Result<Self> {
+        Ok(Self {
+            machines: section.required("machines", section.size("machines", 2..=10_000)?)?,
+            seconds: section.required("seconds", section.number("seconds", 0.1..=600.0)?)?,
+            window: WindowSettings::read_from(section)?,
+        })
+    }
+}
+
 impl SplitSettings {
     fn read(section: &Section) -> Result<Self> {
         let by = [("example", By::Example), ("group", By::Group)];
-        let rule_name =
-            section.choice("rule", &[("official", 0), ("groups", 1), ("folds", 2), ("share", 3)])?;
-        let rule = match section.required("rule", rule_name)? {
-            0 => Rule::Official,
-            1 => {
+        let rule = section.word("rule", &["official", "groups", "folds", "share"])?;
+        let rule = match section.required("rule", rule)? {
+            "official" => Rule::Official,
+            "groups" => {
                 let test = section.required("test", section.texts("test")?)?;
                 let validation = section.texts("validation_groups")?.unwrap_or_default();
                 if let Some(both) = test.iter().find(|group| validation.contains(group)) {
@@ -221,7 +405,7 @@ impl SplitSettings {
                 }
                 Rule::Groups { test, validation }
             }
-            2 => {
+            "folds" => {
                 let folds = section.required("folds", section.lists_of_texts("folds")?)?;
                 if folds.is_empty() || folds.iter().any(Vec::is_empty) {
                     return Err(section.fault(

@@ -55,16 +55,18 @@ pub struct Mel {
 
 impl FrontEnd {
     pub(super) fn read(section: &Section) -> Result<Self> {
-        let kinds = [("image", 0), ("raw_window", 1), ("motion_stats", 2), ("log_mel", 3), ("mfcc", 4)];
-        let front_end = match section.required("kind", section.choice("kind", &kinds)?)? {
-            0 => FrontEnd::Image,
-            1 => FrontEnd::RawWindow { remove_mean: section.boolean("remove_mean")?.unwrap_or(false) },
-            2 => {
+        let kind = section.word("kind", &["image", "raw_window", "motion_stats", "log_mel", "mfcc"])?;
+        let front_end = match section.required("kind", kind)? {
+            "image" => FrontEnd::Image,
+            "raw_window" => {
+                FrontEnd::RawWindow { remove_mean: section.boolean("remove_mean")?.unwrap_or(false) }
+            }
+            "motion_stats" => {
                 let fft_len = fft_len(section)?;
                 let bands = section.required("bands", section.size("bands", 1..=fft_len / 2)?)?;
                 FrontEnd::MotionStats { fft_len, bands }
             }
-            3 => FrontEnd::LogMel(Mel::read(section)?),
+            "log_mel" => FrontEnd::LogMel(Mel::read(section)?),
             _ => {
                 let mel = Mel::read(section)?;
                 let coefficients = section.size("coefficients", 1..=mel.bands)?;

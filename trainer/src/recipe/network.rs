@@ -118,16 +118,16 @@ impl Network {
 impl Layer {
     fn read(table: &Section, n_labels: usize, is_last: bool) -> Result<Self> {
         let types = [
-            ("conv", 0),
-            ("depthwise", 1),
-            ("dense", 2),
-            ("max_pool", 3),
-            ("average_pool", 4),
-            ("global_average_pool", 5),
-            ("flatten", 6),
-            ("dropout", 7),
-            ("relu", 8),
-            ("relu6", 9),
+            "conv",
+            "depthwise",
+            "dense",
+            "max_pool",
+            "average_pool",
+            "global_average_pool",
+            "flatten",
+            "dropout",
+            "relu",
+            "relu6",
         ];
         let kernel = || table.required("kernel", table.pair("kernel", 1..=255)?);
         let stride = || Ok(table.pair("stride", 1..=64)?.unwrap_or([1, 1]));
@@ -136,21 +136,21 @@ impl Layer {
             Ok(table.choice("padding", &choices)?.unwrap_or(Padding::Same))
         };
         let batch_norm = || Ok(table.boolean("batch_norm")?.unwrap_or(false));
-        Ok(match table.required("type", table.choice("type", &types)?)? {
-            0 => Layer::Conv {
+        Ok(match table.required("type", table.word("type", &types)?)? {
+            "conv" => Layer::Conv {
                 filters: table.required("filters", table.size("filters", 1..=4_096)?)?,
                 kernel: kernel()?,
                 stride: stride()?,
                 padding: padding()?,
                 batch_norm: batch_norm()?,
             },
-            1 => Layer::Depthwise {
+            "depthwise" => Layer::Depthwise {
                 kernel: kernel()?,
                 stride: stride()?,
                 padding: padding()?,
                 batch_norm: batch_norm()?,
             },
-            2 => {
+            "dense" => {
                 let units = table.size("units", 1..=65_536)?;
                 Layer::Dense {
                     units: if is_last {
@@ -160,18 +160,18 @@ impl Layer {
                     },
                 }
             }
-            3 => {
+            "max_pool" => {
                 let kernel = kernel()?;
                 Layer::MaxPool { kernel, stride: table.pair("stride", 1..=64)?.unwrap_or(kernel) }
             }
-            4 => {
+            "average_pool" => {
                 let kernel = kernel()?;
                 Layer::AveragePool { kernel, stride: table.pair("stride", 1..=64)?.unwrap_or(kernel) }
             }
-            5 => Layer::GlobalAveragePool,
-            6 => Layer::Flatten,
-            7 => Layer::Dropout { rate: table.required("rate", table.number("rate", 0.0..=0.95)?)? },
-            8 => Layer::Relu,
+            "global_average_pool" => Layer::GlobalAveragePool,
+            "flatten" => Layer::Flatten,
+            "dropout" => Layer::Dropout { rate: table.required("rate", table.number("rate", 0.0..=0.95)?)? },
+            "relu" => Layer::Relu,
             _ => Layer::Relu6,
         })
     }

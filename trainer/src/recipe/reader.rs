@@ -172,21 +172,27 @@ impl<'s> Section<'s> {
         Ok(Some(pair.map(|value| value as usize)))
     }
 
-    /// One of the given words, and what it stands for.
-    pub fn choice<T: Clone>(&self, key: &'static str, choices: &[(&str, T)]) -> Result<Option<T>> {
-        let Some(word) = self.text(key)? else {
+    /// One of the given words.
+    pub fn word(&self, key: &'static str, words: &[&'static str]) -> Result<Option<&'static str>> {
+        let Some(written) = self.text(key)? else {
             return Ok(None);
         };
-        if let Some((_, meaning)) = choices.iter().find(|(name, _)| *name == word) {
-            return Ok(Some(meaning.clone()));
+        if let Some(word) = words.iter().find(|word| **word == written) {
+            return Ok(Some(word));
         }
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let nearest = nearest(&word, names.iter().copied());
-        let remedy = match nearest {
-            Some(nearest) => format!("write `{nearest}`; valid are: {}", names.join(", ")),
-            None => format!("valid are: {}", names.join(", ")),
+        let valid = words.join(", ");
+        let remedy = match nearest(&written, words.iter().copied()) {
+            Some(nearest) => format!("write `{nearest}`; valid are: {valid}"),
+            None => format!("valid are: {valid}"),
         };
-        Err(self.fault(key, format!("is `{word}`, which is not known"), remedy))
+        Err(self.fault(key, format!("is `{written}`, which is not known"), remedy))
+    }
+
+    /// One of the given words, as what it stands for.
+    pub fn choice<T: Clone>(&self, key: &'static str, choices: &[(&'static str, T)]) -> Result<Option<T>> {
+        let words: Vec<&'static str> = choices.iter().map(|(word, _)| *word).collect();
+        let word = self.word(key, &words)?;
+        Ok(choices.iter().find(|(name, _)| Some(*name) == word).map(|(_, meaning)| meaning.clone()))
     }
 
     /// A table within this one.

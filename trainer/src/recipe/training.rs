@@ -109,15 +109,15 @@ pub enum Keep {
 impl Train {
     pub(super) fn read(section: &Section) -> Result<Self> {
         let epochs = section.required("epochs", section.size("epochs", 1..=100_000)?)?;
-        let optimiser = section.choice("optimiser", &[("adam", 0), ("sgd", 1)])?;
+        let optimiser = section.word("optimiser", &["adam", "sgd"])?;
         let optimiser = match section.required("optimiser", optimiser)? {
-            0 => Optimiser::Adam,
+            "adam" => Optimiser::Adam,
             _ => Optimiser::Sgd { momentum: section.number("momentum", 0.0..=0.999)?.unwrap_or(0.9) },
         };
-        let schedule = section.choice("schedule", &[("constant", 0), ("cosine", 1), ("step", 2)])?;
-        let schedule = match schedule.unwrap_or(0) {
-            0 => Schedule::Constant,
-            1 => Schedule::Cosine,
+        let schedule = section.word("schedule", &["constant", "cosine", "step"])?;
+        let schedule = match schedule.unwrap_or("constant") {
+            "constant" => Schedule::Constant,
+            "cosine" => Schedule::Cosine,
             _ => Schedule::Step {
                 factor: section.required("factor", section.number("factor", 0.001..=1.0)?)?,
                 every_epochs: section.required("every_epochs", section.size("every_epochs", 1..=epochs)?)?,
@@ -169,8 +169,8 @@ impl Default for Quantize {
 
 impl Quantize {
     pub(super) fn read(section: &Section) -> Result<Self> {
-        let method = match section.choice("method", &[("minmax", 0), ("percentile", 1)])?.unwrap_or(0) {
-            0 => Method::MinMax,
+        let method = match section.word("method", &["minmax", "percentile"])?.unwrap_or("minmax") {
+            "minmax" => Method::MinMax,
             _ => Method::Percentile(
                 section.required("percentile", section.number("percentile", 90.0..=100.0)?)?,
             ),
