@@ -2,9 +2,12 @@
 //!
 //! The library behind the `trainer` command; see `cli` for the sub-commands.
 
+pub mod arrays;
 pub mod cli;
 pub mod dataset;
+pub mod engine;
 pub mod error;
+pub mod files;
 pub mod network;
 pub mod recipe;
 pub mod rng;

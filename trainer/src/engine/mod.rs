@@ -1,0 +1,132 @@
+//! Engines: what can run a model. One trait; each engine in a file of its own.
+//!
+//! | engine | runs | arithmetic |
+//! |---|---|---|
+//! | [`teff`] | `.teff`, quantized `.onnx` (compiled in memory) | the runtime's: integers |
+//! | [`float`] | `.onnx` | 32-bit floating point, the compiler's own evaluator |
+//! | [`ort`] | `.onnx` | ONNX Runtime's |
+//! | [`tract`] | `.onnx` | tract's |
+//!
+//! An engine knows single inferences of fixed shapes. [`batch`] brings the arrays of a user to them: matched by name
+//! or order, a leading axis of any length, numbers converted.
+
+pub mod batch;
+#[cfg(feature = "ort")]
+pub mod ort;
+#[cfg(feature = "tract")]
+pub mod tract;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::arrays::{Array, ElementType};
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Teff's runtime, in integers
+    Teff,
+    /// The compiler's evaluator, in floating point
+    Float,
+    /// ONNX Runtime
+    Ort,
+    /// tract
+    Tract,
+}
+
+impl Kind {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Teff => "teff",
+            Kind::Float => "float",
+            Kind::Ort => "ort",
+            Kind::Tract => "tract",
+        }
+    }
+}
+
+/// How an engine is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Outputs of the integer engine are given as real numbers, not as int8.
+    pub dequantize: bool,
+    /// ONNX Runtime runs the graph as it is written. With its optimisations it computes much of a quantized network in
+    /// floating point.
+    pub as_written: bool,
+}
+
+/// What a model reads or gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// Sizes of the axes; `None` where any size will do.
+    pub shape: Vec<Option<usize>>,
+    /// Type of the numbers.
+    pub element_type: ElementType,
+    /// How real numbers become the int8 that the model computes with, where it does.
+    pub quant: Option<Quant>,
+}
+
+/// `real = scale * (q - zero_point)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quant {
+    /// Above zero.
+    pub scale: f32,
+    /// The integer that means zero.
+    pub zero_point: i32,
+}
+
+/// A loaded model.
+pub trait Engine {
+    /// What the model reads, in its order.
+    fn inputs(&self) -> &[Port];
+
+    /// What the model gives, in its order.
+    fn outputs(&self) -> &[Port];
+
+    /// Runs one inference per example. An example has one array per input, of the port's type and shape; the result
+    /// has one array per output.
+    fn run(&mut self, examples: &[Vec<Array>]) -> Result<Vec<Vec<Array>>>;
+}
+
+/// Loads a model.
+///
+/// # Errors
+/// The engine is not built in, cannot read the model, or lacks an operator.
+pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engine>> {
+    if kind != Kind::Teff && is_plan(model) {
+        bail!(
+            "{}: is a plan, which only `--engine teff` runs. Remedy: give the ONNX file that it was compiled from",
+            model.display()
+        );
+    }
+    Ok(match kind {
+        #[cfg(feature = "ort")]
+        Kind::Ort => Box::new(ort::Ort::load(model, options)?),
+        #[cfg(feature = "tract")]
+        Kind::Tract => Box::new(tract::Tract::load(model)?),
+        #[allow(unreachable_patterns, reason = "reachable without the engines' features")]
+        absent => bail!(
+            "this `trainer` was built without the engine `{0}`. Remedy: build it with `--features {0}`",
+            absent.name()
+        ),
+    })
+}
+
+/// Adds to the inputs of an ONNX model how real numbers become the int8 that it computes with, where they do.
+pub(crate) fn add_quants(_inputs: &mut [Port], _onnx: &[u8]) {}
+
+/// Whether the file is a compiled plan, by its name.
+pub fn is_plan(model: &Path) -> bool {
+    model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("teff"))
+}
+
+/// A shape as people write it: `[?, 3, 28]`.
+pub fn shape_text(shape: &[Option<usize>]) -> String {
+    let sizes: Vec<String> =
+        shape.iter().map(|size| size.map_or_else(|| "?".to_string(), |size| size.to_string())).collect();
+    format!("[{}]", sizes.join(", "))
+}
