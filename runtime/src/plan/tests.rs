@@ -52,6 +52,8 @@ fn writer() -> PlanWriter {
     let mut conv = OpRecord {
         window,
         weights_len: 72,
+        scratch_offset: 192,
+        scratch_len: 36,
         slice_cost: 100,
         ..OpRecord::new(OpKind::Conv2d, input, features)
     };

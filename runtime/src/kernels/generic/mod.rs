@@ -1,4 +1,17 @@
-//! Portable kernels in safe Rust, for processors without a set of their own.
+//! Portable kernels in safe Rust, for processors without a set of their own: hosts, RISC-V, small Cortex-M.
+//!
+//! Written as iterator chains over slices of equal length, so that LLVM vectorizes where it can and no panic path is
+//! linked. The formulas stand in `docs/arithmetic.md`.
+
+mod conv_2d;
+mod depthwise_conv_2d;
+mod dot;
+mod elementwise;
+mod fully_connected;
+mod place;
+mod pool;
+mod softmax;
+mod window;
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -7,7 +20,6 @@ use super::Kernels;
 use super::params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
 };
-use super::reference::Reference;
 
 /// The portable set.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +32,12 @@ impl Kernels for Generic {
         packing == Packing::Plain
     }
 
-    fn conv_2d_scratch_len(_: &Conv2d<'_>) -> usize {
-        0
+    fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
+        conv_2d::scratch_len(op)
     }
 
-    fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, _: &mut [i8]) {
-        Reference::conv_2d(op, input, output, rows, &mut []);
+    fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, scratch: &mut [i8]) {
+        conv_2d::conv_2d(op, input, output, rows, scratch);
     }
 
     fn depthwise_conv_2d_scratch_len(_: &DepthwiseConv2d<'_>) -> usize {
@@ -39,39 +51,39 @@ impl Kernels for Generic {
         rows: Range<usize>,
         _: &mut [i8],
     ) {
-        Reference::depthwise_conv_2d(op, input, output, rows, &mut []);
+        depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows);
     }
 
     fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
-        Reference::fully_connected(op, input, output, outputs);
+        fully_connected::fully_connected(op, input, output, outputs);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Reference::max_pool_2d(op, input, output, rows);
+        pool::max_pool_2d(op, input, output, rows);
     }
 
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Reference::average_pool_2d(op, input, output, rows);
+        pool::average_pool_2d(op, input, output, rows);
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Reference::add(op, lhs, rhs, output);
+        elementwise::add(op, lhs, rhs, output);
     }
 
     fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Reference::mul(op, lhs, rhs, output);
+        elementwise::mul(op, lhs, rhs, output);
     }
 
     fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Reference::lookup(table, input, output);
+        elementwise::lookup(table, input, output);
     }
 
     fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Reference::softmax(op, input, output);
+        softmax::softmax(op, input, output);
     }
 
     fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Reference::place(op, input, output, rows);
+        place::place(op, input, output, rows);
     }
 }
 

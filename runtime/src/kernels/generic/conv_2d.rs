@@ -1,0 +1,178 @@
+//! 2-D convolution as products of patches with weight rows, two pixels by four channels at a time.
+//!
+//! A patch holds the inputs under the filter in the order of a weight row. Where these already lie side by side in the
+//! input (1×1 filters, filters as wide as the input), no copy is made. Otherwise two patches are gathered into the
+//! scratch, padding included, so that the inner loop knows no border.
+
+use core::ops::Range;
+
+use super::dot::{Block, CHANNELS, blocks, dot_1x4, dot_2x4};
+use super::window::copy;
+use crate::kernels::params::Conv2d;
+use crate::quant::requantize;
+use crate::shape::Layout;
+
+/// Products per output.
+fn k(op: &Conv2d<'_>) -> usize {
+    let window = &op.window;
+    window.filter_h.saturating_mul(window.filter_w).saturating_mul(op.input.extent.c / op.groups.max(1))
+}
+
+/// Whether a filter row lies in the input without gaps.
+fn has_dense_rows(op: &Conv2d<'_>) -> bool {
+    op.input.layout == Layout::Nhwc
+        && op.groups == 1
+        && (op.window.dilation_w == 1 || op.window.filter_w == 1)
+}
+
+/// Whether every patch lies in the input side by side, so that none is copied.
+fn is_pointwise(op: &Conv2d<'_>) -> bool {
+    let (window, input, output) = (&op.window, op.input.extent, op.output.extent);
+    let inside = |outputs: usize, stride: usize, inputs: usize| outputs.saturating_sub(1).saturating_mul(stride) < inputs;
+    has_dense_rows(op)
+        && (window.filter_h, window.filter_w) == (1, 1)
+        && (window.pad_top, window.pad_left) == (0, 0)
+        && inside(output.h, window.stride_h, input.h)
+        && inside(output.w, window.stride_w, input.w)
+}
+
+pub(super) fn scratch_len(op: &Conv2d<'_>) -> usize {
+    if is_pointwise(op) { 0 } else { k(op).saturating_mul(2) }
+}
+
+pub(super) fn conv_2d(
+    op: &Conv2d<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    rows: Range<usize>,
+    scratch: &mut [i8],
+) {
+    let (k, groups, width) = (k(op), op.groups.max(1), op.output.extent.w);
+    let group_out = op.output.extent.c / groups;
+    let pixels = rows.len() * width;
+    let mut halves = scratch.chunks_mut(k.max(1));
+    let (scratch_a, scratch_b) = (halves.next().unwrap_or(&mut []), halves.next().unwrap_or(&mut []));
+    for group in 0..groups {
+        let channels = group * group_out..(group + 1) * group_out;
+        let (mut y, mut x) = (rows.start, 0);
+        let mut next = || {
+            let here = (y, x);
+            x += 1;
+            if x == width {
+                (y, x) = (y + 1, 0);
+            }
+            here
+        };
+        let mut pixel = 0;
+        while pixel < pixels {
+            let a = next();
+            let at = |(y, x): (usize, usize)| (y - rows.start, x);
+            let patch_a = patch(op, input, a, group, scratch_a);
+            let channels =
+                blocks(channels.start, channels.end, op.weights, k, op.bias, op.requantize.multipliers);
+            if pixel + 1 < pixels {
+                let b = next();
+                let patch_b = patch(op, input, b, group, scratch_b);
+                for block in channels {
+                    let [acc_a, acc_b] = dot_2x4([patch_a, patch_b], block.weights, block.bias);
+                    store(op, output, at(a), &block, acc_a);
+                    store(op, output, at(b), &block, acc_b);
+                }
+            } else {
+                for block in channels {
+                    store(op, output, at(a), &block, dot_1x4(patch_a, block.weights, block.bias));
+                }
+            }
+            pixel += 2;
+        }
+    }
+}
+
+/// Requantizes the accumulators of one pixel. `at` counts rows from the first of the slice.
+#[inline(always)]
+fn store(op: &Conv2d<'_>, output: &mut [i8], at: (usize, usize), block: &Block<'_>, acc: [i32; CHANNELS]) {
+    let r = &op.requantize;
+    let quantized = acc.iter().zip(block.multipliers);
+    let quantized = quantized
+        .map(|(&acc, mantissa)| requantize(acc, mantissa, r.shift, r.zero_point, r.output_min, r.output_max));
+    let elements = output.get_mut(op.output.index(at.0, at.1, block.first)..).unwrap_or(&mut []);
+    match op.output.layout {
+        Layout::Nhwc => elements.iter_mut().take(block.count).zip(quantized).for_each(|(e, q)| *e = q),
+        Layout::Planar => {
+            let plane = op.output.extent.w.max(1);
+            elements.iter_mut().step_by(plane).take(block.count).zip(quantized).for_each(|(e, q)| *e = q);
+        }
+    }
+}
+
+/// The patch of output pixel (`y`, `x`) for `group`: a part of the input where it lies there, else gathered into
+/// `scratch`.
+#[inline]
+fn patch<'p>(
+    op: &Conv2d<'_>,
+    input: &'p [i8],
+    (y, x): (usize, usize),
+    group: usize,
+    scratch: &'p mut [i8],
+) -> &'p [i8] {
+    let (window, extent) = (&op.window, op.input.extent);
+    let k = k(op);
+    // Upper left corner of the window, in padded coordinates.
+    let (top, left) = (y * window.stride_h, x * window.stride_w);
+    if has_dense_rows(op) {
+        let row_len = window.filter_w * extent.c;
+        let joined = window.filter_h == 1 || (window.filter_w == extent.w && window.dilation_h == 1);
+        let inside_w = left >= window.pad_left && left - window.pad_left + window.filter_w <= extent.w;
+        if joined && inside_w && top >= window.pad_top {
+            let first_row = top - window.pad_top;
+            let start = op.input.index(first_row, left - window.pad_left, 0);
+            if first_row + window.filter_h <= extent.h
+                && let Some(patch) = input.get(start..).and_then(|input| input.get(..k))
+            {
+                return patch;
+            }
+        }
+        // The part of each filter row inside the input: the same for all rows.
+        let before = window.pad_left.saturating_sub(left).min(window.filter_w);
+        let first = (left + before).saturating_sub(window.pad_left);
+        let count = extent.w.saturating_sub(first).min(window.filter_w - before);
+        for (ky, row) in scratch.chunks_exact_mut(row_len.max(1)).take(window.filter_h).enumerate() {
+            let iy = (top + ky * window.dilation_h).checked_sub(window.pad_top).filter(|&iy| iy < extent.h);
+            let source = iy.and_then(|iy| input.get(op.input.index(iy, first, 0)..)?.get(..count * extent.c));
+            match source {
+                Some(source) if count == window.filter_w => copy(row, source),
+                Some(source) => {
+                    row.fill(op.input_zero_point);
+                    copy(row.get_mut(before * extent.c..).unwrap_or(&mut []), source);
+                }
+                None => row.fill(op.input_zero_point),
+            }
+        }
+    } else {
+        gather(op, input, (top, left), group, scratch);
+    }
+    scratch.get(..k).unwrap_or(&[])
+}
+
+/// Gathers a patch element by element: planar inputs, groups, dilation along the width.
+fn gather(op: &Conv2d<'_>, input: &[i8], (top, left): (usize, usize), group: usize, scratch: &mut [i8]) {
+    let (window, extent) = (&op.window, op.input.extent);
+    let group_in = extent.c / op.groups.max(1);
+    let taps = (0..window.filter_h).flat_map(|ky| (0..window.filter_w).map(move |kx| (ky, kx)));
+    for ((ky, kx), tap) in taps.zip(scratch.chunks_exact_mut(group_in.max(1))) {
+        let iy = (top + ky * window.dilation_h).checked_sub(window.pad_top).filter(|&iy| iy < extent.h);
+        let ix = (left + kx * window.dilation_w).checked_sub(window.pad_left).filter(|&ix| ix < extent.w);
+        let (Some(iy), Some(ix)) = (iy, ix) else {
+            tap.fill(op.input_zero_point);
+            continue;
+        };
+        let source = input.get(op.input.index(iy, ix, group * group_in)..).unwrap_or(&[]);
+        match op.input.layout {
+            Layout::Nhwc => copy(tap, source),
+            Layout::Planar => {
+                let plane = extent.w.max(1);
+                tap.iter_mut().zip(source.iter().step_by(plane)).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Sum, product and table look-up, element by element.
+
+use core::cell::Cell;
+
+use crate::kernels::params::{Add, Mul};
+use crate::shape::Layout;
+
+pub(super) fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+    for ((lhs, rhs), output) in lhs.iter().zip(rhs).zip(output) {
+        output.set(op.coefficients.apply(lhs.get(), rhs.get(), op.output_min, op.output_max));
+    }
+}
+
+pub(super) fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+    let extent = op.view.extent;
+    let products = |lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]| {
+        for ((lhs, rhs), output) in lhs.iter().zip(rhs).zip(output) {
+            output.set(op.apply(lhs.get(), rhs.get()));
+        }
+    };
+    if !op.rhs_per_channel {
+        return products(lhs, rhs, output);
+    }
+    match op.view.layout {
+        Layout::Nhwc => {
+            let pixels = lhs.chunks_exact(extent.c.max(1)).zip(output.chunks_exact(extent.c.max(1)));
+            pixels.for_each(|(lhs, output)| products(lhs, rhs, output));
+        }
+        Layout::Planar => {
+            let planes = lhs.chunks_exact(extent.w.max(1)).zip(output.chunks_exact(extent.w.max(1)));
+            for ((lhs, output), rhs) in planes.zip(rhs.iter().cycle()) {
+                let rhs = rhs.get();
+                lhs.iter().zip(output).for_each(|(lhs, output)| output.set(op.apply(lhs.get(), rhs)));
+            }
+        }
+    }
+}
+
+pub(super) fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+    let Some(table) = table.first_chunk::<256>() else { return };
+    for (input, output) in input.iter().zip(output) {
+        // -128 is the first element: the sign bit flipped is `input + 128`, which no index check can exceed.
+        output.set(table[usize::from(input.get() as u8 ^ 0x80)]);
+    }
+}
