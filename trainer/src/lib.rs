@@ -11,6 +11,10 @@ pub mod files;
 pub mod network;
 pub mod recipe;
 pub mod rng;
+pub mod run;
+pub mod tensor_file;
 pub mod test_data;
+pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod weights;

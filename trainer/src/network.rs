@@ -8,6 +8,9 @@ use anyhow::{bail, ensure};
 use crate::recipe::network as recipe;
 use crate::recipe::network::Padding;
 
+/// Added to the variance of a batch normalisation.
+pub const BATCH_NORM_EPSILON: f32 = 1e-3;
+
 /// Height, width and channels of a value.
 pub type Shape = [usize; 3];
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 
 use super::optimiser::Optimiser;
-use super::tensors::TensorFile;
-use super::weights::Weights;
+use crate::tensor_file::TensorFile;
+use crate::weights::Weights;
 
 /// How good the weights of an epoch were on the validation examples.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,35 +114,6 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// Writes weights alone.
-pub fn write_weights(path: &Path, weights: &Weights, fingerprint: &str) -> anyhow::Result<()> {
-    let mut file = TensorFile::default();
-    file.texts.insert("fingerprint".into(), fingerprint.into());
-    for tensor in &weights.tensors {
-        file.tensors.insert(tensor.name.clone(), (tensor.shape.clone(), tensor.values.clone()));
-    }
-    file.write(path)
-}
-
-/// Reads weights alone; `weights` says which.
-pub fn read_weights(path: &Path, weights: &mut Weights) -> anyhow::Result<()> {
-    let file = TensorFile::read(path)?;
-    for tensor in &mut weights.tensors {
-        let (shape, values) = file.tensors.get(&tensor.name).with_context(|| {
-            format!("{} has no tensor `{}`; it belongs to another recipe", path.display(), tensor.name)
-        })?;
-        ensure!(
-            *shape == tensor.shape,
-            "{}: tensor `{}` has the shape {shape:?}, the recipe's network needs {:?}",
-            path.display(),
-            tensor.name,
-            tensor.shape
-        );
-        tensor.values.clone_from(values);
-    }
-    Ok(())
 }
 
 fn put(file: &mut TensorFile, prefix: &str, weights: &Weights) {

@@ -4,12 +4,10 @@ use anyhow::Context as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::ops::{self, Clamp, Geometry};
-use super::weights::{Role, Weights};
-use crate::network::{Activation, Kind, Layer, Network, Window};
+use crate::network::{Activation, BATCH_NORM_EPSILON, Kind, Layer, Network, Window};
 use crate::rng::Rng;
+use crate::weights::{Role, Weights};
 
-/// Added to the variance of a batch normalisation.
-pub const EPSILON: f32 = 1e-3;
 /// How much of a running statistic one batch replaces.
 const MOMENTUM: f32 = 0.05;
 
@@ -152,12 +150,12 @@ fn run(
             let variance = take()?.1;
             if let Some((_, seen)) = &mut training {
                 let rows = x.reshape([n * h * w, c]);
-                let normalised = ops::normalise(rows, gamma, beta, EPSILON, Clamp { min, max });
+                let normalised = ops::normalise(rows, gamma, beta, BATCH_NORM_EPSILON, Clamp { min, max });
                 seen.push((mean_idx, normalised.mean, normalised.variance));
                 x = normalised.output.reshape([n, h, w, c]);
                 continue;
             }
-            let scale = gamma / (variance + EPSILON).sqrt();
+            let scale = gamma / (variance + BATCH_NORM_EPSILON).sqrt();
             let shift = beta - mean * scale.clone();
             x = x * scale.reshape([1, 1, 1, c]) + shift.reshape([1, 1, 1, c]);
         }

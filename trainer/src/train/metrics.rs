@@ -1,4 +1,4 @@
-//! What is written down about a run: a line per epoch, and a summary at the end.
+//! What is written down about a run: a line per epoch.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -26,38 +26,6 @@ pub struct EpochMetrics {
     pub seconds: f64,
 }
 
-/// `metrics.json`: the summary of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Summary {
-    /// Name of the model.
-    pub name: String,
-    /// The seed.
-    pub seed: u64,
-    /// Share of test examples that the float network got right.
-    pub float_top1: f64,
-    /// Test examples.
-    pub samples: usize,
-    /// Training examples.
-    pub train_samples: usize,
-    /// Validation examples.
-    pub validation_samples: usize,
-    /// Share of validation examples that the kept weights got right.
-    pub validation_top1: Option<f64>,
-    /// Epochs trained.
-    pub epochs: usize,
-    /// The epoch whose weights were kept.
-    pub kept_epoch: usize,
-    /// Seconds of training, without loading the data.
-    pub seconds: f64,
-    /// Multiply-accumulates of one inference.
-    pub macs: u64,
-    /// Multiply-accumulates of the training: forward and backward over the training examples, forward over the
-    /// validation examples, in all epochs.
-    pub training_macs: u64,
-    /// Weights and biases of the network.
-    pub parameters: u64,
-}
-
 /// The file of epoch lines.
 pub struct EpochLog {
     file: File,
@@ -79,7 +47,7 @@ impl EpochLog {
             }
         }
         let text: String = kept.into_iter().map(|line| line + "\n").collect();
-        super::tensors::write_whole(&path, text.as_bytes())?;
+        crate::tensor_file::write_whole(&path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(&path)

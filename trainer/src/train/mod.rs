@@ -10,24 +10,18 @@ mod metrics;
 mod ops;
 mod optimiser;
 mod schedule;
-mod tensors;
 #[cfg(test)]
 mod tests;
-mod weights;
 
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use burn::tensor::{Device, Tensor, activation};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub use batch::Source;
-pub use checkpoint::{read_weights, write_weights};
-pub use forward::EPSILON as BATCH_NORM_EPSILON;
-pub use metrics::{EpochMetrics, Summary};
-pub use tensors::write_whole;
-pub use weights::{Role, Values, Weights};
+pub use metrics::EpochMetrics;
 
 use batch::Targets;
 use checkpoint::{Best, State};
@@ -39,6 +33,8 @@ use schedule::{Fall, Schedule};
 use crate::network::Network;
 use crate::recipe::training::{self as recipe, Keep};
 use crate::rng::Rng;
+use crate::run::{self, Summary};
+use crate::weights::Weights;
 
 /// Examples per pass when nothing is trained.
 const EVALUATION_BATCH: usize = 256;
@@ -243,9 +239,7 @@ impl Job<'_> {
             training_macs: per_epoch * epochs,
             parameters: self.network.parameters(),
         };
-        write_weights(&run.join("weights.safetensors"), &weights, self.fingerprint)?;
-        let text = serde_json::to_string_pretty(&summary).context("writing the summary")? + "\n";
-        write_whole(&run.join("metrics.json"), text.as_bytes())?;
+        run::write(run, &weights, self.network, &summary)?;
         Ok((weights, summary))
     }
 }

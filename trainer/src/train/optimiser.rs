@@ -1,6 +1,6 @@
 //! Adam, AdamW and stochastic gradient descent on the weights held on the host.
 
-use super::weights::{Role, Weights};
+use crate::weights::{Role, Weights};
 
 /// Which rule turns gradients into steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,8 +94,8 @@ impl Optimiser {
 
 #[cfg(test)]
 mod tests {
-    use super::super::weights::Values;
     use super::*;
+    use crate::weights::Values;
 
     /// The distance from the minimum of `(w - 3)^2` after 300 steps.
     fn distance(rule: Rule, rate: f32) -> f32 {
