@@ -21,7 +21,7 @@ pub struct Clamp {
 
 impl Clamp {
     fn passes(self, value: f32) -> bool {
-        value > self.min && value < self.max
+        (value > self.min) & (value < self.max)
     }
 }
 
@@ -88,25 +88,41 @@ pub fn normalise(
     let rows = values(&x).len() / c.max(1);
     let (mean, variance) = moments(values(&x), c);
     let inverse_deviation: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
-    let scale: Vec<f32> = values(&g).iter().zip(&inverse_deviation).map(|(g, i)| g * i).collect();
-    let output = affine(values(&x), &mean, &scale, values(&b), clamp);
+    let affine = Affine::new(values(&g), values(&b), &mean, &inverse_deviation);
+    let output = affine.apply(values(&x), clamp);
     let saved = Saved { input: x, gamma: g, beta: b, mean: mean.clone(), inverse_deviation, clamp };
     let output = record(Normalise, [input, gamma, beta], saved, tensor(output, &[rows, c]));
     Normalised { output, mean, variance }
 }
 
-/// `clamp((x - mean) * scale + shift)` of each row.
-fn affine(x: &[f32], mean: &[f32], scale: &[f32], shift: &[f32], clamp: Clamp) -> Vec<f32> {
-    let c = mean.len();
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(ROWS_PER_SUM * c).zip(x.par_chunks(ROWS_PER_SUM * c)).for_each(|(out, x)| {
-        for (out, x) in out.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-            for i in 0..c {
-                out[i] = ((x[i] - mean[i]) * scale[i] + shift[i]).max(clamp.min).min(clamp.max);
+/// Normalisation, scale and shift of each column as one factor and one summand.
+struct Affine {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Affine {
+    fn new(gamma: &[f32], beta: &[f32], mean: &[f32], inverse_deviation: &[f32]) -> Self {
+        let scale: Vec<f32> = gamma.iter().zip(inverse_deviation).map(|(g, i)| g * i).collect();
+        let shift = beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        Self { scale, shift }
+    }
+
+    /// The scaled, shifted and clamped rows.
+    fn apply(&self, x: &[f32], clamp: Clamp) -> Vec<f32> {
+        let c = self.scale.len();
+        let mut out = vec![0.0; x.len()];
+        let len = ROWS_PER_SUM * c;
+        out.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(out, x)| {
+            for (out, x) in out.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+                let columns = self.scale.iter().zip(&self.shift);
+                for ((out, x), (scale, shift)) in out.iter_mut().zip(x).zip(columns) {
+                    *out = (x * scale + shift).max(clamp.min).min(clamp.max);
+                }
             }
-        }
-    });
-    out
+        });
+        out
+    }
 }
 
 /// Sums over rows: `f(row index range start, rows, sums)` for each piece of `ROWS_PER_SUM` rows.
@@ -155,35 +171,40 @@ fn backward(grad: &[f32], saved: &Saved) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let (gamma, beta) = (values(&saved.gamma), values(&saved.beta));
     let (mean, inverse) = (&saved.mean[..], &saved.inverse_deviation[..]);
     let clamp = saved.clamp;
+    let Affine { scale, shift } = Affine::new(gamma, beta, mean, inverse);
     let c = gamma.len();
     let rows = (x.len() / c) as f32;
-    // The first half of the sums is the gradient of gamma, the second that of beta.
+    // The first half holds the sums of gradient times distance from the mean, the second those of the gradient.
     let sums = column_sums(x, c, 2 * c, |start, piece, sums| {
-        let (sum_gamma, sum_beta) = sums.split_at_mut(c);
+        let (products, plain) = sums.split_at_mut(c);
         for (x, grad) in piece.chunks_exact(c).zip(grad[start..].chunks_exact(c)) {
-            for i in 0..c {
-                let normal = (x[i] - mean[i]) * inverse[i];
-                let g = if clamp.passes(normal * gamma[i] + beta[i]) { grad[i] } else { 0.0 };
-                sum_gamma[i] += g * normal;
-                sum_beta[i] += g;
+            let values = x.iter().zip(grad).zip(mean).zip(scale.iter().zip(&shift));
+            let sums = products.iter_mut().zip(plain.iter_mut());
+            for ((((x, grad), mean), (scale, shift)), (product, plain)) in values.zip(sums) {
+                let g = if clamp.passes(x * scale + shift) { *grad } else { 0.0 };
+                *product += g * (x - mean);
+                *plain += g;
             }
         }
     });
-    let (grad_gamma, grad_beta) = sums.split_at(c);
+    let (products, grad_beta) = sums.split_at(c);
+    let grad_gamma: Vec<f32> = products.iter().zip(inverse).map(|(p, i)| p * i).collect();
+    // With n = (x - mean) * inverse: scale * (g - (grad_beta + n * grad_gamma) / rows), as g * scale + x * slope + base.
+    let slope: Vec<f32> = (0..c).map(|i| -scale[i] * inverse[i] * grad_gamma[i] / rows).collect();
+    let base: Vec<f32> = (0..c).map(|i| -scale[i] * grad_beta[i] / rows - mean[i] * slope[i]).collect();
     let mut out = vec![0.0; x.len()];
-    let piece_len = ROWS_PER_SUM * c;
-    out.par_chunks_mut(piece_len).zip(x.par_chunks(piece_len)).zip(grad.par_chunks(piece_len)).for_each(
-        |((out, x), grad)| {
-            let rows_of = x.chunks_exact(c).zip(grad.chunks_exact(c));
-            for (out, (x, grad)) in out.chunks_exact_mut(c).zip(rows_of) {
-                for i in 0..c {
-                    let normal = (x[i] - mean[i]) * inverse[i];
-                    let g = if clamp.passes(normal * gamma[i] + beta[i]) { grad[i] } else { 0.0 };
-                    let centred = g - (grad_beta[i] + normal * grad_gamma[i]) / rows;
-                    out[i] = gamma[i] * inverse[i] * centred;
-                }
+    let len = ROWS_PER_SUM * c;
+    out.par_chunks_mut(len).zip(x.par_chunks(len)).zip(grad.par_chunks(len)).for_each(|((out, x), grad)| {
+        let rows = x.chunks_exact(c).zip(grad.chunks_exact(c));
+        for (out, (x, grad)) in out.chunks_exact_mut(c).zip(rows) {
+            let columns = scale.iter().zip(&shift).zip(slope.iter().zip(&base));
+            for ((out, (x, grad)), ((scale, shift), (slope, base))) in
+                out.iter_mut().zip(x.iter().zip(grad)).zip(columns)
+            {
+                let g = if clamp.passes(x * scale + shift) { *grad } else { 0.0 };
+                *out = g * scale + x * slope + base;
             }
-        },
-    );
-    (out, grad_gamma.to_vec(), grad_beta.to_vec())
+        }
+    });
+    (out, grad_gamma, grad_beta.to_vec())
 }

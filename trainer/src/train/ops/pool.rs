@@ -49,11 +49,11 @@ pub fn max_pool(input: Tensor<4>, geometry: Geometry) -> Tensor<4> {
         .zip(values(&input.contiguous()).par_chunks(geometry.input_len()))
         .for_each(|((out, chosen), image)| {
             geometry.for_each(|position, _, pixel| {
-                for i in 0..c {
-                    let x = image[pixel * c + i];
-                    if x > out[position * c + i] {
-                        out[position * c + i] = x;
-                        chosen[position * c + i] = (pixel * c + i) as u32;
+                let largest = out[position * c..][..c].iter_mut().zip(&mut chosen[position * c..][..c]);
+                for ((i, x), (out, chosen)) in image[pixel * c..][..c].iter().enumerate().zip(largest) {
+                    if *x > *out {
+                        *out = *x;
+                        *chosen = (pixel * c + i) as u32;
                     }
                 }
             });
