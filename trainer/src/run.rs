@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::network::{Network, Shape};
 use crate::recipe::Recipe;
-use crate::tensor_file::{TensorFile, write_whole};
+use crate::tensor_file::TensorFile;
 use crate::weights::Weights;
 
 const RECIPE: &str = "recipe.toml";
@@ -104,7 +105,7 @@ impl Run {
 
 /// Puts the recipe into the folder of a run, byte for byte.
 pub fn write_recipe(folder: &Path, recipe: &[u8]) -> anyhow::Result<()> {
-    write_whole(&folder.join(RECIPE), recipe)
+    files::write_bytes(&folder.join(RECIPE), recipe)
 }
 
 /// Writes what a run ended with. The summary comes last: with it the run is finished.
@@ -116,5 +117,5 @@ pub fn write(folder: &Path, weights: &Weights, network: &Network, summary: &Summ
     }
     file.write(&folder.join(WEIGHTS))?;
     let text = serde_json::to_string_pretty(summary)? + "\n";
-    write_whole(&folder.join(SUMMARY), text.as_bytes())
+    files::write_bytes(&folder.join(SUMMARY), text.as_bytes())
 }

@@ -1,11 +1,12 @@
 //! Named tensors in a file, in the safetensors format: the length of a JSON header, the header, the values.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Map, Value, json};
+
+use crate::files;
 
 /// Tensors by name, with texts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,7 +75,7 @@ impl TensorFile {
 
     /// Writes the file; under its name stands the old one or the new one, never a part.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        write_whole(path, &self.to_bytes()?)
+        files::write_bytes(path, &self.to_bytes()?)
     }
 
     /// The text of a key, parsed.
@@ -84,23 +85,6 @@ impl TensorFile {
             _ => bail!("its text `{key}` is missing or damaged"),
         }
     }
-}
-
-/// Writes a file under a temporary name beside it and then gives it its name.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let writing = || format!("writing {}", path.display());
-    let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).with_context(writing)?;
-    file.write_all(bytes).with_context(writing)?;
-    file.as_file().sync_all().with_context(writing)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable).with_context(writing)?;
-    }
-    file.persist(path).with_context(writing)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl EpochLog {
             }
         }
         let text: String = kept.into_iter().map(|line| line + "\n").collect();
-        crate::tensor_file::write_whole(&path, text.as_bytes())?;
+        crate::files::write_bytes(&path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(&path)

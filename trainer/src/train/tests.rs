@@ -138,3 +138,22 @@ fn another_recipe_does_not_go_on_with_a_run() {
     let error = state.resume(folder.path(), "other").expect_err("refused");
     assert!(error.to_string().contains("another recipe"), "{error}");
 }
+
+#[test]
+fn the_traced_graph_computes_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (weights, _) = train(folder.path(), 3, 0.0);
+    let network = network();
+    let graph = crate::trace::trace("bars", &network, &weights).expect("a graph");
+    let mut evaluator = teff_compiler::evaluate::Evaluator::new(&graph).expect("an evaluator");
+    let examples = Bars { len: 20, seed: 5000 };
+    for example in 0..examples.len() {
+        let mut features = vec![0.0; 54];
+        examples.features(example, None, &mut features);
+        let expected = probabilities(&network, &weights, &features).expect("probabilities");
+        evaluator.run(&[&features]).expect("runs");
+        for (a, b) in evaluator.output(0).iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-4, "{:?} {expected:?}", evaluator.output(0));
+        }
+    }
+}
