@@ -42,10 +42,7 @@ impl Board {
             Some(board) => Ok(board),
             None => {
                 let names: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
-                bail!(
-                    "no board `{name}`: the emulated boards are {}",
-                    names.join(", ")
-                )
+                bail!("no board `{name}`: the emulated boards are {}", names.join(", "))
             }
         }
     }

@@ -39,11 +39,9 @@ impl<'a> Emulator<'a> {
     pub fn find(board: &'a Board) -> Result<Emulator<'a>> {
         match find_program(board.emulator) {
             Some(program) => Ok(Emulator { board, program }),
-            None => bail!(
-                "the emulator `{}` for board {} is missing: run `{SETUP}`",
-                board.emulator,
-                board.name
-            ),
+            None => {
+                bail!("the emulator `{}` for board {} is missing: run `{SETUP}`", board.emulator, board.name)
+            }
         }
     }
 
@@ -52,14 +50,7 @@ impl<'a> Emulator<'a> {
     pub fn run(&self, elf: &Path, job: Option<&[u8]>, limit: Duration) -> Result<Run> {
         let mut command = Command::new(&self.program);
         command
-            .args([
-                "-M",
-                self.board.machine,
-                "-display",
-                "none",
-                "-monitor",
-                "none",
-            ])
+            .args(["-M", self.board.machine, "-display", "none", "-monitor", "none"])
             .args(["-serial", "none", "-icount", "shift=0"])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
             .arg(elf)
@@ -86,9 +77,7 @@ impl<'a> Emulator<'a> {
             ));
             _job_file = Some(file);
         }
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        let child = command.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
         wait(child, limit).with_context(|| format!("running on emulated {}", self.board.name))
     }
 }
@@ -105,18 +94,8 @@ fn wait(mut child: Child, limit: Duration) -> Result<Run> {
             String::from_utf8_lossy(&bytes).into_owned()
         })
     };
-    let stdout = collect(
-        child
-            .stdout
-            .take()
-            .map(|s| Box::new(s) as Box<dyn Read + Send>),
-    );
-    let stderr = collect(
-        child
-            .stderr
-            .take()
-            .map(|s| Box::new(s) as Box<dyn Read + Send>),
-    );
+    let stdout = collect(child.stdout.take().map(|s| Box::new(s) as Box<dyn Read + Send>));
+    let stderr = collect(child.stderr.take().map(|s| Box::new(s) as Box<dyn Read + Send>));
     let start = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().context("cannot wait for the emulator")? {
@@ -125,10 +104,7 @@ fn wait(mut child: Child, limit: Duration) -> Result<Run> {
         if start.elapsed() > limit {
             child.kill().context("cannot stop the emulator")?;
             child.wait().context("cannot wait for the emulator")?;
-            bail!(
-                "the program did not end within {} s and was stopped",
-                limit.as_secs()
-            );
+            bail!("the program did not end within {} s and was stopped", limit.as_secs());
         }
         thread::sleep(Duration::from_millis(5));
     };
@@ -145,11 +121,7 @@ struct JobFile(PathBuf);
 impl JobFile {
     fn write(job: &[u8]) -> Result<JobFile> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "teff-job-{}-{}.bin",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("teff-job-{}-{}.bin", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::write(&path, job).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(JobFile(path))

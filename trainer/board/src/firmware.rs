@@ -10,6 +10,17 @@ use crate::root::project_root;
 use crate::rust::{Rust, variable_name};
 use crate::{Board, SETUP};
 
+/// Which model a program links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// None: the program needs none.
+    None,
+    /// The board's own, that of `models/machine`.
+    Default,
+    /// This file, `.onnx` or `.teff`.
+    File(PathBuf),
+}
+
 /// A program under `firmware/boards/<board>/src/bin`, and what to build it with.
 #[derive(Debug)]
 pub struct Firmware<'a> {
@@ -17,24 +28,11 @@ pub struct Firmware<'a> {
     pub board: &'a Board,
     /// Its file name in `src/bin`.
     pub program: &'a str,
-    /// Cargo features of the board's package.
-    pub features: &'a [&'a str],
-    /// A model (`.onnx` or `.teff`) to link in, for programs that have one; the board's own
-    /// default otherwise.
-    pub model: Option<PathBuf>,
+    /// The model in it.
+    pub link: Link,
 }
 
-impl<'a> Firmware<'a> {
-    /// A program without further features, with the board's default model.
-    pub fn new(board: &'a Board, program: &'a str) -> Firmware<'a> {
-        Firmware {
-            board,
-            program,
-            features: &[],
-            model: None,
-        }
-    }
-
+impl Firmware<'_> {
     /// Builds it and returns the ELF file. What cargo says goes to stderr.
     pub fn build(&self) -> Result<PathBuf> {
         let board = self.board;
@@ -56,31 +54,29 @@ impl<'a> Firmware<'a> {
             .arg("--target-dir")
             .arg(&target_dir)
             .stdin(Stdio::null());
-        if !self.features.is_empty() {
-            cargo.arg("--features").arg(self.features.join(","));
-        }
         if let Some(cpu) = board.cpu {
             cargo.env(
                 format!("CARGO_TARGET_{}_RUSTFLAGS", variable_name(board.target)),
                 format!("-Ctarget-cpu={cpu}"),
             );
         }
-        match &self.model {
-            Some(model) => {
+        cargo.env_remove("TEFF_MODEL");
+        match &self.link {
+            Link::None => {
+                cargo.arg("--no-default-features");
+            }
+            Link::Default => {}
+            Link::File(model) => {
                 let model = model
                     .canonicalize()
                     .with_context(|| format!("cannot find the model {}", model.display()))?;
-                cargo.env("TEFF_MODEL", model)
+                cargo.env("TEFF_MODEL", model);
             }
-            None => cargo.env_remove("TEFF_MODEL"),
-        };
+        }
         // Cargo's words belong beside a progress display, never in a command's own output; they
         // are shown when they matter.
         let output = cargo.output().with_context(|| {
-            format!(
-                "cannot start cargo to build firmware for {}: run `{SETUP}`",
-                board.name
-            )
+            format!("cannot start cargo to build firmware for {}: run `{SETUP}`", board.name)
         })?;
         if !output.status.success() {
             bail!(
@@ -90,20 +86,12 @@ impl<'a> Firmware<'a> {
                 String::from_utf8_lossy(&output.stderr).trim_end()
             );
         }
-        let elf = target_dir
-            .join(board.target)
-            .join("release")
-            .join(self.program);
+        let elf = target_dir.join(board.target).join("release").join(self.program);
         if !elf.is_file() {
-            bail!(
-                "cargo built `{}` but {} is not there",
-                self.program,
-                elf.display()
-            );
+            bail!("cargo built `{}` but {} is not there", self.program, elf.display());
         }
-        let Some(stem) = self.model.as_ref().and_then(|model| model.file_stem()) else {
-            return Ok(elf);
-        };
+        let Link::File(model) = &self.link else { return Ok(elf) };
+        let stem = model.file_stem().unwrap_or_default();
         // The next model's program will have the same name.
         let copy = elf.with_file_name(format!("{}-{}", self.program, stem.to_string_lossy()));
         fs::copy(&elf, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
@@ -115,11 +103,9 @@ impl<'a> Firmware<'a> {
 /// models have one file name. Released when dropped.
 fn lock_builds() -> Result<File> {
     let folder = project_root()?.join("firmware/target");
-    fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let path = folder.join("builds.lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    file.lock()
-        .with_context(|| format!("cannot lock {}", path.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(file)
 }

@@ -13,8 +13,11 @@
 //!
 //! A case begins with its length in bytes, as a word; its bytes follow, and zeros up to the next
 //! multiple of 4. For an inference they are the model's inputs, one after the other; for the
-//! front end they are samples, 16 bits each. The program answers in lines: `case N instructions I`,
-//! then `output K HEX` for each output, at last `done`; or `error WHY`.
+//! front end they are samples, 16 bits each.
+//!
+//! The program answers in lines: for each case `case N`, then `output K HEX` in as many lines as an
+//! output needs, then `instructions I`; at last `done`, or `error WHY`. The front end's output 0 is
+//! the features of all frames, 16 bits each, and its output 1 the model inputs of all windows.
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +75,8 @@ mod tests {
             u32::from_le_bytes([job[byte], job[byte + 1], job[byte + 2], job[byte + 3]]) as usize
         };
         assert_eq!(&job[..4], b"TJOB");
-        assert_eq!(
-            (at(8), at(12), at(16), at(20), at(24), at(28)),
-            (1, 2, 32, 20, 64, job.len())
-        );
+        assert_eq!((at(8), at(12), at(16), at(20), at(24), at(28)), (1, 2, 32, 20, 64, job.len()));
         assert_eq!(&job[32..52], &[7; 20]);
-        assert_eq!(
-            &job[64..],
-            &[3, 0, 0, 0, 1, 2, 3, 0, 1, 0, 0, 0, 4, 0, 0, 0]
-        );
+        assert_eq!(&job[64..], &[3, 0, 0, 0, 1, 2, 3, 0, 1, 0, 0, 0, 4, 0, 0, 0]);
     }
 }

@@ -17,7 +17,7 @@ mod verify;
 pub use board::{BOARDS, Board};
 pub use elf::{Elf, Sizes};
 pub use emulator::{Emulator, Run, TIME_LIMIT};
-pub use firmware::Firmware;
+pub use firmware::{Firmware, Link};
 pub use root::project_root;
 pub use rust::{How, Rust, find_program};
 pub use verify::{Case, CaseResult, Features, features, verify};

@@ -20,9 +20,7 @@ pub fn project_root() -> Result<PathBuf> {
     }
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     if is_root(&built_from) {
-        return built_from
-            .canonicalize()
-            .context("cannot resolve the project's folder");
+        return built_from.canonicalize().context("cannot resolve the project's folder");
     }
     let here = env::current_dir().context("cannot read the working directory")?;
     for folder in here.ancestors() {

@@ -43,9 +43,7 @@ impl Rust {
         if let Some(only) = &only
             && !["installed", "source", "debian"].contains(&only.as_str())
         {
-            bail!(
-                "TEFF_FIRMWARE_RUST is `{only}`: it may be `installed`, `source` or `debian`, or unset"
-            );
+            bail!("TEFF_FIRMWARE_RUST is `{only}`: it may be `installed`, `source` or `debian`, or unset");
         }
         let found = if allowed("installed") && has_target(Path::new("rustc"), target) {
             Some(Rust::new(How::Installed, "cargo", None, "installed"))
@@ -55,12 +53,7 @@ impl Rust {
             && Path::new(SYSTEM_CARGO).is_file()
             && has_sources(Path::new(SYSTEM_RUSTC))
         {
-            Some(Rust::new(
-                How::FromSource,
-                SYSTEM_CARGO,
-                Some(SYSTEM_RUSTC),
-                "debian",
-            ))
+            Some(Rust::new(How::FromSource, SYSTEM_CARGO, Some(SYSTEM_RUSTC), "debian"))
         } else {
             None
         };
@@ -77,13 +70,15 @@ impl Rust {
     }
 
     fn new(how: How, cargo: &str, rustc: Option<&str>, flavour: &'static str) -> Rust {
-        Rust {
-            how,
-            cargo: PathBuf::from(cargo),
-            rustc: rustc.map(PathBuf::from),
-            linker: None,
-            flavour,
-        }
+        Rust { how, cargo: PathBuf::from(cargo), rustc: rustc.map(PathBuf::from), linker: None, flavour }
+    }
+
+    /// Whether `cargo clippy` of this Rust can be run.
+    pub fn has_clippy(&self) -> bool {
+        Command::new(&self.cargo)
+            .args(["clippy", "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
     }
 
     fn rustc_program(&self) -> &Path {
@@ -92,23 +87,19 @@ impl Rust {
 
     /// `cargo` with what this Rust needs to build for `target`; the caller adds the sub-command.
     ///
-    /// What an outer cargo or rustup put into the environment is taken out, so that the inner
-    /// build is the one a person would get by hand.
+    /// What an outer cargo put into the environment is taken out, so that the inner build is the
+    /// one a person would get by hand.
     pub fn cargo(&self, subcommand: &str, target: &str) -> Command {
         let mut command = Command::new(&self.cargo);
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            let of_cargo = name.starts_with("CARGO_PKG_")
+            let of_outer_build = name.starts_with("CARGO_PKG_")
                 || name.starts_with("CARGO_MANIFEST_")
-                || [
-                    "CARGO",
-                    "CARGO_TARGET_DIR",
-                    "RUSTC",
-                    "CARGO_BUILD_TARGET",
-                    "RUSTUP_TOOLCHAIN",
-                ]
-                .contains(&name.as_str());
-            if of_cargo {
+                || ["CARGO", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTC"].contains(&name.as_str());
+            // Which of rustup's toolchains was asked for holds for the inner build too, unless
+            // that is not rustup's.
+            let of_rustup = name == "RUSTUP_TOOLCHAIN" && self.rustc.is_some();
+            if of_outer_build || of_rustup {
                 command.env_remove(&name);
             }
         }
@@ -117,15 +108,10 @@ impl Rust {
             command.env("RUSTC", rustc);
         }
         if let Some(linker) = self.linker {
-            command.env(
-                format!("CARGO_TARGET_{}_LINKER", variable_name(target)),
-                linker,
-            );
+            command.env(format!("CARGO_TARGET_{}_LINKER", variable_name(target)), linker);
         }
         if self.how == How::FromSource {
-            command
-                .env("RUSTC_BOOTSTRAP", "1")
-                .args(["-Z", "build-std=core,alloc"]);
+            command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=core,alloc"]);
         }
         command
     }
@@ -139,17 +125,12 @@ pub(crate) fn variable_name(target: &str) -> String {
 /// The program's path, looked for in `PATH`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let paths = env::var_os("PATH")?;
-    env::split_paths(&paths)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 fn print(rustc: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(rustc).args(arguments).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
 }
 
 /// Whether the target's core library stands where this compiler would look for it.
@@ -160,34 +141,24 @@ fn has_target(rustc: &Path, target: &str) -> bool {
     let Ok(entries) = fs::read_dir(folder) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 fn has_sources(rustc: &Path) -> bool {
     print(rustc, &["--print", "sysroot"]).is_some_and(|sysroot| {
-        Path::new(&sysroot)
-            .join("lib/rustlib/src/rust/library/core/Cargo.toml")
-            .is_file()
+        Path::new(&sysroot).join("lib/rustlib/src/rust/library/core/Cargo.toml").is_file()
     })
 }
 
 fn has_own_linker(rustc: &Path) -> bool {
-    let (Some(sysroot), Some(version)) = (
-        print(rustc, &["--print", "sysroot"]),
-        print(rustc, &["-vV"]),
-    ) else {
+    let (Some(sysroot), Some(version)) = (print(rustc, &["--print", "sysroot"]), print(rustc, &["-vV"]))
+    else {
         return false;
     };
     let Some(host) = version.lines().find_map(|line| line.strip_prefix("host: ")) else {
         return false;
     };
-    Path::new(&sysroot)
-        .join("lib/rustlib")
-        .join(host)
-        .join("bin/rust-lld")
-        .is_file()
+    Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld").is_file()
 }
 
 #[cfg(test)]
@@ -196,10 +167,7 @@ mod tests {
 
     #[test]
     fn a_target_is_spelt_for_the_environment() {
-        assert_eq!(
-            variable_name("thumbv8m.main-none-eabihf"),
-            "THUMBV8M_MAIN_NONE_EABIHF"
-        );
+        assert_eq!(variable_name("thumbv8m.main-none-eabihf"), "THUMBV8M_MAIN_NONE_EABIHF");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::job::{self, Kind};
-use crate::{Board, Emulator, Firmware, TIME_LIMIT};
+use crate::{Board, Emulator, Firmware, Link, TIME_LIMIT};
 
 /// One inference to run: the bytes of each of the model's inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub struct CaseResult {
 /// What the board's front end made of one recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Features {
-    /// All features in the order they came.
-    pub values: Vec<i16>,
+    /// The features of all frames.
+    pub frames: Vec<i16>,
+    /// The model inputs of all windows.
+    pub inputs: Vec<i8>,
     /// Instructions that the front end took.
     pub instructions: u64,
 }
@@ -41,24 +43,18 @@ pub fn verify(board: &Board, plan: &[u8], cases: &[Case]) -> Result<Vec<CaseResu
 pub fn features(board: &Board, blob: &[u8], recordings: &[Vec<i16>]) -> Result<Vec<Features>> {
     let cases: Vec<Vec<u8>> = recordings
         .iter()
-        .map(|samples| {
-            samples
-                .iter()
-                .flat_map(|sample| sample.to_le_bytes())
-                .collect()
-        })
+        .map(|samples| samples.iter().flat_map(|sample| sample.to_le_bytes()).collect())
         .collect();
     let results = ask(board, Kind::FrontEnd, blob, &cases)?;
     Ok(results
         .into_iter()
-        .map(|result| Features {
-            values: result
-                .outputs
-                .concat()
-                .chunks_exact(2)
-                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-                .collect(),
-            instructions: result.instructions,
+        .map(|result| {
+            let bytes = |output: usize| result.outputs.get(output).map_or(&[][..], Vec::as_slice);
+            Features {
+                frames: bytes(0).chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect(),
+                inputs: bytes(1).iter().map(|byte| *byte as i8).collect(),
+                instructions: result.instructions,
+            }
         })
         .collect())
 }
@@ -66,15 +62,10 @@ pub fn features(board: &Board, blob: &[u8], recordings: &[Vec<i16>]) -> Result<V
 fn ask(board: &Board, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {
     // Looked for first: a missing emulator is said at once, not after a build.
     let emulator = Emulator::find(board)?;
-    let elf = Firmware::new(board, "verify").build()?;
+    let elf = Firmware { board, program: "verify", link: Link::None }.build()?;
     let run = emulator.run(&elf, Some(&job::encode(kind, body, cases)), TIME_LIMIT)?;
-    let results = parse(&run.stdout).with_context(|| {
-        format!(
-            "board {} answered:\n{}",
-            board.name,
-            tail(&run.stdout, &run.stderr)
-        )
-    })?;
+    let results = parse(&run.stdout)
+        .with_context(|| format!("board {} answered:\n{}", board.name, tail(&run.stdout, &run.stderr)))?;
     if !run.success || results.len() != cases.len() {
         bail!(
             "board {} answered {} of {} cases:\n{}",
@@ -96,14 +87,16 @@ fn parse(text: &str) -> Result<Vec<CaseResult>> {
         match words.next() {
             Some("case") => {
                 let number: usize = words.next().unwrap_or_default().parse()?;
-                if number != results.len() || words.next() != Some("instructions") {
+                if number != results.len() {
                     bail!("line `{line}` was not expected here");
                 }
-                let instructions = words.next().unwrap_or_default().parse()?;
-                results.push(CaseResult {
-                    outputs: Vec::new(),
-                    instructions,
-                });
+                results.push(CaseResult { outputs: Vec::new(), instructions: 0 });
+            }
+            Some("instructions") => {
+                let Some(result) = results.last_mut() else {
+                    bail!("a count came before its case");
+                };
+                result.instructions = words.next().unwrap_or_default().parse()?;
             }
             Some("output") => {
                 let Some(result) = results.last_mut() else {
@@ -135,21 +128,14 @@ fn from_hex(text: &str) -> Result<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         bail!("`{text}` is not a row of bytes in hexadecimal");
     }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| Ok(u8::from_str_radix(&text[at..at + 2], 16)?))
-        .collect()
+    (0..text.len()).step_by(2).map(|at| Ok(u8::from_str_radix(&text[at..at + 2], 16)?)).collect()
 }
 
 /// The last lines of both streams, for a message.
 fn tail(stdout: &str, stderr: &str) -> String {
     let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).collect();
     let shown = &lines[lines.len().saturating_sub(10)..];
-    shown
-        .iter()
-        .map(|line| line.chars().take(200).collect::<String>())
-        .collect::<Vec<_>>()
-        .join("\n")
+    shown.iter().map(|line| line.chars().take(200).collect::<String>()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -159,25 +145,18 @@ mod tests {
     #[test]
     fn answers_are_read() {
         let results =
-            parse("case 0 instructions 40\noutput 0 01ff\noutput 0 02\noutput 1 80\ndone\n")
-                .unwrap();
-        assert_eq!(
-            results,
-            [CaseResult {
-                outputs: vec![vec![1, 255, 2], vec![128]],
-                instructions: 40
-            }]
-        );
+            parse("case 0\noutput 0 01ff\noutput 0 02\noutput 1 80\ninstructions 40\ndone\n").unwrap();
+        assert_eq!(results, [CaseResult { outputs: vec![vec![1, 255, 2], vec![128]], instructions: 40 }]);
     }
 
     #[test]
     fn what_is_not_an_answer_is_refused() {
         for text in [
             "",
-            "case 0 instructions 40\n",
+            "case 0\n",
             "output 0 00\ndone\n",
-            "case 1 instructions 40\ndone\n",
-            "case 0 instructions 40\noutput 0 0x\ndone\n",
+            "case 1\ndone\n",
+            "case 0\noutput 0 0x\ndone\n",
             "error the arena is too small\n",
         ] {
             assert!(parse(text).is_err(), "{text:?}");

@@ -1,0 +1,162 @@
+//! The questions that a host asks an emulated board: the board's bits are the host's bits.
+
+use teff::dsp::FrontEnd;
+use teff::kernels::params::Window;
+use teff::plan::{Location, OpKind, OpRecord, PlanWriter, ValueRecord};
+use teff::quant::QuantParams;
+use teff::shape::{Layout, View};
+use teff::{ModelFile, Session};
+use teff_board::{Board, Case, Emulator, Rust, features, verify};
+use teff_compiler::front_end::{FrontEndConfig, build};
+
+/// The board, or `None` (and a line that says so) where it cannot be emulated here.
+fn board() -> Option<&'static Board> {
+    let board = Board::find("mps2-an386").unwrap();
+    match Emulator::find(board).map(|_| ()).and_then(|()| Rust::find(board.target).map(|_| ())) {
+        Ok(()) => Some(board),
+        Err(error) => {
+            println!("SKIPPED {error:#}");
+            None
+        }
+    }
+}
+
+/// Numbers between `low` and `high` that look random.
+fn noise(seed: u32, low: i32, high: i32) -> impl Iterator<Item = i32> {
+    let mut state = seed | 1;
+    core::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        low + (state % (high - low + 1) as u32) as i32
+    })
+}
+
+/// A 3x3 convolution on [8, 8, 3] to five channels, and its pooled output as a second one.
+fn plan() -> Vec<u8> {
+    let quant = QuantParams { scale: 0.1, zero_point: -3 };
+    let mut plan = PlanWriter::default();
+    (plan.arena_bytes, plan.live_set_bytes) = (1024, 592);
+    let mut value = |h, w, c, at| {
+        let view = View::new(h, w, c, Layout::Nhwc);
+        plan.push_value(ValueRecord { view, location: Location::Arena(at), quant }).unwrap()
+    };
+    let input = value(8, 8, 3, 0);
+    let features = value(8, 8, 5, 256);
+    let pooled = value(4, 4, 5, 640);
+    plan.inputs.push(input);
+    plan.outputs.extend([features, pooled]);
+    let window = Window {
+        filter_h: 3,
+        filter_w: 3,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top: 1,
+        pad_left: 1,
+    };
+    let mut conv =
+        OpRecord { window, weights_len: 3 * 3 * 3 * 5, ..OpRecord::new(OpKind::Conv2d, input, features) };
+    let weights: Vec<u8> = noise(3, -127, 127).take(135).map(|weight| weight as u8).collect();
+    conv.weights_offset = plan.push_data(&weights, 4).unwrap();
+    conv.bias_offset = plan.push_words(noise(4, -9000, 9000).take(5)).unwrap();
+    conv.multipliers_offset = plan.push_words(noise(5, 1 << 21, 1 << 23).take(5)).unwrap();
+    plan.push_op(conv);
+    let window =
+        Window { filter_h: 2, filter_w: 2, stride_h: 2, stride_w: 2, pad_top: 0, pad_left: 0, ..window };
+    plan.push_op(OpRecord { window, ..OpRecord::new(OpKind::MaxPool2d, features, pooled) });
+    plan.finish().unwrap()
+}
+
+#[test]
+fn outputs_of_a_plan_are_those_of_the_host() {
+    let Some(board) = board() else { return };
+    let file = ModelFile::from_bytes(&plan()).unwrap();
+    let mut arena = file.arena();
+    let mut session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();
+    let cases: Vec<Case> = (1..9)
+        .map(|seed| noise(seed, -128, 127).take(192).map(|value| value as u8).collect())
+        .map(|input| Case { inputs: vec![input] })
+        .collect();
+    let results = verify(board, file.as_bytes(), &cases).unwrap();
+    assert_eq!(results.len(), cases.len());
+    for (case, result) in cases.iter().zip(results) {
+        for (to, from) in session.input_mut(0).iter_mut().zip(&case.inputs[0]) {
+            *to = *from as i8;
+        }
+        session.invoke();
+        for (index, found) in result.outputs.iter().enumerate() {
+            let expected: Vec<u8> = session.output(index).values.iter().map(|&v| v as u8).collect();
+            assert_eq!(*found, expected);
+        }
+        assert_eq!(result.outputs.len(), 2);
+        // 8,640 multiplications at least, and no loop gone wild.
+        assert!((8_640..2_000_000).contains(&result.instructions), "{}", result.instructions);
+    }
+}
+
+#[test]
+fn a_plan_that_the_board_refuses_is_an_error_that_says_why() {
+    let Some(board) = board() else { return };
+    let mut plan = plan();
+    let last = plan.len() - 1;
+    plan[last] ^= 1;
+    let error = verify(board, &plan, &[]).unwrap_err();
+    assert!(format!("{error:#}").contains("checksum"), "{error:#}");
+    let cases = [Case { inputs: vec![vec![0; 3]] }];
+    plan[last] ^= 1;
+    let error = verify(board, &plan, &cases).unwrap_err();
+    assert!(format!("{error:#}").contains("192"), "{error:#}");
+}
+
+#[test]
+fn features_are_those_of_the_host() {
+    let Some(board) = board() else { return };
+    let lines = [
+        "kind=log_mel rate_hz=8000 frame_len=256 hop_len=128 bands=32 window=8 stride=3",
+        "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 bands=40 coefficients=10 window=5",
+        "kind=motion_stats rate_hz=1600 axes=3 frame_len=256 hop_len=128 fft_len=256 bands=8 \
+         lsb_per_unit=512 stats=mean,std,crossings window=4",
+        "kind=raw_window rate_hz=25 axes=3 lsb_per_unit=1000 window=64 stride=16 level=feature_mean",
+    ];
+    for line in lines {
+        let config = FrontEndConfig::parse(line).unwrap();
+        let blob = build(&config, 0.05, -7).unwrap();
+        let recordings: Vec<Vec<i16>> = [2_000, 32_767, 3]
+            .into_iter()
+            .enumerate()
+            .map(|(seed, peak)| {
+                let len = 6_000 * config.axes;
+                noise(seed as u32 + 1, -peak, peak).take(len).map(|value| value as i16).collect()
+            })
+            .collect();
+        let found = features(board, &blob, &recordings).unwrap();
+        assert_eq!(found.len(), recordings.len());
+        for (recording, found) in recordings.iter().zip(found) {
+            let (frames, inputs) = on_host(&blob, recording);
+            assert!(!frames.is_empty() && !inputs.is_empty(), "{line}");
+            assert_eq!(found.frames, frames, "{line}");
+            assert_eq!(found.inputs, inputs, "{line}");
+            assert!(found.instructions > 0);
+        }
+    }
+}
+
+/// All frames and all windows of a recording, pushed in pieces of odd length.
+fn on_host(blob: &[u8], recording: &[i16]) -> (Vec<i16>, Vec<i8>) {
+    let settings = teff::dsp::Settings::read(blob).unwrap();
+    let mut workspace = vec![0; settings.workspace_words()];
+    let mut front_end = FrontEnd::new(blob, &mut workspace).unwrap();
+    let (mut frames, mut inputs) = (Vec::new(), Vec::new());
+    let mut input = vec![0; settings.window_features()];
+    for mut piece in recording.chunks(37) {
+        while let Some(hop) = front_end.push(&mut piece) {
+            frames.extend_from_slice(front_end.frame());
+            if hop.ready && front_end.write_input(&mut input) {
+                inputs.extend_from_slice(&input);
+            }
+        }
+    }
+    (frames, inputs)
+}
