@@ -1,0 +1,29 @@
+//! A program that runs its model and nothing else: `cargo xtask size` subtracts `footprint_base`
+//! from it to know what the engine takes.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use cortex_m_rt::entry;
+use teff::{Arena, Session};
+
+teff::include_model!(Linked, concat!(env!("OUT_DIR"), "/model.teff"));
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<{ Linked::ARENA_BYTES }> = Arena::new();
+    if let Ok(mut session) = Session::<Linked>::new(ARENA) {
+        loop {
+            session.input_mut(0).fill(black_box(1));
+            session.invoke();
+            black_box(session.output(0).argmax());
+        }
+    }
+    loop {}
+}
