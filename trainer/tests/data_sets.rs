@@ -182,7 +182,8 @@ fn in_training_the_length_of_a_gesture_says_nothing_about_its_class() {
     for example in set.of(Split::Train) {
         let Samples::I16(samples) = &example.samples else { unreachable!() };
         assert_eq!(samples.len(), 128 * 3);
-        let recorded = samples.chunks(3).filter(|sample| sample.iter().all(|count| count.unsigned_abs() <= 200));
+        let recorded =
+            samples.chunks(3).filter(|sample| sample.iter().all(|count| count.unsigned_abs() <= 200));
         lens[example.label].push(recorded.count());
     }
     let means: Vec<f64> = lens.iter().map(|l| l.iter().sum::<usize>() as f64 / l.len() as f64).collect();

@@ -47,10 +47,7 @@ impl Error {
 
     /// A fault of one node.
     pub fn node(name: &str, operator: &str, reason: impl Into<String>) -> Error {
-        let place = Place::Node {
-            name: name.to_string(),
-            operator: operator.to_string(),
-        };
+        let place = Place::Node { name: name.to_string(), operator: operator.to_string() };
         Error::at(place, reason)
     }
 
@@ -66,12 +63,7 @@ impl Error {
 
     /// A fault at a place.
     pub fn at(place: Place, reason: impl Into<String>) -> Error {
-        Error {
-            place,
-            reason: reason.into(),
-            remedy: String::new(),
-            file: None,
-        }
+        Error { place, reason: reason.into(), remedy: String::new(), file: None }
     }
 
     /// The same error with what the user can do about it.

@@ -7,8 +7,8 @@
 //! ```
 
 pub mod error;
-pub mod front_end;
 pub mod evaluate;
+pub mod front_end;
 pub mod graph;
 pub mod onnx;
 pub mod passes;

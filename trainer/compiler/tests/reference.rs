@@ -20,17 +20,13 @@ fn worst(model: &Path, reference: &str) -> Result<f64, String> {
     let len_in: usize = port_in.shape.iter().product();
     let len_out: usize = port_out.shape.iter().product();
     if cases * len_in != x.len() || cases * len_out != y.len() {
-        return Err(format!(
-            "shapes {x_shape:?} and {y_shape:?} do not fit the model"
-        ));
+        return Err(format!("shapes {x_shape:?} and {y_shape:?} do not fit the model"));
     }
     let mut evaluator = Evaluator::new(&graph).map_err(|e| e.to_string())?;
     let most = y.iter().fold(0f32, |a, b| a.max(b.abs()));
     let mut worst = 0f64;
     for (x, y) in x.chunks_exact(len_in).zip(y.chunks_exact(len_out)) {
-        evaluator
-            .run(&[&port_in.to_value(x)])
-            .map_err(|e| e.to_string())?;
+        evaluator.run(&[&port_in.to_value(x)]).map_err(|e| e.to_string())?;
         let got = port_out.to_onnx(evaluator.output(0));
         for (a, b) in got.iter().zip(y) {
             worst = worst.max(f64::from((a - b).abs()) / f64::from(most));

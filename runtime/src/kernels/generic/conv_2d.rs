@@ -28,7 +28,9 @@ fn has_dense_rows(op: &Conv2d<'_>) -> bool {
 /// Whether every patch lies in the input side by side, so that none is copied.
 fn is_pointwise(op: &Conv2d<'_>) -> bool {
     let (window, input, output) = (&op.window, op.input.extent, op.output.extent);
-    let inside = |outputs: usize, stride: usize, inputs: usize| outputs.saturating_sub(1).saturating_mul(stride) < inputs;
+    let inside = |outputs: usize, stride: usize, inputs: usize| {
+        outputs.saturating_sub(1).saturating_mul(stride) < inputs
+    };
     has_dense_rows(op)
         && (window.filter_h, window.filter_w) == (1, 1)
         && (window.pad_top, window.pad_left) == (0, 0)

@@ -11,24 +11,13 @@ pub(super) struct Problem<'a> {
 }
 
 /// `y[row][c] = bias[c] + Σ x[row][k] · filter[k][c]`, four rows at a time.
-pub(super) fn rows_by_matrix(
-    x: &[f32],
-    k: usize,
-    filter: &[f32],
-    bias: &[f32],
-    c_out: usize,
-    y: &mut [f32],
-) {
+pub(super) fn rows_by_matrix(x: &[f32], k: usize, filter: &[f32], bias: &[f32], c_out: usize, y: &mut [f32]) {
     if k == 0 || c_out == 0 {
         return;
     }
     for (x, y) in x.chunks(4 * k).zip(y.chunks_mut(4 * c_out)) {
         for row in y.chunks_exact_mut(c_out) {
-            if bias.is_empty() {
-                row.fill(0.0)
-            } else {
-                row.copy_from_slice(bias)
-            }
+            if bias.is_empty() { row.fill(0.0) } else { row.copy_from_slice(bias) }
         }
         if x.len() == 4 * k {
             let (x0, rest) = x.split_at(k);
@@ -69,12 +58,7 @@ pub(super) fn conv_2d(
     y: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
-    let Problem {
-        conv,
-        filter: [c_out, kh, kw, c_in],
-        x_shape,
-        y_shape,
-    } = *problem;
+    let Problem { conv, filter: [c_out, kh, kw, c_in], x_shape, y_shape } = *problem;
     let [_, _, _, channels] = x_shape;
     let (pointwise, groups) = ([kh, kw] == [1, 1], conv.groups.max(1));
     if pointwise && conv.stride == [1, 1] && conv.padding.is_zero() && groups == 1 {
@@ -91,8 +75,7 @@ pub(super) fn conv_2d(
         (0..groups)
             .map(|g| {
                 let rows = filter.chunks_exact(c_out);
-                rows.flat_map(|row| row[g * out_group..(g + 1) * out_group].iter().copied())
-                    .collect()
+                rows.flat_map(|row| row[g * out_group..(g + 1) * out_group].iter().copied()).collect()
             })
             .collect()
     } else {
@@ -105,21 +88,9 @@ pub(super) fn conv_2d(
             if groups == 1 {
                 rows_by_matrix(scratch, k, filter, bias, c_out, y_row);
             } else {
-                let bias = bias
-                    .get(g * out_group..(g + 1) * out_group)
-                    .unwrap_or_default();
-                rows_by_matrix(
-                    scratch,
-                    k,
-                    &group_filters[g],
-                    bias,
-                    out_group,
-                    &mut group_result,
-                );
-                for (to, from) in y_row
-                    .chunks_exact_mut(c_out)
-                    .zip(group_result.chunks_exact(out_group))
-                {
+                let bias = bias.get(g * out_group..(g + 1) * out_group).unwrap_or_default();
+                rows_by_matrix(scratch, k, &group_filters[g], bias, out_group, &mut group_result);
+                for (to, from) in y_row.chunks_exact_mut(c_out).zip(group_result.chunks_exact(out_group)) {
                     to[g * out_group..(g + 1) * out_group].copy_from_slice(from);
                 }
             }
@@ -129,12 +100,7 @@ pub(super) fn conv_2d(
 
 /// The patches of one output row and group, `[columns][kh][kw][c_in]`.
 fn gather(problem: &Problem<'_>, x: &[f32], oy: usize, group: usize, patches: &mut [f32]) {
-    let Problem {
-        conv,
-        filter: [_, kh, kw, c_in],
-        x_shape,
-        ..
-    } = *problem;
+    let Problem { conv, filter: [_, kh, kw, c_in], x_shape, .. } = *problem;
     let [_, height, width, channels] = x_shape;
     let k = kh * kw * c_in;
     for (ox, patch) in patches.chunks_exact_mut(k).enumerate() {
@@ -145,8 +111,7 @@ fn gather(problem: &Problem<'_>, x: &[f32], oy: usize, group: usize, patches: &m
                 continue;
             }
             for (kx, place) in row.chunks_exact_mut(c_in).enumerate() {
-                let ix =
-                    (ox * conv.stride[1] + kx * conv.dilation[1]).wrapping_sub(conv.padding.left);
+                let ix = (ox * conv.stride[1] + kx * conv.dilation[1]).wrapping_sub(conv.padding.left);
                 if ix < width {
                     let start = (iy * width + ix) * channels + group * c_in;
                     place.copy_from_slice(&x[start..start + c_in]);
@@ -166,12 +131,7 @@ pub(super) fn depthwise_conv_2d(
     bias: &[f32],
     y: &mut [f32],
 ) {
-    let Problem {
-        conv,
-        filter: [_, kh, kw, c_out],
-        x_shape,
-        y_shape,
-    } = *problem;
+    let Problem { conv, filter: [_, kh, kw, c_out], x_shape, y_shape } = *problem;
     let [_, height, width, channels] = x_shape;
     let multiplier = c_out / channels.max(1);
     for (place, y) in y.chunks_exact_mut(c_out).enumerate() {
@@ -187,8 +147,7 @@ pub(super) fn depthwise_conv_2d(
                 continue;
             }
             for kx in 0..kw {
-                let ix =
-                    (ox * conv.stride[1] + kx * conv.dilation[1]).wrapping_sub(conv.padding.left);
+                let ix = (ox * conv.stride[1] + kx * conv.dilation[1]).wrapping_sub(conv.padding.left);
                 if ix >= width {
                     continue;
                 }
@@ -211,12 +170,7 @@ pub(super) fn depthwise_conv_2d(
 
 /// Calls `f` with the output place and the start of each input place of its window; gives the size
 /// of the whole window that lies in the input.
-fn windows(
-    pool: &Pool2d,
-    x_shape: [usize; 4],
-    y_shape: [usize; 4],
-    mut f: impl FnMut(usize, usize),
-) {
+fn windows(pool: &Pool2d, x_shape: [usize; 4], y_shape: [usize; 4], mut f: impl FnMut(usize, usize)) {
     let [_, height, width, channels] = x_shape;
     for oy in 0..y_shape[1] {
         for ox in 0..y_shape[2] {
@@ -233,13 +187,7 @@ fn windows(
     }
 }
 
-pub(super) fn max_pool(
-    pool: &Pool2d,
-    x: &[f32],
-    x_shape: [usize; 4],
-    y_shape: [usize; 4],
-    y: &mut [f32],
-) {
+pub(super) fn max_pool(pool: &Pool2d, x: &[f32], x_shape: [usize; 4], y_shape: [usize; 4], y: &mut [f32]) {
     let c = x_shape[3];
     y.fill(f32::NEG_INFINITY);
     windows(pool, x_shape, y_shape, |place, start| {

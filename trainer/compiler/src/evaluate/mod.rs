@@ -38,19 +38,11 @@ impl<'g> Evaluator<'g> {
         graph.verify()?;
         let prepared = graph.nodes.iter().map(|node| {
             let constant = |index: usize| match node.inputs.get(index) {
-                Some(&id) => graph
-                    .value(id)
-                    .constant
-                    .as_ref()
-                    .map(|t| (t, &graph.value(id).quant)),
+                Some(&id) => graph.value(id).constant.as_ref().map(|t| (t, &graph.value(id).quant)),
                 None => None,
             };
-            let filter = constant(1)
-                .map(|(t, q)| dequantized(t, q.as_ref()))
-                .unwrap_or_default();
-            let bias = constant(2)
-                .map(|(t, q)| dequantized(t, q.as_ref()))
-                .unwrap_or_default();
+            let filter = constant(1).map(|(t, q)| dequantized(t, q.as_ref())).unwrap_or_default();
+            let bias = constant(2).map(|(t, q)| dequantized(t, q.as_ref())).unwrap_or_default();
             let filter = match node.op {
                 Op::Conv2d(_) | Op::FullyConnected { .. } => {
                     let outputs = graph.value(node.inputs[1]).shape[0];
@@ -64,20 +56,9 @@ impl<'g> Evaluator<'g> {
         let values = graph
             .values()
             .iter()
-            .map(|v| {
-                if v.is_constant() {
-                    Vec::new()
-                } else {
-                    vec![0.0; v.len()]
-                }
-            })
+            .map(|v| if v.is_constant() { Vec::new() } else { vec![0.0; v.len()] })
             .collect();
-        Ok(Evaluator {
-            graph,
-            values,
-            prepared,
-            scratch: Vec::new(),
-        })
+        Ok(Evaluator { graph, values, prepared, scratch: Vec::new() })
     }
 
     /// Computes all values. `inputs` are real numbers in the order of the inputs' values,
@@ -98,11 +79,7 @@ impl<'g> Evaluator<'g> {
             if value.len() != input.len() {
                 return Err(Error::value(
                     &port.name,
-                    format!(
-                        "{} numbers are given, the input has {}",
-                        input.len(),
-                        value.len()
-                    ),
+                    format!("{} numbers are given, the input has {}", input.len(), value.len()),
                 ));
             }
             value.copy_from_slice(input);
@@ -130,18 +107,11 @@ impl<'g> Evaluator<'g> {
     /// When an operand's length does not fit.
     pub fn run_alone(&mut self, node: usize, operands: &[&[f32]]) -> Result<&[f32]> {
         let op = &self.graph.nodes[node];
-        let activations = op
-            .inputs
-            .iter()
-            .filter(|&&i| !self.graph.value(i).is_constant());
+        let activations = op.inputs.iter().filter(|&&i| !self.graph.value(i).is_constant());
         for (&id, operand) in activations.zip(operands) {
             let value = &mut self.values[id.index()];
             if value.len() != operand.len() {
-                return Err(Error::node(
-                    &op.name,
-                    op.op.name(),
-                    "an operand has the wrong length",
-                ));
+                return Err(Error::node(&op.name, op.op.name(), "an operand has the wrong length"));
             }
             value.copy_from_slice(operand);
         }
@@ -161,37 +131,14 @@ impl<'g> Evaluator<'g> {
         match &node.op {
             Op::Conv2d(conv) => {
                 let filter = graph.value(node.inputs[1]).nhwc().unwrap_or([1; 4]);
-                let problem = conv::Problem {
-                    conv,
-                    filter,
-                    x_shape,
-                    y_shape,
-                };
+                let problem = conv::Problem { conv, filter, x_shape, y_shape };
                 let x = &self.values[node.inputs[0].index()];
-                conv::conv_2d(
-                    &problem,
-                    x,
-                    &prepared.filter,
-                    &prepared.bias,
-                    &mut output,
-                    &mut self.scratch,
-                );
+                conv::conv_2d(&problem, x, &prepared.filter, &prepared.bias, &mut output, &mut self.scratch);
             }
             Op::DepthwiseConv2d(conv) => {
                 let filter = graph.value(node.inputs[1]).nhwc().unwrap_or([1; 4]);
-                let problem = conv::Problem {
-                    conv,
-                    filter,
-                    x_shape,
-                    y_shape,
-                };
-                conv::depthwise_conv_2d(
-                    &problem,
-                    operand(0),
-                    &prepared.filter,
-                    &prepared.bias,
-                    &mut output,
-                );
+                let problem = conv::Problem { conv, filter, x_shape, y_shape };
+                conv::depthwise_conv_2d(&problem, operand(0), &prepared.filter, &prepared.bias, &mut output);
             }
             Op::FullyConnected { .. } => {
                 conv::rows_by_matrix(
@@ -206,10 +153,7 @@ impl<'g> Evaluator<'g> {
             Op::ScaleShift => {
                 let x = operand(0);
                 let channels = x_shape[3];
-                for (y, x) in output
-                    .chunks_exact_mut(channels)
-                    .zip(x.chunks_exact(channels))
-                {
+                for (y, x) in output.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
                     for c in 0..channels {
                         y[c] = x[c] * prepared.filter[c] + prepared.bias[c];
                     }
@@ -226,15 +170,7 @@ impl<'g> Evaluator<'g> {
                     Op::Sub { .. } => |a: f32, b: f32| a - b,
                     _ => |a: f32, b: f32| a * b,
                 };
-                elementwise::binary(
-                    f,
-                    operand(0),
-                    x_shape,
-                    operand(1),
-                    b_shape,
-                    &mut output,
-                    y_shape,
-                );
+                elementwise::binary(f, operand(0), x_shape, operand(1), b_shape, &mut output, y_shape);
             }
             Op::Concat { axis } => {
                 let inner: usize = y_shape[axis + 1..].iter().product();
@@ -242,10 +178,7 @@ impl<'g> Evaluator<'g> {
                 let mut start = 0;
                 for i in 0..node.inputs.len() {
                     let part = shape(node.inputs[i])[*axis] * inner;
-                    for (y, x) in output
-                        .chunks_exact_mut(row)
-                        .zip(operand(i).chunks_exact(part))
-                    {
+                    for (y, x) in output.chunks_exact_mut(row).zip(operand(i).chunks_exact(part)) {
                         y[start..start + part].copy_from_slice(x);
                     }
                     start += part;
@@ -282,10 +215,7 @@ fn round(numbers: &mut [f32], quant: Option<&Quant>) {
     if let Some(quant) = quant
         && quant.element_type == ElementType::I8
     {
-        let params = QuantParams {
-            scale: quant.scale(),
-            zero_point: quant.zero_point as i8,
-        };
+        let params = QuantParams { scale: quant.scale(), zero_point: quant.zero_point as i8 };
         for x in numbers {
             *x = params.dequantize(params.quantize(*x));
         }
@@ -306,25 +236,13 @@ pub fn dequantized(tensor: &Tensor, quant: Option<&Quant>) -> Vec<f32> {
         None => 1,
     };
     let channels = quant.scales.len();
-    let scale = |i: usize| {
-        quant.scales[if channels > 1 {
-            i / inner % channels
-        } else {
-            0
-        }]
-    };
+    let scale = |i: usize| quant.scales[if channels > 1 { i / inner % channels } else { 0 }];
     match tensor.elements() {
         Elements::F32(v) => v.clone(),
-        Elements::I8(v) => v
-            .iter()
-            .enumerate()
-            .map(|(i, &q)| f32::from(q) * scale(i))
-            .collect(),
-        Elements::I32(v) => v
-            .iter()
-            .enumerate()
-            .map(|(i, &q)| (f64::from(q) * f64::from(scale(i))) as f32)
-            .collect(),
+        Elements::I8(v) => v.iter().enumerate().map(|(i, &q)| f32::from(q) * scale(i)).collect(),
+        Elements::I32(v) => {
+            v.iter().enumerate().map(|(i, &q)| (f64::from(q) * f64::from(scale(i))) as f32).collect()
+        }
     }
 }
 

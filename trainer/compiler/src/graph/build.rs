@@ -1,8 +1,6 @@
 //! Building a graph by hand, operator by operator.
 
-use super::{
-    Clamp, Conv2d, Graph, Node, Op, Padding, Pool2d, Port, Tensor, Unary, ValueId, output_shape,
-};
+use super::{Clamp, Conv2d, Graph, Node, Op, Padding, Pool2d, Port, Tensor, Unary, ValueId, output_shape};
 use crate::error::{Error, Result};
 
 /// Builds a graph. Each method adds one operator and gives its result; the first fault is reported
@@ -32,19 +30,14 @@ pub struct Builder {
 impl Builder {
     /// An empty graph of that name.
     pub fn new(name: &str) -> Builder {
-        Builder {
-            graph: Graph::new(name),
-            fault: None,
-        }
+        Builder { graph: Graph::new(name), fault: None }
     }
 
     /// An input of the model, `[n, h, w, c]`. In ONNX it will be `[1, c, h, w]`, or `[1, c]` where
     /// `h` and `w` are 1.
     pub fn input(&mut self, name: &str, nhwc: [usize; 4]) -> ValueId {
         let value = self.graph.add_activation(name, nhwc);
-        self.graph
-            .inputs
-            .push(Port::channels_first(value, name, nhwc));
+        self.graph.inputs.push(Port::channels_first(value, name, nhwc));
         value
     }
 
@@ -52,23 +45,16 @@ impl Builder {
     pub fn output(&mut self, name: &str, value: ValueId) {
         let nhwc = self.shape(value);
         if self.graph.is_input(value) || self.graph.is_output(value) {
-            self.report(Error::value(
-                name,
-                "an output must be the result of an operator, once",
-            ));
+            self.report(Error::value(name, "an output must be the result of an operator, once"));
             return;
         }
         self.graph.value_mut(value).name = name.to_string();
-        self.graph
-            .outputs
-            .push(Port::channels_first(value, name, nhwc));
+        self.graph.outputs.push(Port::channels_first(value, name, nhwc));
     }
 
     /// A `teff.` key of the model's metadata.
     pub fn metadata(&mut self, key: &str, text: &str) {
-        self.graph
-            .metadata
-            .insert(key.to_string(), text.to_string());
+        self.graph.metadata.insert(key.to_string(), text.to_string());
     }
 
     /// The shape of an activation.
@@ -98,13 +84,7 @@ impl Builder {
         conv: Conv2d,
     ) -> ValueId {
         let groups = self.shape(x)[3];
-        self.weighted(
-            name,
-            Op::DepthwiseConv2d(Conv2d { groups, ..conv }),
-            x,
-            filter,
-            bias,
-        )
+        self.weighted(name, Op::DepthwiseConv2d(Conv2d { groups, ..conv }), x, filter, bias)
     }
 
     /// Fully connected layer with a filter `[out, in]`. An input of several places is flattened
@@ -117,26 +97,12 @@ impl Builder {
         bias: Option<Vec<f32>>,
     ) -> ValueId {
         let x = self.flatten(&format!("{name}.flatten"), x);
-        self.weighted(
-            name,
-            Op::FullyConnected {
-                activation: Clamp::NONE,
-            },
-            x,
-            filter,
-            bias,
-        )
+        self.weighted(name, Op::FullyConnected { activation: Clamp::NONE }, x, filter, bias)
     }
 
     /// Batch normalization in inference: `(x - mean) / sqrt(variance + epsilon) * scale + offset`.
     pub fn batch_norm(&mut self, name: &str, x: ValueId, norm: BatchNorm<'_>) -> ValueId {
-        let BatchNorm {
-            scale,
-            offset,
-            mean,
-            variance,
-            ..
-        } = norm;
+        let BatchNorm { scale, offset, mean, variance, .. } = norm;
         let channels = self.shape(x)[3];
         if [scale.len(), offset.len(), mean.len(), variance.len()] != [channels; 4] {
             self.report(Error::node(
@@ -151,13 +117,7 @@ impl Builder {
     }
 
     /// `x * scale[c] + offset[c]`.
-    pub fn scale_shift(
-        &mut self,
-        name: &str,
-        x: ValueId,
-        scale: Vec<f32>,
-        offset: Vec<f32>,
-    ) -> ValueId {
+    pub fn scale_shift(&mut self, name: &str, x: ValueId, scale: Vec<f32>, offset: Vec<f32>) -> ValueId {
         let scale = self.constant(&format!("{name}.scale"), Tensor::vector(scale));
         let offset = self.constant(&format!("{name}.offset"), Tensor::vector(offset));
         self.node(name, Op::ScaleShift, &[x, scale, offset])
@@ -183,13 +143,7 @@ impl Builder {
         padding: Padding,
     ) -> ValueId {
         let (count_padding, activation) = (false, Clamp::NONE);
-        let pool = Pool2d {
-            filter,
-            stride,
-            padding,
-            count_padding,
-            activation,
-        };
+        let pool = Pool2d { filter, stride, padding, count_padding, activation };
         self.node(name, Op::MaxPool2d(pool), &[x])
     }
 
@@ -203,13 +157,7 @@ impl Builder {
         padding: Padding,
     ) -> ValueId {
         let (count_padding, activation) = (false, Clamp::NONE);
-        let pool = Pool2d {
-            filter,
-            stride,
-            padding,
-            count_padding,
-            activation,
-        };
+        let pool = Pool2d { filter, stride, padding, count_padding, activation };
         self.node(name, Op::AveragePool2d(pool), &[x])
     }
 
@@ -221,24 +169,12 @@ impl Builder {
 
     /// Sum of two activations.
     pub fn add(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
-        self.node(
-            name,
-            Op::Add {
-                activation: Clamp::NONE,
-            },
-            &[a, b],
-        )
+        self.node(name, Op::Add { activation: Clamp::NONE }, &[a, b])
     }
 
     /// Product of two activations.
     pub fn mul(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
-        self.node(
-            name,
-            Op::Mul {
-                activation: Clamp::NONE,
-            },
-            &[a, b],
-        )
+        self.node(name, Op::Mul { activation: Clamp::NONE }, &[a, b])
     }
 
     /// Activations one after the other along an axis: 1 = h, 2 = w, 3 = c.
@@ -248,14 +184,7 @@ impl Builder {
 
     /// Zeros around the activation.
     pub fn pad(&mut self, name: &str, x: ValueId, padding: Padding) -> ValueId {
-        self.node(
-            name,
-            Op::Pad {
-                padding,
-                value: 0.0,
-            },
-            &[x],
-        )
+        self.node(name, Op::Pad { padding, value: 0.0 }, &[x])
     }
 
     /// The same bytes under another shape.
@@ -266,11 +195,7 @@ impl Builder {
     /// All elements as channels of one place, in the order `[h, w, c]`.
     pub fn flatten(&mut self, name: &str, x: ValueId) -> ValueId {
         let [n, h, w, c] = self.shape(x);
-        if h == 1 && w == 1 {
-            x
-        } else {
-            self.reshape(name, x, [n, 1, 1, h * w * c])
-        }
+        if h == 1 && w == 1 { x } else { self.reshape(name, x, [n, 1, 1, h * w * c]) }
     }
 
     /// Softmax over the channels.
@@ -313,10 +238,7 @@ impl Builder {
     }
 
     fn node(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> ValueId {
-        let shapes: Vec<&[usize]> = inputs
-            .iter()
-            .map(|&i| self.graph.value(i).shape.as_slice())
-            .collect();
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.value(i).shape.as_slice()).collect();
         let shape = match output_shape(&op, &shapes) {
             Ok(shape) => shape,
             Err(reason) => {
@@ -365,21 +287,10 @@ impl BatchNorm<'_> {
 
 impl Graph {
     /// Adds an operator with one result, named after the node.
-    pub(crate) fn push_node(
-        &mut self,
-        name: &str,
-        op: Op,
-        inputs: &[ValueId],
-        shape: [usize; 4],
-    ) -> ValueId {
+    pub(crate) fn push_node(&mut self, name: &str, op: Op, inputs: &[ValueId], shape: [usize; 4]) -> ValueId {
         let output = self.add_activation(name, shape);
         let name = self.fresh_node_name(name);
-        self.nodes.push(Node {
-            name,
-            op,
-            inputs: inputs.to_vec(),
-            outputs: vec![output],
-        });
+        self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: vec![output] });
         output
     }
 }
@@ -400,12 +311,7 @@ mod tests {
         let filter = Tensor::f32(&[2, 3, 3, 1], vec![1.0; 18]).unwrap();
         let y = b.conv_2d("conv", x, filter, Some(vec![0.0; 2]), conv);
         let y = b.relu("relu", y);
-        let y = b.fully_connected(
-            "dense",
-            y,
-            Tensor::f32(&[3, 8], vec![0.5; 24]).unwrap(),
-            None,
-        );
+        let y = b.fully_connected("dense", y, Tensor::f32(&[3, 8], vec![0.5; 24]).unwrap(), None);
         let y = b.softmax("softmax", y);
         b.output("scores", y);
         let graph = b.finish().unwrap();
@@ -431,21 +337,12 @@ mod tests {
         let y = b.conv_2d("conv", x, filter, None, Conv2d::default());
         b.output("y", y);
         let text = b.finish().unwrap_err().to_string();
-        assert!(
-            text.starts_with("node `conv` (conv_2d): the filter reads 2 channels"),
-            "{text}"
-        );
+        assert!(text.starts_with("node `conv` (conv_2d): the filter reads 2 channels"), "{text}");
     }
 
     #[test]
     fn batch_norm_is_one_factor_and_one_summand() {
-        let norm = BatchNorm {
-            scale: &[2.0],
-            offset: &[1.0],
-            mean: &[3.0],
-            variance: &[4.0],
-            epsilon: 0.0,
-        };
+        let norm = BatchNorm { scale: &[2.0], offset: &[1.0], mean: &[3.0], variance: &[4.0], epsilon: 0.0 };
         assert_eq!(norm.to_scale_shift(), (vec![1.0], vec![-2.0]));
     }
 }

@@ -12,21 +12,13 @@ impl fmt::Display for Graph {
             writeln!(f, "  as {:?} by {:?}", port.shape, port.permutation)?;
         }
         for node in &self.nodes {
-            let outputs: Vec<String> = node
-                .outputs
-                .iter()
-                .map(|&o| describe(self.value(o)))
-                .collect();
+            let outputs: Vec<String> = node.outputs.iter().map(|&o| describe(self.value(o))).collect();
             let inputs: Vec<String> = node
                 .inputs
                 .iter()
                 .map(|&i| {
                     let value = self.value(i);
-                    if value.is_constant() {
-                        describe(value)
-                    } else {
-                        format!("%{}", value.name)
-                    }
+                    if value.is_constant() { describe(value) } else { format!("%{}", value.name) }
                 })
                 .collect();
             write!(f, "  {} = {}", outputs.join(", "), node.op.name())?;
@@ -44,12 +36,7 @@ impl fmt::Display for Graph {
 /// `%name f32[1,4,4,2]`, `%name i8[1,4,4,2]{0.5,-3}`.
 fn describe(value: &Value) -> String {
     let sizes: Vec<String> = value.shape.iter().map(usize::to_string).collect();
-    let mut text = format!(
-        "%{} {}[{}]",
-        value.name,
-        value.element_type().name(),
-        sizes.join(",")
-    );
+    let mut text = format!("%{} {}[{}]", value.name, value.element_type().name(), sizes.join(","));
     if let Some(quant) = &value.quant {
         text.push_str(&describe_quant(quant));
     }
@@ -105,16 +92,10 @@ fn attributes(op: &Op) -> String {
                 parts.push(format!("alpha={alpha}"));
                 parts.push(format!("beta={beta}"));
             }
-            Unary::Swish { alpha }
-            | Unary::LeakyRelu { alpha }
-            | Unary::ThresholdedRelu { alpha } => {
+            Unary::Swish { alpha } | Unary::LeakyRelu { alpha } | Unary::ThresholdedRelu { alpha } => {
                 parts.push(format!("alpha={alpha}"));
             }
-            Unary::Elu {
-                alpha,
-                gamma,
-                width,
-            } => {
+            Unary::Elu { alpha, gamma, width } => {
                 parts.push(format!("alpha={alpha}"));
                 parts.push(format!("gamma={gamma}"));
                 parts.push(format!("width={width}"));

@@ -22,9 +22,7 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
                 ));
             }
             if c_out % groups != 0 {
-                return Err(format!(
-                    "{c_out} output channels do not split into {groups} groups"
-                ));
+                return Err(format!("{c_out} output channels do not split into {groups} groups"));
             }
             bias_of(shapes, c_out)?;
             let (h, w) = conv_size(conv, x, [kh, kw])?;
@@ -36,10 +34,7 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
                 return Err(format!("a depthwise filter has 1 as first size, not {one}"));
             }
             if x[3] == 0 || c_out % x[3] != 0 {
-                return Err(format!(
-                    "{c_out} filters do not share {} channels evenly",
-                    x[3]
-                ));
+                return Err(format!("{c_out} filters do not share {} channels evenly", x[3]));
             }
             bias_of(shapes, c_out)?;
             let (h, w) = conv_size(conv, x, [kh, kw])?;
@@ -51,10 +46,7 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
                 return Err(format!("the filter has shape {filter:?}, not [out, in]"));
             };
             if c_in != x[3] {
-                return Err(format!(
-                    "the filter reads {c_in} channels, the input has {}",
-                    x[3]
-                ));
+                return Err(format!("the filter reads {c_in} channels, the input has {}", x[3]));
             }
             bias_of(shapes, c_out)?;
             Ok([x[0], x[1], x[2], c_out])
@@ -71,20 +63,8 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
             Ok(x)
         }
         Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => {
-            let h = window_count(
-                x[1],
-                pool.filter[0],
-                pool.stride[0],
-                1,
-                vertical(&pool.padding),
-            )?;
-            let w = window_count(
-                x[2],
-                pool.filter[1],
-                pool.stride[1],
-                1,
-                horizontal(&pool.padding),
-            )?;
+            let h = window_count(x[1], pool.filter[0], pool.stride[0], 1, vertical(&pool.padding))?;
+            let w = window_count(x[2], pool.filter[1], pool.stride[1], 1, horizontal(&pool.padding))?;
             for (before, after, filter) in [
                 (pool.padding.top, pool.padding.bottom, pool.filter[0]),
                 (pool.padding.left, pool.padding.right, pool.filter[1]),
@@ -107,14 +87,10 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
                 let next = nhwc(shapes, index)?;
                 for other in (0..4).filter(|a| a != axis) {
                     if next[other] != x[other] {
-                        return Err(format!(
-                            "shapes {x:?} and {next:?} do not join along axis {axis}"
-                        ));
+                        return Err(format!("shapes {x:?} and {next:?} do not join along axis {axis}"));
                     }
                 }
-                joined[*axis] = joined[*axis]
-                    .checked_add(next[*axis])
-                    .ok_or("size overflow")?;
+                joined[*axis] = joined[*axis].checked_add(next[*axis]).ok_or("size overflow")?;
             }
             Ok(joined)
         }
@@ -154,12 +130,8 @@ fn nhwc(shapes: &[&[usize]], index: usize) -> Result<[usize; 4], String> {
 }
 
 fn four(shapes: &[&[usize]], index: usize, what: &str) -> Result<[usize; 4], String> {
-    let shape = shapes
-        .get(index)
-        .ok_or_else(|| format!("{what} {index} is missing"))?;
-    (*shape)
-        .try_into()
-        .map_err(|_| format!("{what} {index} has shape {shape:?}, not four axes"))
+    let shape = shapes.get(index).ok_or_else(|| format!("{what} {index} is missing"))?;
+    (*shape).try_into().map_err(|_| format!("{what} {index} has shape {shape:?}, not four axes"))
 }
 
 fn bias_of(shapes: &[&[usize]], c_out: usize) -> Result<(), String> {
@@ -179,20 +151,8 @@ fn horizontal(padding: &Padding) -> (usize, usize) {
 }
 
 fn conv_size(conv: &Conv2d, x: [usize; 4], filter: [usize; 2]) -> Result<(usize, usize), String> {
-    let h = window_count(
-        x[1],
-        filter[0],
-        conv.stride[0],
-        conv.dilation[0],
-        vertical(&conv.padding),
-    )?;
-    let w = window_count(
-        x[2],
-        filter[1],
-        conv.stride[1],
-        conv.dilation[1],
-        horizontal(&conv.padding),
-    )?;
+    let h = window_count(x[1], filter[0], conv.stride[0], conv.dilation[0], vertical(&conv.padding))?;
+    let w = window_count(x[2], filter[1], conv.stride[1], conv.dilation[1], horizontal(&conv.padding))?;
     Ok((h, w))
 }
 
@@ -210,18 +170,10 @@ fn window_count(
         ));
     }
     let overflow = || "size overflow".to_string();
-    let padded = size
-        .checked_add(padding.0)
-        .and_then(|s| s.checked_add(padding.1))
-        .ok_or_else(overflow)?;
-    let reach = (filter - 1)
-        .checked_mul(dilation)
-        .and_then(|r| r.checked_add(1))
-        .ok_or_else(overflow)?;
+    let padded = size.checked_add(padding.0).and_then(|s| s.checked_add(padding.1)).ok_or_else(overflow)?;
+    let reach = (filter - 1).checked_mul(dilation).and_then(|r| r.checked_add(1)).ok_or_else(overflow)?;
     if reach > padded {
-        return Err(format!(
-            "a filter that reaches over {reach} does not fit into {padded}"
-        ));
+        return Err(format!("a filter that reaches over {reach} does not fit into {padded}"));
     }
     Ok((padded - reach) / stride + 1)
 }
@@ -235,26 +187,15 @@ mod tests {
     fn convolutions() {
         let conv = Conv2d {
             stride: [2, 1],
-            padding: Padding {
-                top: 0,
-                left: 1,
-                bottom: 1,
-                right: 1,
-            },
+            padding: Padding { top: 0, left: 1, bottom: 1, right: 1 },
             ..Conv2d::default()
         };
         let op = Op::Conv2d(conv);
-        assert_eq!(
-            output_shape(&op, &[&[1, 8, 8, 3], &[4, 3, 3, 3]]),
-            Ok([1, 4, 8, 4])
-        );
+        assert_eq!(output_shape(&op, &[&[1, 8, 8, 3], &[4, 3, 3, 3]]), Ok([1, 4, 8, 4]));
         assert!(output_shape(&op, &[&[1, 8, 8, 2], &[4, 3, 3, 3]]).is_err());
         assert!(output_shape(&op, &[&[1, 1, 8, 3], &[4, 3, 3, 3]]).is_err());
         let op = Op::DepthwiseConv2d(conv);
-        assert_eq!(
-            output_shape(&op, &[&[1, 8, 8, 3], &[1, 3, 3, 6], &[6]]),
-            Ok([1, 4, 8, 6])
-        );
+        assert_eq!(output_shape(&op, &[&[1, 8, 8, 3], &[1, 3, 3, 6], &[6]]), Ok([1, 4, 8, 6]));
         assert!(output_shape(&op, &[&[1, 8, 8, 3], &[1, 3, 3, 4]]).is_err());
     }
 
@@ -263,10 +204,7 @@ mod tests {
         let pool = Pool2d {
             filter: [2, 2],
             stride: [2, 2],
-            padding: Padding {
-                top: 2,
-                ..Padding::default()
-            },
+            padding: Padding { top: 2, ..Padding::default() },
             count_padding: false,
             activation: Clamp::NONE,
         };
@@ -275,19 +213,11 @@ mod tests {
 
     #[test]
     fn broadcast_and_concat() {
-        let add = Op::Add {
-            activation: Clamp::NONE,
-        };
-        assert_eq!(
-            output_shape(&add, &[&[1, 4, 4, 2], &[1, 1, 1, 2]]),
-            Ok([1, 4, 4, 2])
-        );
+        let add = Op::Add { activation: Clamp::NONE };
+        assert_eq!(output_shape(&add, &[&[1, 4, 4, 2], &[1, 1, 1, 2]]), Ok([1, 4, 4, 2]));
         assert!(output_shape(&add, &[&[1, 4, 4, 2], &[1, 1, 1, 3]]).is_err());
         let concat = Op::Concat { axis: 3 };
-        assert_eq!(
-            output_shape(&concat, &[&[1, 4, 4, 2], &[1, 4, 4, 5]]),
-            Ok([1, 4, 4, 7])
-        );
+        assert_eq!(output_shape(&concat, &[&[1, 4, 4, 2], &[1, 4, 4, 5]]), Ok([1, 4, 4, 7]));
         assert!(output_shape(&concat, &[&[1, 4, 4, 2], &[1, 3, 4, 5]]).is_err());
     }
 }

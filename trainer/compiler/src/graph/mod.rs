@@ -85,19 +85,9 @@ impl Port {
     /// or `[1, c]` where there is one place only.
     pub fn channels_first(value: ValueId, name: &str, nhwc: [usize; 4]) -> Port {
         let [n, h, w, c] = nhwc;
-        let (shape, permutation) = if h == 1 && w == 1 {
-            (vec![n, c], vec![0, 1])
-        } else {
-            (vec![n, c, h, w], vec![0, 2, 3, 1])
-        };
-        Port {
-            value,
-            name: name.to_string(),
-            axes: shape.clone(),
-            shape,
-            permutation,
-            kind: PortType::F32,
-        }
+        let (shape, permutation) =
+            if h == 1 && w == 1 { (vec![n, c], vec![0, 1]) } else { (vec![n, c, h, w], vec![0, 2, 3, 1]) };
+        Port { value, name: name.to_string(), axes: shape.clone(), shape, permutation, kind: PortType::F32 }
     }
 
     /// Index in the ONNX tensor of each element of the value, in the value's order.
@@ -123,10 +113,7 @@ impl Port {
 impl Graph {
     /// An empty graph.
     pub fn new(name: &str) -> Graph {
-        Graph {
-            name: name.to_string(),
-            ..Graph::default()
-        }
+        Graph { name: name.to_string(), ..Graph::default() }
     }
 
     /// All values, in the order in which they were added.
@@ -158,24 +145,14 @@ impl Graph {
     /// Adds an activation.
     pub fn add_activation(&mut self, name: &str, nhwc: [usize; 4]) -> ValueId {
         let name = self.fresh_value_name(name);
-        self.add_value(Value {
-            name,
-            shape: nhwc.to_vec(),
-            constant: None,
-            quant: None,
-        })
+        self.add_value(Value { name, shape: nhwc.to_vec(), constant: None, quant: None })
     }
 
     /// Adds a constant.
     pub fn add_constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
         let name = self.fresh_value_name(name);
         let shape = tensor.shape().to_vec();
-        self.add_value(Value {
-            name,
-            shape,
-            constant: Some(tensor),
-            quant: None,
-        })
+        self.add_value(Value { name, shape, constant: Some(tensor), quant: None })
     }
 
     /// The value of that name.
@@ -190,9 +167,7 @@ impl Graph {
 
     /// `name`, or `name.2`, `name.3`, … where a node has it already.
     pub fn fresh_node_name(&self, name: &str) -> String {
-        fresh(name, |candidate| {
-            self.nodes.iter().any(|node| node.name == candidate)
-        })
+        fresh(name, |candidate| self.nodes.iter().any(|node| node.name == candidate))
     }
 
     /// For each value, the index of the node that produces it.
@@ -248,13 +223,8 @@ impl Graph {
 
     /// True where every activation is held in integers.
     pub fn is_quantized(&self) -> bool {
-        self.nodes
-            .iter()
-            .all(|node| node.outputs.iter().all(|&o| self.value(o).quant.is_some()))
-            && self
-                .inputs
-                .iter()
-                .all(|port| self.value(port.value).quant.is_some())
+        self.nodes.iter().all(|node| node.outputs.iter().all(|&o| self.value(o).quant.is_some()))
+            && self.inputs.iter().all(|port| self.value(port.value).quant.is_some())
     }
 
     /// Drops the values for which `keep` is false and numbers the others anew. Values in use must
@@ -285,8 +255,5 @@ fn fresh(name: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(name) {
         return name.to_string();
     }
-    (2u32..)
-        .map(|n| format!("{name}.{n}"))
-        .find(|n| !taken(n))
-        .unwrap_or_default()
+    (2u32..).map(|n| format!("{name}.{n}")).find(|n| !taken(n)).unwrap_or_default()
 }

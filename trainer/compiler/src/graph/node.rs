@@ -144,26 +144,15 @@ pub struct Padding {
 impl Padding {
     /// The padding with which `ceil(size / stride)` outputs are made (TensorFlow's `SAME`; the odd
     /// row or column goes below or to the right).
-    pub fn same(
-        size: [usize; 2],
-        filter: [usize; 2],
-        stride: [usize; 2],
-        dilation: [usize; 2],
-    ) -> Padding {
+    pub fn same(size: [usize; 2], filter: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> Padding {
         let along = |axis: usize| {
             let reach = (filter[axis] - 1) * dilation[axis] + 1;
             let outputs = size[axis].div_ceil(stride[axis]);
-            let total =
-                (outputs.saturating_sub(1) * stride[axis] + reach).saturating_sub(size[axis]);
+            let total = (outputs.saturating_sub(1) * stride[axis] + reach).saturating_sub(size[axis]);
             (total / 2, total - total / 2)
         };
         let ((top, bottom), (left, right)) = (along(0), along(1));
-        Padding {
-            top,
-            left,
-            bottom,
-            right,
-        }
+        Padding { top, left, bottom, right }
     }
 
     /// True where nothing is added.
@@ -183,15 +172,9 @@ pub struct Clamp {
 
 impl Clamp {
     /// No limit.
-    pub const NONE: Clamp = Clamp {
-        min: f32::NEG_INFINITY,
-        max: f32::INFINITY,
-    };
+    pub const NONE: Clamp = Clamp { min: f32::NEG_INFINITY, max: f32::INFINITY };
     /// `max(x, 0)`.
-    pub const RELU: Clamp = Clamp {
-        min: 0.0,
-        max: f32::INFINITY,
-    };
+    pub const RELU: Clamp = Clamp { min: 0.0, max: f32::INFINITY };
     /// `min(max(x, 0), 6)`.
     pub const RELU6: Clamp = Clamp { min: 0.0, max: 6.0 };
 
@@ -213,10 +196,7 @@ impl Clamp {
 
     /// This range, then `next`.
     pub fn then(&self, next: Clamp) -> Clamp {
-        Clamp {
-            min: next.apply(self.min),
-            max: next.apply(self.max),
-        }
+        Clamp { min: next.apply(self.min), max: next.apply(self.max) }
     }
 }
 
@@ -413,20 +393,14 @@ impl Unary {
     fn apply_f64(&self, x: f64) -> f64 {
         let sigmoid = |x: f64| 1.0 / (1.0 + libm::exp(-x));
         let softplus = |x: f64| {
-            if x > 30.0 {
-                x
-            } else {
-                libm::log1p(libm::exp(x))
-            }
+            if x > 30.0 { x } else { libm::log1p(libm::exp(x)) }
         };
         match *self {
             Unary::Clamp(c) => f64::from(c.apply(x as f32)),
             Unary::Linear { scale, offset } => f64::from(scale) * x + f64::from(offset),
             Unary::Sigmoid => sigmoid(x),
             Unary::Tanh => libm::tanh(x),
-            Unary::HardSigmoid { alpha, beta } => {
-                (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0)
-            }
+            Unary::HardSigmoid { alpha, beta } => (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0),
             Unary::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
             Unary::Swish { alpha } => x * sigmoid(f64::from(alpha) * x),
             Unary::LeakyRelu { alpha } => {
@@ -436,21 +410,11 @@ impl Unary {
                     f64::from(alpha) * x
                 }
             }
-            Unary::Elu {
-                alpha,
-                gamma,
-                width,
-            } => {
+            Unary::Elu { alpha, gamma, width } => {
                 f64::from(gamma)
-                    * if x > 0.0 {
-                        x
-                    } else {
-                        f64::from(alpha) * libm::expm1(x / f64::from(width))
-                    }
+                    * if x > 0.0 { x } else { f64::from(alpha) * libm::expm1(x / f64::from(width)) }
             }
-            Unary::Gelu { tanh: false } => {
-                0.5 * x * (1.0 + libm::erf(x * core::f64::consts::FRAC_1_SQRT_2))
-            }
+            Unary::Gelu { tanh: false } => 0.5 * x * (1.0 + libm::erf(x * core::f64::consts::FRAC_1_SQRT_2)),
             Unary::Gelu { tanh: true } => {
                 let root = libm::sqrt(2.0 / core::f64::consts::PI);
                 0.5 * x * (1.0 + libm::tanh(root * (x + 0.044715 * x * x * x)))
@@ -497,24 +461,13 @@ mod tests {
     #[test]
     fn same_padding_puts_the_odd_one_below() {
         let p = Padding::same([4, 5], [3, 3], [2, 2], [1, 1]);
-        assert_eq!(
-            p,
-            Padding {
-                top: 0,
-                left: 1,
-                bottom: 1,
-                right: 1
-            }
-        );
+        assert_eq!(p, Padding { top: 0, left: 1, bottom: 1, right: 1 });
         assert!(Padding::same([8, 8], [1, 1], [2, 2], [1, 1]).is_zero());
     }
 
     #[test]
     fn clamps_compose() {
-        let c = Clamp::RELU.then(Clamp {
-            min: -1.0,
-            max: 6.0,
-        });
+        let c = Clamp::RELU.then(Clamp { min: -1.0, max: 6.0 });
         assert_eq!(c, Clamp::RELU6);
         assert_eq!(Clamp::NONE.then(Clamp::RELU), Clamp::RELU);
     }
@@ -530,26 +483,11 @@ mod tests {
         near(Unary::HardSwish, 3.0, 3.0);
         near(Unary::HardSwish, -3.0, 0.0);
         near(Unary::Swish { alpha: 1.0 }, 1.0, 0.731_058_6);
-        near(
-            Unary::Elu {
-                alpha: 1.0,
-                gamma: 1.0,
-                width: 1.0,
-            },
-            -1.0,
-            -0.632_120_6,
-        );
+        near(Unary::Elu { alpha: 1.0, gamma: 1.0, width: 1.0 }, -1.0, -0.632_120_6);
         near(Unary::Gelu { tanh: false }, 1.0, 0.841_344_7);
         near(Unary::Softplus, 100.0, 100.0);
         near(Unary::Erf, 0.5, 0.520_499_9);
         near(Unary::Round, 2.5, 2.0);
-        near(
-            Unary::Linear {
-                scale: 2.0,
-                offset: 1.0,
-            },
-            3.0,
-            7.0,
-        );
+        near(Unary::Linear { scale: 2.0, offset: 1.0 }, 3.0, 7.0);
     }
 }

@@ -67,10 +67,7 @@ impl Tensor {
                 elements.len()
             )));
         }
-        Ok(Tensor {
-            shape: shape.to_vec(),
-            elements,
-        })
+        Ok(Tensor { shape: shape.to_vec(), elements })
     }
 
     /// A tensor of real numbers.
@@ -83,10 +80,7 @@ impl Tensor {
 
     /// A one-dimensional tensor of real numbers.
     pub fn vector(elements: Vec<f32>) -> Tensor {
-        Tensor {
-            shape: vec![elements.len()],
-            elements: Elements::F32(elements),
-        }
+        Tensor { shape: vec![elements.len()], elements: Elements::F32(elements) }
     }
 
     /// Sizes of the axes, outermost first.
@@ -163,10 +157,7 @@ impl Tensor {
             }
         }
         if axes.len() != self.shape.len() {
-            return Err(Error::model(format!(
-                "{axes:?} does not cover shape {:?}",
-                self.shape
-            )));
+            return Err(Error::model(format!("{axes:?} does not cover shape {:?}", self.shape)));
         }
         let order = transposed_order(&self.shape, axes);
         let elements = match &self.elements {

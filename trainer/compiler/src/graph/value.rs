@@ -45,32 +45,17 @@ pub struct Quant {
 impl Quant {
     /// An activation: int8, one scale and one zero point.
     pub fn per_tensor(scale: f32, zero_point: i32) -> Quant {
-        Quant {
-            element_type: ElementType::I8,
-            scales: vec![scale],
-            zero_point,
-            channel_axis: None,
-        }
+        Quant { element_type: ElementType::I8, scales: vec![scale], zero_point, channel_axis: None }
     }
 
     /// Weights: int8, symmetric, one scale per index of `channel_axis`.
     pub fn per_channel(scales: Vec<f32>, channel_axis: usize) -> Quant {
-        Quant {
-            element_type: ElementType::I8,
-            scales,
-            zero_point: 0,
-            channel_axis: Some(channel_axis),
-        }
+        Quant { element_type: ElementType::I8, scales, zero_point: 0, channel_axis: Some(channel_axis) }
     }
 
     /// A bias: int32, one scale per element.
     pub fn bias(scales: Vec<f32>) -> Quant {
-        Quant {
-            element_type: ElementType::I32,
-            scales,
-            zero_point: 0,
-            channel_axis: Some(0),
-        }
+        Quant { element_type: ElementType::I32, scales, zero_point: 0, channel_axis: Some(0) }
     }
 
     /// The first scale: the only one of a per-tensor quantization.
@@ -80,11 +65,7 @@ impl Quant {
 
     /// The scale of one channel; the same for every channel of a per-tensor quantization.
     pub fn scale_of(&self, channel: usize) -> f32 {
-        if self.scales.len() == 1 {
-            self.scale()
-        } else {
-            self.scales[channel]
-        }
+        if self.scales.len() == 1 { self.scale() } else { self.scales[channel] }
     }
 
     /// True where one pair describes the whole tensor.

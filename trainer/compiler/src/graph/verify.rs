@@ -29,16 +29,10 @@ impl Graph {
                 return Err(Error::value(&value.name, "two values have this name"));
             }
             let Some(len) = super::checked_len(&value.shape) else {
-                return Err(Error::value(
-                    &value.name,
-                    format!("shape {:?} is too large", value.shape),
-                ));
+                return Err(Error::value(&value.name, format!("shape {:?} is too large", value.shape)));
             };
             if len == 0 {
-                return Err(Error::value(
-                    &value.name,
-                    format!("shape {:?} is empty", value.shape),
-                ));
+                return Err(Error::value(&value.name, format!("shape {:?} is empty", value.shape)));
             }
             match &value.constant {
                 Some(tensor) if tensor.shape() != value.shape => {
@@ -93,17 +87,10 @@ impl Graph {
             }
             for output in &node.outputs {
                 if std::mem::replace(&mut known[output.index()], true) {
-                    return Err(fault(format!(
-                        "`{}` is produced twice",
-                        self.value(*output).name
-                    )));
+                    return Err(fault(format!("`{}` is produced twice", self.value(*output).name)));
                 }
             }
-            let shapes: Vec<&[usize]> = node
-                .inputs
-                .iter()
-                .map(|&i| self.value(i).shape.as_slice())
-                .collect();
+            let shapes: Vec<&[usize]> = node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
             let shape = infer::output_shape(&node.op, &shapes).map_err(fault)?;
             let output = self.value(node.output());
             if output.shape != shape {
@@ -118,9 +105,7 @@ impl Graph {
 
     fn verify_operands(&self, node: &Node) -> Result<()> {
         let first_constant = match node.op {
-            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected { .. } | Op::ScaleShift => {
-                1
-            }
+            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected { .. } | Op::ScaleShift => 1,
             _ => return Ok(()),
         };
         for &input in &node.inputs[first_constant..] {
@@ -140,18 +125,12 @@ impl Graph {
         let fault = |reason: String| Err(Error::value(&port.name, reason));
         let len = super::checked_len(&port.shape);
         if len != Some(value.len()) || super::checked_len(&port.axes) != len {
-            return fault(format!(
-                "ONNX shape {:?} does not hold the value {:?}",
-                port.shape, value.shape
-            ));
+            return fault(format!("ONNX shape {:?} does not hold the value {:?}", port.shape, value.shape));
         }
         let mut order = port.permutation.clone();
         order.sort_unstable();
         if order != (0..port.axes.len()).collect::<Vec<_>>() {
-            return fault(format!(
-                "{:?} does not order {:?}",
-                port.permutation, port.axes
-            ));
+            return fault(format!("{:?} does not order {:?}", port.permutation, port.axes));
         }
         Ok(())
     }
@@ -193,10 +172,7 @@ fn verify_quant(value: &Value) -> Result<()> {
         },
     };
     if quant.scales.len() != wanted {
-        return fault(format!(
-            "{} scales for {wanted} channels",
-            quant.scales.len()
-        ));
+        return fault(format!("{} scales for {wanted} channels", quant.scales.len()));
     }
     let range = match quant.element_type {
         ElementType::I8 => -128..=127,

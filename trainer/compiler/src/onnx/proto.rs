@@ -159,11 +159,7 @@ pub(crate) mod data_type {
             "complex128",
             "bfloat16",
         ];
-        usize::try_from(data_type)
-            .ok()
-            .and_then(|t| NAMES.get(t))
-            .copied()
-            .unwrap_or("unknown")
+        usize::try_from(data_type).ok().and_then(|t| NAMES.get(t)).copied().unwrap_or("unknown")
     }
 }
 

@@ -15,9 +15,7 @@ pub fn remove_dead(graph: &mut Graph) {
             }
         }
     }
-    graph
-        .nodes
-        .retain(|n| n.outputs.iter().any(|o| live[o.index()]));
+    graph.nodes.retain(|n| n.outputs.iter().any(|o| live[o.index()]));
     graph.retain_values(&live);
 }
 

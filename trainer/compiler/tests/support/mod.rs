@@ -28,9 +28,7 @@ pub struct Npz(NpzReader<File>);
 impl Npz {
     pub fn open(path: &Path) -> Result<Npz, String> {
         let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        NpzReader::new(file)
-            .map(Npz)
-            .map_err(|e| format!("{}: {e}", path.display()))
+        NpzReader::new(file).map(Npz).map_err(|e| format!("{}: {e}", path.display()))
     }
 
     pub fn f32(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {

@@ -17,17 +17,9 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub fn new(proto: &'a NodeProto) -> Reader<'a> {
         let own = proto.name.as_deref().unwrap_or("");
-        let first = proto
-            .output
-            .iter()
-            .find(|o| !o.is_empty())
-            .map_or("", String::as_str);
+        let first = proto.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
         let name = if own.is_empty() { first } else { own }.to_string();
-        Reader {
-            proto,
-            name,
-            read: RefCell::new(Vec::new()),
-        }
+        Reader { proto, name, read: RefCell::new(Vec::new()) }
     }
 
     pub fn operator(&self) -> &'a str {
@@ -41,11 +33,7 @@ impl<'a> Reader<'a> {
 
     /// Name of an operand, or `None` where it is left out.
     pub fn input(&self, index: usize) -> Option<&'a str> {
-        self.proto
-            .input
-            .get(index)
-            .map(String::as_str)
-            .filter(|name| !name.is_empty())
+        self.proto.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// Name of the first result.
@@ -57,14 +45,8 @@ impl<'a> Reader<'a> {
     }
 
     fn attribute(&self, name: &str) -> Option<&'a AttributeProto> {
-        let found = self
-            .proto
-            .attribute
-            .iter()
-            .find(|a| a.name.as_deref() == Some(name))?;
-        self.read
-            .borrow_mut()
-            .push(found.name.as_deref().unwrap_or(""));
+        let found = self.proto.attribute.iter().find(|a| a.name.as_deref() == Some(name))?;
+        self.read.borrow_mut().push(found.name.as_deref().unwrap_or(""));
         Some(found)
     }
 
@@ -104,9 +86,7 @@ impl<'a> Reader<'a> {
     pub fn ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
         match self.attribute(name) {
             None => Ok(None),
-            Some(a) if a.i.is_some() || a.f.is_some() || a.s.is_some() => {
-                Err(self.wrong_type(name))
-            }
+            Some(a) if a.i.is_some() || a.f.is_some() || a.s.is_some() => Err(self.wrong_type(name)),
             Some(a) => Ok(Some(a.ints.clone())),
         }
     }
@@ -114,9 +94,7 @@ impl<'a> Reader<'a> {
     pub fn floats(&self, name: &str) -> Result<Option<Vec<f32>>> {
         match self.attribute(name) {
             None => Ok(None),
-            Some(a) if a.i.is_some() || a.f.is_some() || a.s.is_some() => {
-                Err(self.wrong_type(name))
-            }
+            Some(a) if a.i.is_some() || a.f.is_some() || a.s.is_some() => Err(self.wrong_type(name)),
             Some(a) => Ok(Some(a.floats.clone())),
         }
     }
@@ -127,10 +105,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         };
         if ints.len() != count {
-            return Err(self.fault(format!(
-                "attribute `{name}` has {} numbers, not {count}",
-                ints.len()
-            )));
+            return Err(self.fault(format!("attribute `{name}` has {} numbers, not {count}", ints.len())));
         }
         let sizes = ints.iter().map(|&i| {
             if i < least || i > 1 << 24 {

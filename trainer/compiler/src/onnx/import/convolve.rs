@@ -27,9 +27,7 @@ pub(super) fn window(
     let stated = node.sizes("kernel_shape", spatial, 1)?.map(pair);
     let filter = match (stated, filter) {
         (Some(stated), Some(filter)) if stated != filter => {
-            return Err(node.fault(format!(
-                "kernel_shape is {stated:?}, the weights have {filter:?}"
-            )));
+            return Err(node.fault(format!("kernel_shape is {stated:?}, the weights have {filter:?}")));
         }
         (Some(filter), _) | (None, Some(filter)) => filter,
         (None, None) => return Err(node.fault("attribute `kernel_shape` is missing")),
@@ -42,46 +40,22 @@ pub(super) fn window(
     let padding = match auto_pad.as_str() {
         "NOTSET" => match pads.as_deref() {
             None => Padding::default(),
-            Some(&[top, bottom]) => Padding {
-                top,
-                bottom,
-                left: 0,
-                right: 0,
-            },
-            Some(&[top, left, bottom, right]) => Padding {
-                top,
-                left,
-                bottom,
-                right,
-            },
+            Some(&[top, bottom]) => Padding { top, bottom, left: 0, right: 0 },
+            Some(&[top, left, bottom, right]) => Padding { top, left, bottom, right },
             Some(other) => return Err(node.fault(format!("pads {other:?}"))),
         },
         "VALID" => Padding::default(),
         "SAME_UPPER" => same,
-        "SAME_LOWER" => Padding {
-            top: same.bottom,
-            left: same.right,
-            bottom: same.top,
-            right: same.left,
-        },
+        "SAME_LOWER" => Padding { top: same.bottom, left: same.right, bottom: same.top, right: same.left },
         other => return Err(node.fault(format!("auto_pad `{other}` is not known"))),
     };
-    Ok(Window {
-        filter,
-        stride,
-        dilation,
-        padding,
-    })
+    Ok(Window { filter, stride, dilation, padding })
 }
 
 /// View of a result `[1, h, w, c]` with as many ONNX axes as the input.
 pub(super) fn spatial_view(rank: usize, nhwc: [usize; 4]) -> View {
     let [_, h, w, c] = nhwc;
-    if rank == 3 {
-        View::fresh(3, &[(2, h), (1, c)])
-    } else {
-        View::fresh(4, &[(2, h), (3, w), (1, c)])
-    }
+    if rank == 3 { View::fresh(3, &[(2, h), (1, c)]) } else { View::fresh(4, &[(2, h), (3, w), (1, c)]) }
 }
 
 pub(super) fn conv(state: &mut Import, node: &Reader<'_>) -> Result<()> {
@@ -90,9 +64,7 @@ pub(super) fn conv(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let weights = state.constant(node, 1)?;
     let shape = weights.tensor.shape.clone();
     if shape.len() != rank || shape.contains(&0) {
-        return Err(node.fault(format!(
-            "weights of shape {shape:?} for an input of {rank} axes"
-        )));
+        return Err(node.fault(format!("weights of shape {shape:?} for an input of {rank} axes")));
     }
     let (value, nhwc) = state.spatial(node, &x)?;
     let filter = [shape[2], shape.get(3).copied().unwrap_or(1)];
@@ -128,11 +100,7 @@ pub(super) fn conv(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if state.optional(node, 2)?.is_some() {
         let bias = state.constant(node, 2)?;
         if bias.tensor.len() != shape[0] {
-            return Err(node.fault(format!(
-                "{} biases for {} channels",
-                bias.tensor.len(),
-                shape[0]
-            )));
+            return Err(node.fault(format!("{} biases for {} channels", bias.tensor.len(), shape[0])));
         }
         let all: Vec<usize> = (0..bias.tensor.shape.len()).collect();
         let (tensor, quant) = bias.parameter(node, &all)?;
@@ -146,11 +114,7 @@ pub(super) fn conv(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         groups,
         activation: Clamp::NONE,
     };
-    let op = if depthwise {
-        Op::DepthwiseConv2d(conv)
-    } else {
-        Op::Conv2d(conv)
-    };
+    let op = if depthwise { Op::DepthwiseConv2d(conv) } else { Op::Conv2d(conv) };
     let result = state.push(node, op, &inputs)?;
     let nhwc = state.graph.value(result).nhwc().unwrap_or([1; 4]);
     state.give(node, result, spatial_view(rank, nhwc), PortType::F32)

@@ -9,9 +9,7 @@ use crate::graph::{Clamp, Op, PortType, ValueId};
 
 pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if node.flag("transA", false)? {
-        return Err(node
-            .fault("transA is not supported")
-            .remedy("export with transA = 0"));
+        return Err(node.fault("transA is not supported").remedy("export with transA = 0"));
     }
     let (alpha, beta) = (node.float_or("alpha", 1.0)?, node.float_or("beta", 1.0)?);
     let transposed = node.flag("transB", false)?;
@@ -26,17 +24,11 @@ pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         let mut bias = state.constant(node, 2)?;
         scale_constant(&mut bias, beta);
         if bias.tensor.len() == 1 && n > 1 {
-            let repeated = OnnxTensor {
-                shape: vec![n],
-                data: bias.tensor.data.gathered(&vec![0; n]),
-            };
+            let repeated = OnnxTensor { shape: vec![n], data: bias.tensor.data.gathered(&vec![0; n]) };
             bias.tensor = std::rc::Rc::new(repeated);
         }
         if !attach_bias(state, node, value, &bias, node.input(2).unwrap_or(""))? {
-            return Err(node.fault(format!(
-                "a bias of shape {:?} for {n} outputs",
-                bias.tensor.shape
-            )));
+            return Err(node.fault(format!("a bias of shape {:?} for {n} outputs", bias.tensor.shape)));
         }
     }
     state.give(node, value, view, PortType::F32)
@@ -60,16 +52,9 @@ fn product(
 ) -> Result<(ValueId, View, usize)> {
     let x = state.activation(node, 0)?;
     let &[rows, columns] = weights.tensor.shape.as_slice() else {
-        return Err(node.fault(format!(
-            "weights of shape {:?} are not a matrix",
-            weights.tensor.shape
-        )));
+        return Err(node.fault(format!("weights of shape {:?} are not a matrix", weights.tensor.shape)));
     };
-    let (k, n) = if transposed {
-        (columns, rows)
-    } else {
-        (rows, columns)
-    };
+    let (k, n) = if transposed { (columns, rows) } else { (rows, columns) };
     let rank = x.view.axes.len();
     if rank == 0 || k == 0 || n == 0 || x.view.size_of(&x.view.axes[rank - 1]) != k {
         return Err(node.fault(format!(
@@ -79,8 +64,7 @@ fn product(
         )));
     }
     let (value, _, order) = state.channels_last(node, &x, &[rank - 1])?;
-    let (tensor, mut quant) =
-        weights.parameter(node, if transposed { &[0, 1] } else { &[1, 0] })?;
+    let (tensor, mut quant) = weights.parameter(node, if transposed { &[0, 1] } else { &[1, 0] })?;
     if let Some(quant) = &mut quant
         && quant.channel_axis == Some(1)
     {
@@ -89,9 +73,8 @@ fn product(
             .remedy("quantize per output channel or per tensor"));
     }
     // Columns in the order of the bytes of the input.
-    let gather: Vec<usize> = (0..n)
-        .flat_map(|row| order.iter().map(move |&column| row * k + column))
-        .collect();
+    let gather: Vec<usize> =
+        (0..n).flat_map(|row| order.iter().map(move |&column| row * k + column)).collect();
     let elements = match tensor.elements() {
         crate::graph::Elements::F32(v) => Data::F32(v.clone()).gathered(&gather),
         crate::graph::Elements::I8(v) => Data::I8(v.clone()).gathered(&gather),
@@ -106,9 +89,7 @@ fn product(
     };
     let tensor = crate::graph::Tensor::new(&[n, k], elements)?;
     let filter = state.add_parameter(node.input(1).unwrap_or(""), tensor, quant);
-    let op = Op::FullyConnected {
-        activation: Clamp::NONE,
-    };
+    let op = Op::FullyConnected { activation: Clamp::NONE };
     let result = state.push(node, op, &[value, filter])?;
     let place = x.view.atoms.len() - x.view.axes[rank - 1].len();
     Ok((result, x.view.with_axis(rank - 1, n, place), n))
@@ -117,19 +98,10 @@ fn product(
 /// Multiplies a constant by a number, where that is not 1.
 fn scale_constant(constant: &mut Constant, factor: f32) {
     if factor != 1.0 {
-        let data = constant
-            .dequantized()
-            .into_iter()
-            .map(|x| x * factor)
-            .collect();
+        let data = constant.dequantized().into_iter().map(|x| x * factor).collect();
         let shape = constant.tensor.shape.clone();
-        *constant = Constant {
-            tensor: std::rc::Rc::new(OnnxTensor {
-                shape,
-                data: Data::F32(data),
-            }),
-            quant: None,
-        };
+        *constant =
+            Constant { tensor: std::rc::Rc::new(OnnxTensor { shape, data: Data::F32(data) }), quant: None };
     }
 }
 
@@ -146,10 +118,7 @@ pub(super) fn attach_bias(
     let takes = state.graph.nodes.iter().any(|n| {
         n.output() == value
             && n.inputs.len() == 2
-            && matches!(
-                n.op,
-                Op::FullyConnected { .. } | Op::Conv2d(_) | Op::DepthwiseConv2d(_)
-            )
+            && matches!(n.op, Op::FullyConnected { .. } | Op::Conv2d(_) | Op::DepthwiseConv2d(_))
     });
     if !takes || bias.tensor.len() != channels {
         return Ok(false);
@@ -175,11 +144,7 @@ pub(super) fn softmax(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let default = if state.opset < 13 { 1 } else { -1 };
     let axis = super::reshape::axis(node, node.int_or("axis", default)?, rank)?;
     // Before version 13, all axes from this one on count as one.
-    let axes: Vec<usize> = if state.opset < 13 {
-        (axis..rank).collect()
-    } else {
-        vec![axis]
-    };
+    let axes: Vec<usize> = if state.opset < 13 { (axis..rank).collect() } else { vec![axis] };
     let (value, _, _) = state.channels_last(node, &x, &axes)?;
     let result = state.push(node, Op::Softmax, &[value])?;
     state.give(node, result, x.view.detached(), PortType::F32)

@@ -13,19 +13,12 @@ pub(super) fn unary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         "Relu" => Unary::Clamp(Clamp::RELU),
         "Sigmoid" => Unary::Sigmoid,
         "Tanh" => Unary::Tanh,
-        "HardSigmoid" => Unary::HardSigmoid {
-            alpha: node.float_or("alpha", 0.2)?,
-            beta: node.float_or("beta", 0.5)?,
-        },
+        "HardSigmoid" => {
+            Unary::HardSigmoid { alpha: node.float_or("alpha", 0.2)?, beta: node.float_or("beta", 0.5)? }
+        }
         "HardSwish" => Unary::HardSwish,
-        "LeakyRelu" => Unary::LeakyRelu {
-            alpha: node.float_or("alpha", 0.01)?,
-        },
-        "Elu" => Unary::Elu {
-            alpha: node.float_or("alpha", 1.0)?,
-            gamma: 1.0,
-            width: 1.0,
-        },
+        "LeakyRelu" => Unary::LeakyRelu { alpha: node.float_or("alpha", 0.01)? },
+        "Elu" => Unary::Elu { alpha: node.float_or("alpha", 1.0)?, gamma: 1.0, width: 1.0 },
         "Selu" => Unary::Elu {
             alpha: node.float_or("alpha", 1.673_263_2)?,
             gamma: node.float_or("gamma", 1.050_701)?,
@@ -33,11 +26,7 @@ pub(super) fn unary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         },
         "Celu" => {
             let alpha = node.float_or("alpha", 1.0)?;
-            Unary::Elu {
-                alpha,
-                gamma: 1.0,
-                width: alpha,
-            }
+            Unary::Elu { alpha, gamma: 1.0, width: alpha }
         }
         "Gelu" => match node.string_or("approximate", "none")?.as_str() {
             "none" => Unary::Gelu { tanh: false },
@@ -45,9 +34,7 @@ pub(super) fn unary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             other => return Err(node.fault(format!("approximation `{other}` is not known"))),
         },
         "Mish" => Unary::Mish,
-        "ThresholdedRelu" => Unary::ThresholdedRelu {
-            alpha: node.float_or("alpha", 1.0)?,
-        },
+        "ThresholdedRelu" => Unary::ThresholdedRelu { alpha: node.float_or("alpha", 1.0)? },
         "Softplus" => Unary::Softplus,
         "Softsign" => Unary::Softsign,
         "Exp" => Unary::Exp,
@@ -55,10 +42,7 @@ pub(super) fn unary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         "Sqrt" => Unary::Sqrt,
         "Reciprocal" => Unary::Reciprocal,
         "Abs" => Unary::Abs,
-        "Neg" => Unary::Linear {
-            scale: -1.0,
-            offset: 0.0,
-        },
+        "Neg" => Unary::Linear { scale: -1.0, offset: 0.0 },
         "Erf" => Unary::Erf,
         "Sin" => Unary::Sin,
         "Cos" => Unary::Cos,
@@ -168,9 +152,7 @@ fn two_activations(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 
     // Sizes of the part's four axes: those of the full value, or 1.
     let whole = state.graph.value(full.value).nhwc().unwrap_or([1; 4]);
-    let present: Vec<bool> = (0..full.view.atoms.len())
-        .map(|p| places.contains(&p))
-        .collect();
+    let present: Vec<bool> = (0..full.view.atoms.len()).map(|p| places.contains(&p)).collect();
     let shapes = match group(&full.view, whole, &present) {
         Some(part_shape) => Some((whole, part_shape)),
         None => {
@@ -185,15 +167,8 @@ fn two_activations(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             full.view.shape()
         )));
     };
-    let (full_value, part_value) = (
-        state.shaped(full.value, whole),
-        state.shaped(part.value, part_shape),
-    );
-    let inputs = if swap {
-        [part_value, full_value]
-    } else {
-        [full_value, part_value]
-    };
+    let (full_value, part_value) = (state.shaped(full.value, whole), state.shaped(part.value, part_shape));
+    let inputs = if swap { [part_value, full_value] } else { [full_value, part_value] };
     let view = full.view.detached();
     let result = state.push(node, op, &inputs)?;
     state.give(node, result, view, PortType::F32)
@@ -254,10 +229,7 @@ fn with_constant(state: &mut Import, node: &Reader<'_>, first: bool) -> Result<(
 
     // A constant after a matrix product or convolution without bias is its bias.
     if operator == "Add" && is_bias(state, node, &x, &constant, usize::from(first)) {
-        let plain = Constant {
-            tensor: constant.tensor.clone(),
-            quant: constant.quant.clone(),
-        };
+        let plain = Constant { tensor: constant.tensor.clone(), quant: constant.quant.clone() };
         if attach_bias(state, node, x.value, &plain, name)? {
             let kind = PortType::F32;
             return state.give(node, x.value, x.view.clone(), kind);
@@ -268,41 +240,15 @@ fn with_constant(state: &mut Import, node: &Reader<'_>, first: bool) -> Result<(
         && constant.tensor.shape.len() <= x.view.axes.len()
     {
         let unary = match (operator, first) {
-            ("Add", _) => Unary::Linear {
-                scale: 1.0,
-                offset: number,
-            },
-            ("Sub", false) => Unary::Linear {
-                scale: 1.0,
-                offset: -number,
-            },
-            ("Sub", true) => Unary::Linear {
-                scale: -1.0,
-                offset: number,
-            },
-            ("Mul", _) => Unary::Linear {
-                scale: number,
-                offset: 0.0,
-            },
-            ("Div", false) if number != 0.0 => Unary::Linear {
-                scale: 1.0 / number,
-                offset: 0.0,
-            },
+            ("Add", _) => Unary::Linear { scale: 1.0, offset: number },
+            ("Sub", false) => Unary::Linear { scale: 1.0, offset: -number },
+            ("Sub", true) => Unary::Linear { scale: -1.0, offset: number },
+            ("Mul", _) => Unary::Linear { scale: number, offset: 0.0 },
+            ("Div", false) if number != 0.0 => Unary::Linear { scale: 1.0 / number, offset: 0.0 },
             ("Div", true) => {
                 let inverse = state.push(node, Op::Unary(Unary::Reciprocal), &[x.value])?;
-                let x = Activation {
-                    value: inverse,
-                    ..x
-                };
-                return give_unary(
-                    state,
-                    node,
-                    &x,
-                    Unary::Linear {
-                        scale: number,
-                        offset: 0.0,
-                    },
-                );
+                let x = Activation { value: inverse, ..x };
+                return give_unary(state, node, &x, Unary::Linear { scale: number, offset: 0.0 });
             }
             ("Pow", false) => Unary::Pow { exponent: number },
             _ => return Err(node.fault(format!("operand {number} is not supported"))),
@@ -314,36 +260,25 @@ fn with_constant(state: &mut Import, node: &Reader<'_>, first: bool) -> Result<(
     let numbers: Vec<f32> = spread.into_iter().map(|i| reals[i]).collect();
     let (scale, offset): (Vec<f32>, Vec<f32>) = match (operator, first) {
         ("Add", _) => (vec![1.0; numbers.len()], numbers),
-        ("Sub", false) => (
-            vec![1.0; numbers.len()],
-            numbers.iter().map(|n| -n).collect(),
-        ),
+        ("Sub", false) => (vec![1.0; numbers.len()], numbers.iter().map(|n| -n).collect()),
         ("Sub", true) => (vec![-1.0; numbers.len()], numbers),
         ("Mul", _) => {
             let zeros = vec![0.0; numbers.len()];
             (numbers, zeros)
         }
-        ("Div", false) if numbers.iter().all(|n| *n != 0.0) => (
-            numbers.iter().map(|n| 1.0 / n).collect(),
-            vec![0.0; numbers.len()],
-        ),
+        ("Div", false) if numbers.iter().all(|n| *n != 0.0) => {
+            (numbers.iter().map(|n| 1.0 / n).collect(), vec![0.0; numbers.len()])
+        }
         _ => {
-            return Err(node.fault(format!(
-                "a constant of shape {:?} is not supported there",
-                constant.tensor.shape
-            )));
+            return Err(
+                node.fault(format!("a constant of shape {:?} is not supported there", constant.tensor.shape))
+            );
         }
     };
     scale_shift(state, node, &x, &varying, scale, offset)
 }
 
-fn is_bias(
-    state: &Import,
-    node: &Reader<'_>,
-    x: &Activation,
-    constant: &Constant,
-    operand: usize,
-) -> bool {
+fn is_bias(state: &Import, node: &Reader<'_>, x: &Activation, constant: &Constant, operand: usize) -> bool {
     let value = state.graph.value(x.value);
     let channels = value.shape[3];
     // The channels are the last axis of a product, the second one of a convolution.
@@ -353,25 +288,17 @@ fn is_bias(
     let Some(axis) = axis else { return false };
     let rank = x.view.axes.len();
     let shape = &constant.tensor.shape;
-    let along = (shape.len() + axis)
-        .checked_sub(rank)
-        .and_then(|a| shape.get(a));
+    let along = (shape.len() + axis).checked_sub(rank).and_then(|a| shape.get(a));
     along == Some(&channels)
         && constant.tensor.len() == channels
         && channels > 1
         && value.quant.is_none()
-        && node
-            .input(operand)
-            .is_some_and(|name| state.reader_count(name) == 1)
+        && node.input(operand).is_some_and(|name| state.reader_count(name) == 1)
 }
 
 /// The axes of `x` along which a constant varies, as atoms, and for each of their places, in the
 /// order of the bytes, the index of the constant's element.
-fn spread(
-    node: &Reader<'_>,
-    x: &Activation,
-    constant: &OnnxTensor,
-) -> Result<(Vec<usize>, Vec<usize>)> {
+fn spread(node: &Reader<'_>, x: &Activation, constant: &OnnxTensor) -> Result<(Vec<usize>, Vec<usize>)> {
     let rank = x.view.axes.len();
     let sizes = x.view.shape();
     let fault = || {
@@ -410,10 +337,7 @@ fn spread(
     let mut indices = vec![0usize];
     for &atom in &varying {
         let (size, stride) = (x.view.atoms[atom].size, strides[atom]);
-        indices = indices
-            .iter()
-            .flat_map(|&base| (0..size).map(move |i| base + i * stride))
-            .collect();
+        indices = indices.iter().flat_map(|&base| (0..size).map(move |i| base + i * stride)).collect();
     }
     Ok((varying, indices))
 }
@@ -429,22 +353,12 @@ fn scale_shift(
 ) -> Result<()> {
     let channels = scale.len();
     let own = state.graph.value(x.value).nhwc().unwrap_or([1; 4]);
-    let rest: usize = x.view.atoms[..x.view.atoms.len() - atoms.len()]
-        .iter()
-        .map(|a| a.size)
-        .product();
-    let nhwc = if own[3] == channels {
-        own
-    } else {
-        [1, rest, 1, channels]
-    };
+    let rest: usize = x.view.atoms[..x.view.atoms.len() - atoms.len()].iter().map(|a| a.size).product();
+    let nhwc = if own[3] == channels { own } else { [1, rest, 1, channels] };
     let value = state.shaped(x.value, nhwc);
     let result = push_scale_shift(state, node, value, scale, offset)?;
     // The constants stand in the order of the bytes as they are now.
-    let view = View {
-        origin: x.view.origin,
-        ..x.view.clone()
-    };
+    let view = View { origin: x.view.origin, ..x.view.clone() };
     state.give(node, result, view, PortType::F32)
 }
 
@@ -456,11 +370,7 @@ fn push_scale_shift(
     offset: Vec<f32>,
 ) -> Result<ValueId> {
     let scale = state.add_parameter(&format!("{}.scale", node.name), Tensor::vector(scale), None);
-    let offset = state.add_parameter(
-        &format!("{}.offset", node.name),
-        Tensor::vector(offset),
-        None,
-    );
+    let offset = state.add_parameter(&format!("{}.offset", node.name), Tensor::vector(offset), None);
     state.push(node, Op::ScaleShift, &[value, scale, offset])
 }
 
@@ -468,9 +378,7 @@ pub(super) fn batch_norm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let epsilon = node.float_or("epsilon", 1e-5)?;
     let _training_only = node.float("momentum")?;
     if node.flag("training_mode", false)? || !node.flag("spatial", true)? {
-        return Err(node
-            .fault("it is in training mode")
-            .remedy("export the model in eval mode"));
+        return Err(node.fault("it is in training mode").remedy("export the model in eval mode"));
     }
     let x = state.activation(node, 0)?;
     if x.view.axes.len() < 2 {
@@ -482,13 +390,7 @@ pub(super) fn batch_norm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if [scale.len(), offset.len(), mean.len(), variance.len()] != [nhwc[3]; 4] {
         return Err(node.fault(format!("needs {} of each of its parameters", nhwc[3])));
     }
-    let norm = BatchNorm {
-        scale: &scale,
-        offset: &offset,
-        mean: &mean,
-        variance: &variance,
-        epsilon,
-    };
+    let norm = BatchNorm { scale: &scale, offset: &offset, mean: &mean, variance: &variance, epsilon };
     let (scale, offset) = norm.to_scale_shift();
     let gather = |list: &[f32]| order.iter().map(|&i| list[i]).collect::<Vec<f32>>();
     let result = push_scale_shift(state, node, value, gather(&scale), gather(&offset))?;
@@ -497,8 +399,5 @@ pub(super) fn batch_norm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 
 /// Reals of a constant tensor as `f32` data.
 pub(super) fn f32_tensor(shape: Vec<usize>, reals: Vec<f32>) -> OnnxTensor {
-    OnnxTensor {
-        shape,
-        data: Data::F32(reals),
-    }
+    OnnxTensor { shape, data: Data::F32(reals) }
 }

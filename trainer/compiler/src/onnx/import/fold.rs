@@ -15,17 +15,11 @@ pub(super) fn constant(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     } else if let Some(f) = node.float("value_float")? {
         f32_tensor(Vec::new(), vec![f])
     } else if let Some(i) = node.int("value_int")? {
-        OnnxTensor {
-            shape: Vec::new(),
-            data: Data::I64(vec![i]),
-        }
+        OnnxTensor { shape: Vec::new(), data: Data::I64(vec![i]) }
     } else if let Some(floats) = node.floats("value_floats")? {
         f32_tensor(vec![floats.len()], floats)
     } else if let Some(ints) = node.ints("value_ints")? {
-        OnnxTensor {
-            shape: vec![ints.len()],
-            data: Data::I64(ints),
-        }
+        OnnxTensor { shape: vec![ints.len()], data: Data::I64(ints) }
     } else {
         return Err(node.fault("it has no value of a supported type"));
     };
@@ -35,9 +29,9 @@ pub(super) fn constant(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 
 /// The importer of operators that are only supported on constants, reached where they are not.
 pub(super) fn only_constants(_: &mut Import, node: &Reader<'_>) -> Result<()> {
-    Err(node.fault("it is supported for constants only").remedy(
-        "simplify the model (for example with onnx-simplifier) or export with fixed shapes",
-    ))
+    Err(node
+        .fault("it is supported for constants only")
+        .remedy("simplify the model (for example with onnx-simplifier) or export with fixed shapes"))
 }
 
 /// Computes a node whose operands are constants. False where it is none of those.
@@ -80,10 +74,7 @@ pub(super) fn fold(state: &mut Import, node: &Reader<'_>) -> Result<bool> {
                 Some(axes) => axes,
                 None => (0..rank).filter(|&a| first.shape[a] == 1).collect(),
             };
-            let shape = (0..rank)
-                .filter(|a| !axes.contains(a))
-                .map(|a| first.shape[a])
-                .collect();
+            let shape = (0..rank).filter(|a| !axes.contains(a)).map(|a| first.shape[a]).collect();
             same_elements(node, first, shape)?
         }
         "Unsqueeze" => {
@@ -94,20 +85,12 @@ pub(super) fn fold(state: &mut Import, node: &Reader<'_>) -> Result<bool> {
             let axes = reshape::axes(node, &list, rank + list.len())?;
             let mut old = first.shape.iter().copied();
             let shape = (0..rank + list.len())
-                .map(|a| {
-                    if axes.contains(&a) {
-                        1
-                    } else {
-                        old.next().unwrap_or(1)
-                    }
-                })
+                .map(|a| if axes.contains(&a) { 1 } else { old.next().unwrap_or(1) })
                 .collect();
             same_elements(node, first, shape)?
         }
         "Concat" => {
-            let axis = node
-                .int("axis")?
-                .ok_or_else(|| node.fault("attribute `axis` is missing"))?;
+            let axis = node.int("axis")?.ok_or_else(|| node.fault("attribute `axis` is missing"))?;
             if rank != 1 || reshape::axis(node, axis, rank)? != 0 {
                 return Ok(false);
             }
@@ -121,18 +104,11 @@ pub(super) fn fold(state: &mut Import, node: &Reader<'_>) -> Result<bool> {
             let numbers = ints(0)?;
             let mut picked = Vec::new();
             for index in ints(1)? {
-                let at = if index < 0 {
-                    index + numbers.len() as i64
-                } else {
-                    index
-                };
+                let at = if index < 0 { index + numbers.len() as i64 } else { index };
                 let element = usize::try_from(at).ok().and_then(|i| numbers.get(i));
                 picked.push(*element.ok_or_else(|| node.fault(format!("index {index}")))?);
             }
-            OnnxTensor {
-                shape: operands[1].shape.clone(),
-                data: Data::I64(picked),
-            }
+            OnnxTensor { shape: operands[1].shape.clone(), data: Data::I64(picked) }
         }
         "Slice" if rank == 1 && count >= 3 => {
             let numbers = ints(0)?;
@@ -141,38 +117,22 @@ pub(super) fn fold(state: &mut Import, node: &Reader<'_>) -> Result<bool> {
             let len = numbers.len() as i64;
             match (start.as_slice(), end.as_slice(), step.as_slice()) {
                 (&[start], &[end], &[1]) => {
-                    let place = |i: i64| {
-                        if i < 0 { i.saturating_add(len) } else { i }.clamp(0, len) as usize
-                    };
-                    vector(
-                        numbers
-                            .get(place(start)..place(end))
-                            .unwrap_or_default()
-                            .to_vec(),
-                    )
+                    let place = |i: i64| if i < 0 { i.saturating_add(len) } else { i }.clamp(0, len) as usize;
+                    vector(numbers.get(place(start)..place(end)).unwrap_or_default().to_vec())
                 }
                 _ => return Err(node.fault("slices with a step are not supported")),
             }
         }
         "ConstantOfShape" => {
-            let fill = node
-                .tensor("value")?
-                .unwrap_or_else(|| f32_tensor(vec![1], vec![0.0]));
-            let shape: Vec<usize> = ints(0)?
-                .iter()
-                .filter_map(|&d| usize::try_from(d).ok())
-                .collect();
+            let fill = node.tensor("value")?.unwrap_or_else(|| f32_tensor(vec![1], vec![0.0]));
+            let shape: Vec<usize> = ints(0)?.iter().filter_map(|&d| usize::try_from(d).ok()).collect();
             let len = checked_len(&shape).filter(|&l| l <= MAX_ELEMENTS);
             match len {
-                Some(len) if fill.len() == 1 => OnnxTensor {
-                    data: fill.data.gathered(&vec![0; len]),
-                    shape,
-                },
+                Some(len) if fill.len() == 1 => OnnxTensor { data: fill.data.gathered(&vec![0; len]), shape },
                 _ => return Err(node.fault(format!("a constant of shape {shape:?} is too large"))),
             }
         }
-        "Add" | "Sub" | "Mul" | "Div" if count == 2 => match arithmetic(node, first, &operands[1])?
-        {
+        "Add" | "Sub" | "Mul" | "Div" if count == 2 => match arithmetic(node, first, &operands[1])? {
             Some(result) => result,
             None => return Ok(false),
         },
@@ -183,10 +143,7 @@ pub(super) fn fold(state: &mut Import, node: &Reader<'_>) -> Result<bool> {
 }
 
 fn vector(ints: Vec<i64>) -> OnnxTensor {
-    OnnxTensor {
-        shape: vec![ints.len()],
-        data: Data::I64(ints),
-    }
+    OnnxTensor { shape: vec![ints.len()], data: Data::I64(ints) }
 }
 
 /// The Shape operator: all shapes are known.
@@ -209,18 +166,10 @@ fn same_elements(node: &Reader<'_>, tensor: &OnnxTensor, shape: Vec<usize>) -> R
     if checked_len(&shape) != Some(tensor.len()) {
         return Err(node.fault(format!("{:?} does not become {shape:?}", tensor.shape)));
     }
-    Ok(OnnxTensor {
-        shape,
-        data: tensor.data.clone(),
-    })
+    Ok(OnnxTensor { shape, data: tensor.data.clone() })
 }
 
-fn reshaped(
-    node: &Reader<'_>,
-    tensor: &OnnxTensor,
-    wanted: &[i64],
-    keep_zero: bool,
-) -> Result<OnnxTensor> {
+fn reshaped(node: &Reader<'_>, tensor: &OnnxTensor, wanted: &[i64], keep_zero: bool) -> Result<OnnxTensor> {
     let mut shape = Vec::new();
     for (i, &size) in wanted.iter().enumerate() {
         shape.push(match size {
@@ -231,17 +180,14 @@ fn reshaped(
     }
     if let Some(free) = wanted.iter().position(|&s| s == -1) {
         let known = checked_len(&shape).filter(|&k| k > 0);
-        shape[free] =
-            tensor.len() / known.ok_or_else(|| node.fault(format!("shape {wanted:?}")))?;
+        shape[free] = tensor.len() / known.ok_or_else(|| node.fault(format!("shape {wanted:?}")))?;
     }
     same_elements(node, tensor, shape)
 }
 
 fn cast(node: &Reader<'_>, tensor: &OnnxTensor) -> Result<OnnxTensor> {
     use crate::onnx::proto::data_type;
-    let to = node
-        .int("to")?
-        .ok_or_else(|| node.fault("attribute `to` is missing"))?;
+    let to = node.int("to")?.ok_or_else(|| node.fault("attribute `to` is missing"))?;
     let _for_float8_only = node.int("saturate")?;
     let reals = || tensor.to_f32();
     let data = match to as i32 {
@@ -255,16 +201,10 @@ fn cast(node: &Reader<'_>, tensor: &OnnxTensor) -> Result<OnnxTensor> {
             None => reals().iter().map(|&x| x as i32).collect(),
         }),
         other => {
-            return Err(node.fault(format!(
-                "a cast to {} is not supported",
-                data_type::name(other)
-            )));
+            return Err(node.fault(format!("a cast to {} is not supported", data_type::name(other))));
         }
     };
-    Ok(OnnxTensor {
-        shape: tensor.shape.clone(),
-        data,
-    })
+    Ok(OnnxTensor { shape: tensor.shape.clone(), data })
 }
 
 /// Sums and the like of two constants of one shape, or of one and a single number.
@@ -274,11 +214,7 @@ fn arithmetic(node: &Reader<'_>, a: &OnnxTensor, b: &OnnxTensor) -> Result<Optio
     if !(a.shape == b.shape || one(a) || one(b)) {
         return Ok(None);
     }
-    let shape = if one(a) && !one(b) {
-        b.shape.clone()
-    } else {
-        a.shape.clone()
-    };
+    let shape = if one(a) && !one(b) { b.shape.clone() } else { a.shape.clone() };
     let at = |t: &OnnxTensor, i: usize| if one(t) { 0 } else { i };
     let data = match (a.as_ints(), b.as_ints(), &a.data, &b.data) {
         (Some(x), Some(y), _, _) => {

@@ -11,13 +11,9 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if count == 0 {
         return Err(node.fault("it has no operands"));
     }
-    let parts: Vec<Activation> = (0..count)
-        .map(|i| state.any_activation(node, i))
-        .collect::<Result<_>>()?;
+    let parts: Vec<Activation> = (0..count).map(|i| state.any_activation(node, i)).collect::<Result<_>>()?;
     let rank = parts[0].view.axes.len();
-    let axis = node
-        .int("axis")?
-        .ok_or_else(|| node.fault("attribute `axis` is missing"))?;
+    let axis = node.int("axis")?.ok_or_else(|| node.fault("attribute `axis` is missing"))?;
     let axis = reshape::axis(node, axis, rank)?;
     for part in &parts {
         let mut expected = parts[0].view.shape();
@@ -39,19 +35,12 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     // The first operand whose axis is longer than 1 says where in the bytes the axis lies.
     let template = parts.iter().find(|p| !p.view.axes[axis].is_empty());
     let (before, reference) = match template {
-        Some(part) => (
-            part.view.axes[axis].iter().copied().min().unwrap_or(0),
-            part,
-        ),
+        Some(part) => (part.view.axes[axis].iter().copied().min().unwrap_or(0), part),
         None => {
             let part = &parts[0];
             let before = part.view.axes[..axis].iter().map(Vec::len).sum();
             // As channels where the other axes already lie as convolutions leave them.
-            let before = if part.view.is_in_order() {
-                before
-            } else {
-                part.view.atoms.len()
-            };
+            let before = if part.view.is_in_order() { before } else { part.view.atoms.len() };
             (before, part)
         }
     };
@@ -60,9 +49,7 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         let own = &p.view.axes[axis];
         let place = |a: usize| a - own.iter().filter(|&&o| o < a).count();
         let axes = p.view.axes.iter().enumerate();
-        axes.filter(|(i, _)| *i != axis)
-            .map(|(_, l)| l.iter().map(|&a| place(a)).collect())
-            .collect()
+        axes.filter(|(i, _)| *i != axis).map(|(_, l)| l.iter().map(|&a| place(a)).collect()).collect()
     };
     let pattern = rest_of(reference);
     for part in &parts {
@@ -70,12 +57,7 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         let start = own.iter().copied().min().unwrap_or(before);
         if rest_of(part) != pattern || !part.view.lies_at(start, own) || start != before {
             // Ask for the reference's order where the operand's can still be chosen.
-            let rest = part
-                .view
-                .axes
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| *i != axis);
+            let rest = part.view.axes.iter().enumerate().filter(|(i, _)| *i != axis);
             let mut flat: Vec<(usize, usize)> = rest
                 .flat_map(|(_, l)| l.iter().copied())
                 .zip(pattern.iter().flatten().copied())
@@ -91,24 +73,13 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         }
     }
 
-    let pre: usize = reference.view.atoms[..before]
-        .iter()
-        .map(|a| a.size)
-        .product();
+    let pre: usize = reference.view.atoms[..before].iter().map(|a| a.size).product();
     let own_len = reference.view.axes[axis].len();
-    let post: usize = reference.view.atoms[before + own_len..]
-        .iter()
-        .map(|a| a.size)
-        .product();
-    let sizes: Vec<usize> = parts
-        .iter()
-        .map(|p| p.view.size_of(&p.view.axes[axis]))
-        .collect();
+    let post: usize = reference.view.atoms[before + own_len..].iter().map(|a| a.size).product();
+    let sizes: Vec<usize> = parts.iter().map(|p| p.view.size_of(&p.view.axes[axis])).collect();
     let total = sizes.iter().sum();
-    let shapes: Vec<[usize; 4]> = parts
-        .iter()
-        .map(|p| state.graph.value(p.value).nhwc().unwrap_or([1; 4]))
-        .collect();
+    let shapes: Vec<[usize; 4]> =
+        parts.iter().map(|p| state.graph.value(p.value).nhwc().unwrap_or([1; 4])).collect();
     // The axis of the values as they are, or of a common view of them.
     let fits = |a: usize| {
         shapes.iter().zip(&sizes).all(|(s, &size)| {
@@ -122,11 +93,7 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         None => {
             let ir_axis = if post == 1 { 3 } else { 2 };
             let seen = parts.iter().zip(&sizes).map(|(p, &size)| {
-                let nhwc = if post == 1 {
-                    [1, pre, 1, size]
-                } else {
-                    [1, pre, size, post]
-                };
+                let nhwc = if post == 1 { [1, pre, 1, size] } else { [1, pre, size, post] };
                 state.shaped(p.value, nhwc)
             });
             (seen.collect(), ir_axis)

@@ -74,9 +74,7 @@ pub fn import(bytes: &[u8]) -> Result<Graph> {
             },
         }
     }
-    Err(Error::model(
-        "no order of the inputs' axes suits all operators",
-    ))
+    Err(Error::model("no order of the inputs' axes suits all operators"))
 }
 
 fn check_versions(model: &ModelProto) -> Result<i64> {
@@ -104,8 +102,7 @@ fn check_versions(model: &ModelProto) -> Result<i64> {
 fn metadata(model: &ModelProto) -> BTreeMap<String, String> {
     let entries = model.metadata_props.iter().filter_map(|entry| {
         let key = entry.key.clone()?;
-        key.starts_with("teff.")
-            .then(|| (key, entry.value.clone().unwrap_or_default()))
+        key.starts_with("teff.").then(|| (key, entry.value.clone().unwrap_or_default()))
     });
     entries.collect()
 }
@@ -157,10 +154,7 @@ fn order_nodes(file: &GraphProto) -> Result<Vec<usize>> {
             if given.contains(name) {
                 continue;
             }
-            return Err(Error::value(
-                name,
-                "no node produces this output of the model",
-            ));
+            return Err(Error::value(name, "no node produces this output of the model"));
         };
         let mut stack = vec![(root, 0usize)];
         while let Some(&mut (index, ref mut next)) = stack.last_mut() {
@@ -209,21 +203,14 @@ fn run(state: &mut Import, file: &GraphProto, order: &[usize]) -> Result<()> {
         }
     }
     for output in &file.output {
-        *read
-            .entry(output.name.as_deref().unwrap_or(""))
-            .or_default() += 1;
+        *read.entry(output.name.as_deref().unwrap_or("")).or_default() += 1;
     }
     state.set_reader_counts(&read);
     for &index in order {
         let node = &file.node[index];
         let reader = Reader::new(node);
         let operator = table::find(node).ok_or_else(|| unknown(node, &reader))?;
-        if let Some(second) = node
-            .output
-            .iter()
-            .skip(1)
-            .find(|o| read.contains_key(o.as_str()))
-        {
+        if let Some(second) = node.output.iter().skip(1).find(|o| read.contains_key(o.as_str())) {
             return Err(reader.fault(format!("its further result `{second}` is not supported")));
         }
         if !fold::fold(state, &reader)? {
@@ -241,9 +228,9 @@ fn unknown(node: &NodeProto, reader: &Reader<'_>) -> Error {
     } else {
         format!("this operator of domain `{domain}` is not supported")
     };
-    reader.fault(what).remedy(
-        "`trainer help operators` lists those that are; replace it or cut the model before it",
-    )
+    reader
+        .fault(what)
+        .remedy("`trainer help operators` lists those that are; replace it or cut the model before it")
 }
 
 /// Shape of a model input: a symbolic or missing first axis counts as batch of 1.
@@ -256,11 +243,7 @@ fn input_shape(info: &ValueInfoProto) -> Result<(i32, Vec<usize>)> {
         .and_then(|t| t.tensor_type.as_ref())
         .ok_or_else(|| fault("the input is not a tensor".into()))?;
     let kind = tensor.elem_type.unwrap_or(0);
-    let dims = tensor
-        .shape
-        .as_ref()
-        .map(|s| s.dim.as_slice())
-        .unwrap_or_default();
+    let dims = tensor.shape.as_ref().map(|s| s.dim.as_slice()).unwrap_or_default();
     if dims.is_empty() {
         return Err(fault("the input has no shape".into())
             .remedy("export with a fixed input shape; only the batch may be symbolic"));
@@ -286,17 +269,12 @@ fn input_shape(info: &ValueInfoProto) -> Result<(i32, Vec<usize>)> {
         return Err(fault(format!("shape {shape:?} is too large")));
     }
     if shape.len() > 1 && shape[0] != 1 {
-        return Err(
-            fault(format!("a batch of {} is fixed in the model", shape[0]))
-                .remedy("export with batch size 1 or a symbolic batch"),
-        );
+        return Err(fault(format!("a batch of {} is fixed in the model", shape[0]))
+            .remedy("export with batch size 1 or a symbolic batch"));
     }
     if !matches!(kind, data_type::FLOAT | data_type::INT8 | data_type::UINT8) {
-        return Err(fault(format!(
-            "inputs of type {} are not supported",
-            data_type::name(kind)
-        ))
-        .remedy("export with float, int8 or uint8 inputs"));
+        return Err(fault(format!("inputs of type {} are not supported", data_type::name(kind)))
+            .remedy("export with float, int8 or uint8 inputs"));
     }
     Ok((kind, shape))
 }
@@ -304,10 +282,7 @@ fn input_shape(info: &ValueInfoProto) -> Result<(i32, Vec<usize>)> {
 fn constants(file: &GraphProto) -> Result<BTreeMap<&str, OnnxTensor>> {
     let mut constants = BTreeMap::new();
     for tensor in &file.initializer {
-        constants.insert(
-            tensor.name.as_deref().unwrap_or(""),
-            OnnxTensor::read(tensor)?,
-        );
+        constants.insert(tensor.name.as_deref().unwrap_or(""), OnnxTensor::read(tensor)?);
     }
     Ok(constants)
 }

@@ -24,22 +24,12 @@ fn pool(state: &mut Import, node: &Reader<'_>, x: Activation, op: fn(Pool2d) -> 
     let (value, nhwc) = state.spatial(node, &x)?;
     let mut window = window(node, rank, [nhwc[1], nhwc[2]], None)?;
     if window.dilation != [1, 1] {
-        return Err(node
-            .fault("dilated pooling is not supported")
-            .remedy("use dilation 1"));
+        return Err(node.fault("dilated pooling is not supported").remedy("use dilation 1"));
     }
     let count_padding = node.flag("count_include_pad", false)?;
     if node.flag("ceil_mode", false)? {
-        let grown = grow(
-            &window.padding,
-            [nhwc[1], nhwc[2]],
-            window.filter,
-            window.stride,
-        );
-        if grown != window.padding
-            && count_padding
-            && matches!(op(zero_pool()), Op::AveragePool2d(_))
-        {
+        let grown = grow(&window.padding, [nhwc[1], nhwc[2]], window.filter, window.stride);
+        if grown != window.padding && count_padding && matches!(op(zero_pool()), Op::AveragePool2d(_)) {
             return Err(node
                 .fault("ceil_mode with count_include_pad, where windows hang over the edge")
                 .remedy("use one of the two only"));
@@ -56,10 +46,7 @@ fn pool(state: &mut Import, node: &Reader<'_>, x: Activation, op: fn(Pool2d) -> 
     };
     let pool = match op(pool) {
         // A maximum never takes the padding, counted or not.
-        Op::MaxPool2d(pool) => Op::MaxPool2d(Pool2d {
-            count_padding: false,
-            ..pool
-        }),
+        Op::MaxPool2d(pool) => Op::MaxPool2d(Pool2d { count_padding: false, ..pool }),
         other => other,
     };
     let result = state.push(node, pool, &[value])?;
@@ -101,22 +88,11 @@ fn grow(padding: &Padding, size: [usize; 2], filter: [usize; 2], stride: [usize;
 
 pub(super) fn global_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let mean = node.operator() == "GlobalAveragePool";
-    let x = if mean {
-        state.activation(node, 0)?
-    } else {
-        state.any_activation(node, 0)?
-    };
+    let x = if mean { state.activation(node, 0)? } else { state.any_activation(node, 0)? };
     let rank = x.view.axes.len();
     let (value, nhwc) = state.spatial(node, &x)?;
-    let pool = Pool2d {
-        filter: [nhwc[1], nhwc[2]],
-        ..zero_pool()
-    };
-    let op = if mean {
-        Op::AveragePool2d(pool)
-    } else {
-        Op::MaxPool2d(pool)
-    };
+    let pool = Pool2d { filter: [nhwc[1], nhwc[2]], ..zero_pool() };
+    let op = if mean { Op::AveragePool2d(pool) } else { Op::MaxPool2d(pool) };
     let result = state.push(node, op, &[value])?;
     state.give(node, result, spatial_view(rank, [1, 1, 1, nhwc[3]]), x.kind)
 }
@@ -142,10 +118,7 @@ pub(super) fn reduce(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     }
     let before: usize = x.view.atoms[..first].iter().map(|a| a.size).product();
     let inside = x.view.size_of(&reduced);
-    let after: usize = x.view.atoms[first + reduced.len()..]
-        .iter()
-        .map(|a| a.size)
-        .product();
+    let after: usize = x.view.atoms[first + reduced.len()..].iter().map(|a| a.size).product();
     let own = state.graph.value(x.value).nhwc().unwrap_or([1; 4]);
     let (nhwc, filter) = if before == 1 && own[1] * own[2] == inside && own[3] == after {
         (own, [own[1], own[2]])
@@ -155,15 +128,8 @@ pub(super) fn reduce(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         ([1, before, inside, after], [1, inside])
     };
     let value = state.shaped(x.value, nhwc);
-    let pool = Pool2d {
-        filter,
-        ..zero_pool()
-    };
-    let op = if node.operator() == "ReduceMean" {
-        Op::AveragePool2d(pool)
-    } else {
-        Op::MaxPool2d(pool)
-    };
+    let pool = Pool2d { filter, ..zero_pool() };
+    let op = if node.operator() == "ReduceMean" { Op::AveragePool2d(pool) } else { Op::MaxPool2d(pool) };
     let result = state.push(node, op, &[value])?;
     let mut view = x.view.detached();
     view.atoms.drain(first..first + reduced.len());
@@ -190,9 +156,7 @@ pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let rank = x.view.axes.len();
     let mode = node.string_or("mode", "constant")?;
     if mode != "constant" {
-        return Err(node
-            .fault(format!("mode `{mode}` is not supported"))
-            .remedy("pad with a constant"));
+        return Err(node.fault(format!("mode `{mode}` is not supported")).remedy("pad with a constant"));
     }
     let (pads, value) = if state.opset < 11 {
         (node.ints("pads")?, node.float_or("value", 0.0)?)
@@ -231,12 +195,7 @@ pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let (input, nhwc) = state.spatial(node, &x)?;
     let (top, bottom) = sides[2];
     let (left, right) = sides.get(3).copied().unwrap_or((0, 0));
-    let padding = Padding {
-        top,
-        left,
-        bottom,
-        right,
-    };
+    let padding = Padding { top, left, bottom, right };
     let result = state.push(node, Op::Pad { padding, value }, &[input])?;
     let nhwc = state.graph.value(result).nhwc().unwrap_or(nhwc);
     state.give(node, result, spatial_view(rank, nhwc), PortType::F32)

@@ -39,14 +39,8 @@ fn zero_points(state: &Import, node: &Reader<'_>) -> Result<Option<(Vec<i32>, Po
         return Err(node.fault("its zero point is computed by the model"));
     };
     match &constant.tensor.data {
-        Data::I8(v) => Ok(Some((
-            v.iter().map(|&z| i32::from(z)).collect(),
-            PortType::I8,
-        ))),
-        Data::U8(v) => Ok(Some((
-            v.iter().map(|&z| i32::from(z)).collect(),
-            PortType::U8,
-        ))),
+        Data::I8(v) => Ok(Some((v.iter().map(|&z| i32::from(z)).collect(), PortType::I8))),
+        Data::U8(v) => Ok(Some((v.iter().map(|&z| i32::from(z)).collect(), PortType::U8))),
         Data::I32(v) => Ok(Some((v.clone(), PortType::F32))),
         other => Err(node.fault(format!("a zero point of type {}", other.type_name()))),
     }
@@ -76,11 +70,7 @@ pub(super) fn quantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let (zeros, kind) = match zero_points(state, node)? {
         Some(found) => found,
         None => {
-            let kind = if output_type == data_type::INT8 {
-                PortType::I8
-            } else {
-                PortType::U8
-            };
+            let kind = if output_type == data_type::INT8 { PortType::I8 } else { PortType::U8 };
             (vec![0], kind)
         }
     };
@@ -89,21 +79,13 @@ pub(super) fn quantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         _ => data_type::UINT8,
     };
     if kind == PortType::F32 || (output_type != 0 && output_type != wanted) {
-        return Err(node
-            .fault("only int8 and uint8 are supported")
-            .remedy("quantize to int8"));
+        return Err(node.fault("only int8 and uint8 are supported").remedy("quantize to int8"));
     }
     if let Item::Constant(constant) = state.item(node, 0)? {
         let constant = constant.clone();
         let tensor = quantize_constant(node, &constant, &scales, &zeros, kind, stated_axis)?;
         let tensor = Rc::new(tensor);
-        state.set(
-            node.output()?,
-            Item::Constant(Constant {
-                tensor,
-                quant: None,
-            }),
-        );
+        state.set(node.output()?, Item::Constant(Constant { tensor, quant: None }));
         return Ok(());
     }
     let quant = per_tensor(node, &scales, zeros[0], kind)?;
@@ -129,43 +111,23 @@ fn quantize_constant(
     let inner = if scales.len() > 1 {
         let axis = axis(node, stated_axis, shape.len())?;
         if shape[axis] != scales.len() {
-            return Err(node.fault(format!(
-                "{} scales for {} channels",
-                scales.len(),
-                shape[axis]
-            )));
+            return Err(node.fault(format!("{} scales for {} channels", scales.len(), shape[axis])));
         }
         shape[axis + 1..].iter().product::<usize>()
     } else {
         1
     };
     if zeros.len() != 1 && zeros.len() != scales.len() {
-        return Err(node.fault(format!(
-            "{} zero points for {} scales",
-            zeros.len(),
-            scales.len()
-        )));
+        return Err(node.fault(format!("{} zero points for {} scales", zeros.len(), scales.len())));
     }
-    let (least, most) = if kind == PortType::U8 {
-        (0.0, 255.0)
-    } else {
-        (-128.0, 127.0)
-    };
+    let (least, most) = if kind == PortType::U8 { (0.0, 255.0) } else { (-128.0, 127.0) };
     let rounded: Vec<f32> = constant
         .dequantized()
         .iter()
         .enumerate()
         .map(|(i, &x)| {
-            let channel = if scales.len() > 1 {
-                i / inner % scales.len()
-            } else {
-                0
-            };
-            let zero = if zeros.len() > 1 {
-                zeros[channel]
-            } else {
-                zeros[0]
-            };
+            let channel = if scales.len() > 1 { i / inner % scales.len() } else { 0 };
+            let zero = if zeros.len() > 1 { zeros[channel] } else { zeros[0] };
             (libm::rintf(x / scales[channel]) + zero as f32).clamp(least, most)
         })
         .collect();
@@ -182,17 +144,13 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let stated_axis = node.int_or("axis", 1)?;
     let output_type = node.int_or("output_dtype", 0)? as i32;
     if output_type != 0 && output_type != data_type::FLOAT {
-        return Err(node
-            .fault("only float results are supported")
-            .remedy("export in float32"));
+        return Err(node.fault("only float results are supported").remedy("export in float32"));
     }
     let scales = scales(state, node)?;
     let zeros = zero_points(state, node)?;
     match state.item(node, 0)?.clone() {
         Item::Constant(constant) => {
-            if constant.quant.is_some()
-                || matches!(constant.tensor.data, Data::F32(_) | Data::I64(_))
-            {
+            if constant.quant.is_some() || matches!(constant.tensor.data, Data::F32(_) | Data::I64(_)) {
                 return Err(node.fault(format!(
                     "it reads {}, not int8, uint8 or int32",
                     constant.tensor.data.type_name()
@@ -200,21 +158,13 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             }
             let zeros = zeros.map_or(vec![0], |(z, _)| z);
             if zeros.len() != 1 && zeros.len() != scales.len() {
-                return Err(node.fault(format!(
-                    "{} zero points for {} scales",
-                    zeros.len(),
-                    scales.len()
-                )));
+                return Err(node.fault(format!("{} zero points for {} scales", zeros.len(), scales.len())));
             }
             let shape = &constant.tensor.shape;
             let mut channel_axis = 0;
             if scales.len() > 1 {
                 // A vector has one axis only, whatever the attribute says.
-                channel_axis = if shape.len() == 1 {
-                    0
-                } else {
-                    axis(node, stated_axis, shape.len())?
-                };
+                channel_axis = if shape.len() == 1 { 0 } else { axis(node, stated_axis, shape.len())? };
                 if shape[channel_axis] != scales.len() {
                     return Err(node.fault(format!(
                         "{} scales for {} channels",
@@ -223,23 +173,14 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                     )));
                 }
             }
-            let quant = ConstantQuant {
-                scales,
-                zero_points: zeros,
-                axis: channel_axis,
-            };
-            let item = Item::Constant(Constant {
-                tensor: constant.tensor,
-                quant: Some(quant),
-            });
+            let quant = ConstantQuant { scales, zero_points: zeros, axis: channel_axis };
+            let item = Item::Constant(Constant { tensor: constant.tensor, quant: Some(quant) });
             state.set(node.output()?, item);
             Ok(())
         }
         Item::Activation(x) => {
             if x.kind == PortType::F32 {
-                return Err(node
-                    .fault("it reads real numbers")
-                    .remedy("remove it, or quantize before it"));
+                return Err(node.fault("it reads real numbers").remedy("remove it, or quantize before it"));
             }
             let (zeros, kind) = zeros.unwrap_or((vec![0], x.kind));
             if kind != x.kind || zeros.len() != 1 {

@@ -17,10 +17,7 @@ pub(super) fn axis(node: &Reader<'_>, axis: i64, rank: usize) -> Result<usize> {
 
 /// Axes that may be counted from the end, in ascending order.
 pub(super) fn axes(node: &Reader<'_>, list: &[i64], rank: usize) -> Result<Vec<usize>> {
-    let mut found = list
-        .iter()
-        .map(|&a| axis(node, a, rank))
-        .collect::<Result<Vec<usize>>>()?;
+    let mut found = list.iter().map(|&a| axis(node, a, rank)).collect::<Result<Vec<usize>>>()?;
     found.sort_unstable();
     if found.windows(2).any(|w| w[0] == w[1]) {
         return Err(node.fault(format!("axes {list:?} name one twice")));
@@ -29,11 +26,7 @@ pub(super) fn axes(node: &Reader<'_>, list: &[i64], rank: usize) -> Result<Vec<u
 }
 
 /// Axes given as an attribute in older versions of the operator and as an operand in newer ones.
-pub(super) fn axes_of(
-    state: &Import,
-    node: &Reader<'_>,
-    rank: usize,
-) -> Result<Option<Vec<usize>>> {
+pub(super) fn axes_of(state: &Import, node: &Reader<'_>, rank: usize) -> Result<Option<Vec<usize>>> {
     let list = match node.ints("axes")? {
         Some(list) => Some(list),
         None => state.ints(node, 1)?,
@@ -44,13 +37,8 @@ pub(super) fn axes_of(
 pub(super) fn identity(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if node.operator() == "Dropout" {
         let _unused_in_inference = (node.float("ratio")?, node.int("seed")?);
-        if state
-            .scalar(node, 2)?
-            .is_some_and(|training| training != 0.0)
-        {
-            return Err(node
-                .fault("it is in training mode")
-                .remedy("export the model in eval mode"));
+        if state.scalar(node, 2)?.is_some_and(|training| training != 0.0) {
+            return Err(node.fault("it is in training mode").remedy("export the model in eval mode"));
         }
     }
     let item = state.item(node, 0)?.clone();
@@ -75,10 +63,8 @@ fn give_shape(state: &mut Import, node: &Reader<'_>, x: Activation, shape: &[usi
             // The bytes of a model input can be had in the order of its ONNX tensor.
             let sequence = x.view.sequence();
             state.arranged(node, &x, &sequence).map_err(|_| {
-                node.fault(format!(
-                    "a reshape from {before:?} to {shape:?} would have to move elements"
-                ))
-                .remedy("reshape by whole axes only, or leave it out of the model")
+                node.fault(format!("a reshape from {before:?} to {shape:?} would have to move elements"))
+                    .remedy("reshape by whole axes only, or leave it out of the model")
             })?;
             Err(node.fault(format!("{before:?} cannot be seen as {shape:?}")))
         }
@@ -89,9 +75,7 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let x = state.any_activation(node, 0)?;
     let before = x.view.shape();
     let keep_zero = node.flag("allowzero", false)?;
-    let wanted = state
-        .ints(node, 1)?
-        .ok_or_else(|| node.fault("operand 1 is missing"))?;
+    let wanted = state.ints(node, 1)?.ok_or_else(|| node.fault("operand 1 is missing"))?;
     let mut shape = Vec::new();
     let mut free = None;
     for (i, &size) in wanted.iter().enumerate() {
@@ -100,9 +84,9 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                 free = Some(i);
                 1
             }
-            0 if !keep_zero => *before.get(i).ok_or_else(|| {
-                node.fault(format!("shape {wanted:?} copies axis {i} of {before:?}"))
-            })?,
+            0 if !keep_zero => *before
+                .get(i)
+                .ok_or_else(|| node.fault(format!("shape {wanted:?} copies axis {i} of {before:?}")))?,
             1.. if size < 1 << 31 => size as usize,
             _ => return Err(node.fault(format!("shape {wanted:?}"))),
         };
@@ -150,13 +134,8 @@ pub(super) fn squeeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if let Some(axis) = removed.iter().find(|&&a| shape[a] != 1) {
         return Err(node.fault(format!("axis {axis} of {shape:?} is not 1")));
     }
-    let axes = (0..shape.len())
-        .filter(|a| !removed.contains(a))
-        .map(|a| x.view.axes[a].clone());
-    let view = View {
-        axes: axes.collect(),
-        ..x.view.clone()
-    };
+    let axes = (0..shape.len()).filter(|a| !removed.contains(a)).map(|a| x.view.axes[a].clone());
+    let view = View { axes: axes.collect(), ..x.view.clone() };
     give(state, node, x, view)
 }
 
@@ -164,9 +143,7 @@ pub(super) fn unsqueeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let x = state.any_activation(node, 0)?;
     let list = match node.ints("axes")? {
         Some(list) => list,
-        None => state
-            .ints(node, 1)?
-            .ok_or_else(|| node.fault("axes are missing"))?,
+        None => state.ints(node, 1)?.ok_or_else(|| node.fault("axes are missing"))?,
     };
     let rank = x.view.axes.len() + list.len();
     if rank > 8 {
@@ -175,18 +152,9 @@ pub(super) fn unsqueeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let added = axes(node, &list, rank)?;
     let mut old = x.view.axes.iter().cloned();
     let axes = (0..rank)
-        .map(|a| {
-            if added.contains(&a) {
-                Vec::new()
-            } else {
-                old.next().unwrap_or_default()
-            }
-        })
+        .map(|a| if added.contains(&a) { Vec::new() } else { old.next().unwrap_or_default() })
         .collect();
-    let view = View {
-        axes,
-        ..x.view.clone()
-    };
+    let view = View { axes, ..x.view.clone() };
     give(state, node, x, view)
 }
 
@@ -202,10 +170,7 @@ pub(super) fn permutation(node: &Reader<'_>, rank: usize) -> Result<Vec<usize>> 
     let Some(perm) = node.ints("perm")? else {
         return Ok((0..rank).rev().collect());
     };
-    let found: Vec<usize> = perm
-        .iter()
-        .filter_map(|&p| usize::try_from(p).ok())
-        .collect();
+    let found: Vec<usize> = perm.iter().filter_map(|&p| usize::try_from(p).ok()).collect();
     let mut sorted = found.clone();
     sorted.sort_unstable();
     if sorted != (0..rank).collect::<Vec<_>>() {

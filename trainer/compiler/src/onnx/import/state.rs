@@ -82,15 +82,9 @@ impl Import {
                         rank => &[0, 1, 2, 3, 4, 5, 6, 7][..rank.min(8)],
                     };
                     if shape.len() > 8 {
-                        return Err(Error::value(
-                            name,
-                            format!("{} axes are too many", shape.len()),
-                        ));
+                        return Err(Error::value(name, format!("{} axes are too many", shape.len())));
                     }
-                    View {
-                        origin: Some(index),
-                        ..View::permuted(&shape, permutation)
-                    }
+                    View { origin: Some(index), ..View::permuted(&shape, permutation) }
                 }
             };
             let value = state.graph.add_activation(name, nhwc_of(&view));
@@ -101,10 +95,7 @@ impl Import {
             };
             let port = port_of(value, name, &view, kind);
             state.graph.inputs.push(port);
-            state.items.insert(
-                name.to_string(),
-                Item::Activation(Activation { value, view, kind }),
-            );
+            state.items.insert(name.to_string(), Item::Activation(Activation { value, view, kind }));
         }
         Ok(state)
     }
@@ -124,12 +115,8 @@ impl Import {
     }
 
     pub fn set_constant(&mut self, name: &str, tensor: OnnxTensor) {
-        let constant = Constant {
-            tensor: Rc::new(tensor),
-            quant: None,
-        };
-        self.items
-            .insert(name.to_string(), Item::Constant(constant));
+        let constant = Constant { tensor: Rc::new(tensor), quant: None };
+        self.items.insert(name.to_string(), Item::Constant(constant));
     }
 
     pub fn set(&mut self, name: &str, item: Item) {
@@ -137,12 +124,8 @@ impl Import {
     }
 
     pub fn item(&self, node: &Reader<'_>, index: usize) -> Result<&Item> {
-        let name = node
-            .input(index)
-            .ok_or_else(|| node.fault(format!("operand {index} is missing")))?;
-        self.items
-            .get(name)
-            .ok_or_else(|| node.fault(format!("`{name}` is not known")))
+        let name = node.input(index).ok_or_else(|| node.fault(format!("operand {index} is missing")))?;
+        self.items.get(name).ok_or_else(|| node.fault(format!("`{name}` is not known")))
     }
 
     /// An operand that may be left out.
@@ -158,10 +141,7 @@ impl Import {
         let activation = self.any_activation(node, index)?;
         if activation.kind != PortType::F32 {
             return Err(node
-                .fault(format!(
-                    "operand {index} (`{}`) holds integers",
-                    node.input(index).unwrap_or("")
-                ))
+                .fault(format!("operand {index} (`{}`) holds integers", node.input(index).unwrap_or("")))
                 .remedy("put a DequantizeLinear before it"));
         }
         Ok(activation)
@@ -172,10 +152,7 @@ impl Import {
         match self.item(node, index)? {
             Item::Activation(activation) => Ok(activation.clone()),
             Item::Constant(_) => Err(node
-                .fault(format!(
-                    "operand {index} (`{}`) is a constant",
-                    node.input(index).unwrap_or("")
-                ))
+                .fault(format!("operand {index} (`{}`) is a constant", node.input(index).unwrap_or("")))
                 .remedy("fold the operator when exporting (constant folding)")),
         }
     }
@@ -196,14 +173,9 @@ impl Import {
         match self.optional(node, index)? {
             None => Ok(None),
             Some(Item::Constant(c)) => c.tensor.as_ints().map(Some).ok_or_else(|| {
-                node.fault(format!(
-                    "operand {index} must be int64, not {}",
-                    c.tensor.data.type_name()
-                ))
+                node.fault(format!("operand {index} must be int64, not {}", c.tensor.data.type_name()))
             }),
-            Some(Item::Activation(_)) => {
-                Err(node.fault(format!("operand {index} must be a constant")))
-            }
+            Some(Item::Activation(_)) => Err(node.fault(format!("operand {index} must be a constant"))),
         }
     }
 
@@ -219,21 +191,13 @@ impl Import {
         }
         match self.reals(node, index)?.as_slice() {
             [one] => Ok(Some(*one)),
-            other => Err(node.fault(format!(
-                "operand {index} has {} numbers, not one",
-                other.len()
-            ))),
+            other => Err(node.fault(format!("operand {index} has {} numbers, not one", other.len()))),
         }
     }
 
     /// The activation with its bytes in the order of `atoms`, or an error that makes the import
     /// start again where that can be had by another order of a model input.
-    pub fn arranged(
-        &mut self,
-        node: &Reader<'_>,
-        activation: &Activation,
-        atoms: &[usize],
-    ) -> Result<()> {
+    pub fn arranged(&mut self, node: &Reader<'_>, activation: &Activation, atoms: &[usize]) -> Result<()> {
         if activation.view.lies_at(0, atoms) {
             return Ok(());
         }
@@ -257,47 +221,27 @@ impl Import {
         }
         let name = format!("{}.reshape", self.graph.value(value).name);
         let quant = self.graph.value(value).quant.clone();
-        let new = self
-            .graph
-            .push_node(&name, Op::Reshape { shape: nhwc }, &[value], nhwc);
+        let new = self.graph.push_node(&name, Op::Reshape { shape: nhwc }, &[value], nhwc);
         self.graph.value_mut(new).quant = quant;
         self.reshaped.insert((value, nhwc), new);
         new
     }
 
     /// The activation as a convolution wants it: ONNX `[1, c, …]`, bytes in the order h, w, c.
-    pub fn spatial(
-        &mut self,
-        node: &Reader<'_>,
-        activation: &Activation,
-    ) -> Result<(ValueId, [usize; 4])> {
+    pub fn spatial(&mut self, node: &Reader<'_>, activation: &Activation) -> Result<(ValueId, [usize; 4])> {
         let axes = &activation.view.axes;
         if !matches!(axes.len(), 3 | 4) {
             return Err(node
                 .fault(format!("an input of {} axes is not supported", axes.len()))
-                .remedy(
-                    "one- and two-dimensional signals are: [batch, channels, (height,) width]",
-                ));
+                .remedy("one- and two-dimensional signals are: [batch, channels, (height,) width]"));
         }
         let view = &activation.view;
         if view.size_of(&axes[0]) != 1 {
-            return Err(node.fault(format!(
-                "a batch of {} is not supported",
-                view.size_of(&axes[0])
-            )));
+            return Err(node.fault(format!("a batch of {} is not supported", view.size_of(&axes[0]))));
         }
-        let order: Vec<usize> = axes[2..]
-            .iter()
-            .chain([&axes[1]])
-            .flatten()
-            .copied()
-            .collect();
-        let nhwc = [
-            1,
-            view.size_of(&axes[2]),
-            axes.get(3).map_or(1, |w| view.size_of(w)),
-            view.size_of(&axes[1]),
-        ];
+        let order: Vec<usize> = axes[2..].iter().chain([&axes[1]]).flatten().copied().collect();
+        let nhwc =
+            [1, view.size_of(&axes[2]), axes.get(3).map_or(1, |w| view.size_of(w)), view.size_of(&axes[1])];
         self.arranged(node, activation, &order)?;
         Ok((self.shaped(activation.value, nhwc), nhwc))
     }
@@ -311,13 +255,8 @@ impl Import {
         axes: &[usize],
     ) -> Result<(ValueId, [usize; 4], Vec<usize>)> {
         let view = &activation.view;
-        let channels: Vec<usize> = axes
-            .iter()
-            .flat_map(|&a| view.axes[a].iter().copied())
-            .collect();
-        let rest: Vec<usize> = (0..view.atoms.len())
-            .filter(|a| !channels.contains(a))
-            .collect();
+        let channels: Vec<usize> = axes.iter().flat_map(|&a| view.axes[a].iter().copied()).collect();
+        let rest: Vec<usize> = (0..view.atoms.len()).filter(|a| !channels.contains(a)).collect();
         if !view.lies_at(0, &rest) {
             let order: Vec<usize> = rest.iter().chain(&channels).copied().collect();
             self.arranged(node, activation, &order)?;
@@ -328,25 +267,16 @@ impl Import {
         let order = crate::graph::transposed_order(&sizes, &by_memory);
         let c = view.size_of(&channels);
         let own = self.graph.value(activation.value).nhwc().unwrap_or([1; 4]);
-        let nhwc = if own[3] == c {
-            own
-        } else {
-            [1, view.size_of(&rest), 1, c]
-        };
+        let nhwc = if own[3] == c { own } else { [1, view.size_of(&rest), 1, c] };
         Ok((self.shaped(activation.value, nhwc), nhwc, order))
     }
 
     /// Adds an operator and gives its result; the shape is inferred and bounded.
     pub fn push(&mut self, node: &Reader<'_>, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
-        let shapes: Vec<&[usize]> = inputs
-            .iter()
-            .map(|&i| self.graph.value(i).shape.as_slice())
-            .collect();
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.value(i).shape.as_slice()).collect();
         let shape = output_shape(&op, &shapes).map_err(|reason| node.fault(reason))?;
         if crate::graph::checked_len(&shape).is_none_or(|len| len > MAX_ELEMENTS || len == 0) {
-            return Err(node.fault(format!(
-                "its result of shape {shape:?} is too large or empty"
-            )));
+            return Err(node.fault(format!("its result of shape {shape:?} is too large or empty")));
         }
         let value = self.graph.push_node(node.output()?, op, inputs, shape);
         if let Some(last) = self.graph.nodes.last_mut() {
@@ -360,13 +290,7 @@ impl Import {
     }
 
     /// Declares what the node's result stands for.
-    pub fn give(
-        &mut self,
-        node: &Reader<'_>,
-        value: ValueId,
-        view: View,
-        kind: PortType,
-    ) -> Result<()> {
+    pub fn give(&mut self, node: &Reader<'_>, value: ValueId, view: View, kind: PortType) -> Result<()> {
         let item = Item::Activation(Activation { value, view, kind });
         self.set(node.output()?, item);
         Ok(())
@@ -392,10 +316,7 @@ impl Import {
                     return Err(Error::value(name, "this output of the model is a constant"));
                 }
                 None => {
-                    return Err(Error::value(
-                        name,
-                        "no node produces this output of the model",
-                    ));
+                    return Err(Error::value(name, "no node produces this output of the model"));
                 }
             };
             let mut value = activation.value;
@@ -422,21 +343,11 @@ impl Constant {
         let raw = self.tensor.to_f32();
         let inner: usize = self.tensor.shape.iter().skip(quant.axis + 1).product();
         let channels = quant.scales.len();
-        let zero = |c: usize| {
-            quant
-                .zero_points
-                .get(c)
-                .or(quant.zero_points.first())
-                .map_or(0, |z| *z)
-        };
+        let zero = |c: usize| quant.zero_points.get(c).or(quant.zero_points.first()).map_or(0, |z| *z);
         raw.iter()
             .enumerate()
             .map(|(i, &q)| {
-                let c = if channels > 1 {
-                    i / inner.max(1) % channels
-                } else {
-                    0
-                };
+                let c = if channels > 1 { i / inner.max(1) % channels } else { 0 };
                 (q - zero(c) as f32) * quant.scales[c]
             })
             .collect()
@@ -447,14 +358,9 @@ impl Constant {
         let moved = self.tensor.transposed(axes);
         let Some(quant) = &self.quant else {
             return match moved.data {
-                Data::F32(elements) => {
-                    Ok((Tensor::new(&moved.shape, Elements::F32(elements))?, None))
-                }
+                Data::F32(elements) => Ok((Tensor::new(&moved.shape, Elements::F32(elements))?, None)),
                 other => Err(node
-                    .fault(format!(
-                        "a weight of type {} has no scale",
-                        other.type_name()
-                    ))
+                    .fault(format!("a weight of type {} has no scale", other.type_name()))
                     .remedy("put a DequantizeLinear after it")),
             };
         };
@@ -473,11 +379,8 @@ impl Constant {
             Data::I32(v) => Elements::I32(v),
             other => return Err(node.fault(format!("weights of type {}", other.type_name()))),
         };
-        let channel_axis = if quant.scales.len() > 1 {
-            axes.iter().position(|&a| a == quant.axis)
-        } else {
-            None
-        };
+        let channel_axis =
+            if quant.scales.len() > 1 { axes.iter().position(|&a| a == quant.axis) } else { None };
         let tensor = Tensor::new(&moved.shape, elements)?;
         let quant = Quant {
             element_type: tensor.element_type(),
@@ -515,12 +418,5 @@ fn port_of(value: ValueId, name: &str, view: &View, kind: PortType) -> Port {
         }
     }
     let permutation = ones.into_iter().chain(places).collect();
-    Port {
-        value,
-        name: name.to_string(),
-        shape: view.shape(),
-        axes,
-        permutation,
-        kind,
-    }
+    Port { value, name: name.to_string(), shape: view.shape(), axes, permutation, kind }
 }

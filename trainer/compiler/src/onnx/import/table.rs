@@ -23,12 +23,7 @@ const fn op(
     note: &'static str,
     import: fn(&mut Import, &Reader<'_>) -> Result<()>,
 ) -> Operator {
-    Operator {
-        name,
-        domain: "",
-        note,
-        import,
-    }
+    Operator { name, domain: "", note, import }
 }
 
 const UNARY: &str = "table of 256 entries";
@@ -37,52 +32,20 @@ const SHAPES: &str = "of constants only: folded";
 /// Every supported operator, by name.
 pub static OPERATORS: &[Operator] = &[
     op("Abs", UNARY, elementwise::unary),
-    op(
-        "Add",
-        "two activations, or an activation and a constant",
-        elementwise::binary,
-    ),
-    op(
-        "AveragePool",
-        "1-D and 2-D, without dilation",
-        pool::average_pool,
-    ),
-    op(
-        "BatchNormalization",
-        "in inference; folded into the layer before it",
-        elementwise::batch_norm,
-    ),
+    op("Add", "two activations, or an activation and a constant", elementwise::binary),
+    op("AveragePool", "1-D and 2-D, without dilation", pool::average_pool),
+    op("BatchNormalization", "in inference; folded into the layer before it", elementwise::batch_norm),
     op("Cast", SHAPES, fold::only_constants),
     op("Ceil", UNARY, elementwise::unary),
     op("Celu", UNARY, elementwise::unary),
-    op(
-        "Clip",
-        "constant limits; part of the layer before it",
-        elementwise::clip,
-    ),
-    op(
-        "Concat",
-        "activations along any axis; constants are folded",
-        join::concat,
-    ),
+    op("Clip", "constant limits; part of the layer before it", elementwise::clip),
+    op("Concat", "activations along any axis; constants are folded", join::concat),
     op("Constant", "", fold::constant),
     op("ConstantOfShape", SHAPES, fold::only_constants),
-    op(
-        "Conv",
-        "1-D and 2-D, groups, dilation, all paddings; constant weights",
-        convolve::conv,
-    ),
+    op("Conv", "1-D and 2-D, groups, dilation, all paddings; constant weights", convolve::conv),
     op("Cos", UNARY, elementwise::unary),
-    op(
-        "DequantizeLinear",
-        "int8, uint8, int32; per tensor, weights also per channel",
-        quantized::dequantize,
-    ),
-    op(
-        "Div",
-        "by a constant, or of a constant",
-        elementwise::binary,
-    ),
+    op("DequantizeLinear", "int8, uint8, int32; per tensor, weights also per channel", quantized::dequantize),
+    op("Div", "by a constant, or of a constant", elementwise::binary),
     op("Dropout", "removed", reshape::identity),
     op("Elu", UNARY, elementwise::unary),
     op("Erf", UNARY, elementwise::unary),
@@ -99,36 +62,16 @@ pub static OPERATORS: &[Operator] = &[
     op("Identity", "removed", reshape::identity),
     op("LeakyRelu", UNARY, elementwise::unary),
     op("Log", UNARY, elementwise::unary),
-    op(
-        "MatMul",
-        "by constant weights; an Add after it is its bias",
-        dense::mat_mul,
-    ),
+    op("MatMul", "by constant weights; an Add after it is its bias", dense::mat_mul),
     op("Max", "of an activation and one number", elementwise::clip),
     op("MaxPool", "1-D and 2-D, without dilation", pool::max_pool),
     op("Min", "of an activation and one number", elementwise::clip),
     op("Mish", UNARY, elementwise::unary),
-    op(
-        "Mul",
-        "two activations, or an activation and a constant",
-        elementwise::binary,
-    ),
+    op("Mul", "two activations, or an activation and a constant", elementwise::binary),
     op("Neg", UNARY, elementwise::unary),
-    op(
-        "Pad",
-        "zeros or another constant around height and width",
-        pool::pad,
-    ),
-    op(
-        "Pow",
-        "constant exponent; table of 256 entries",
-        elementwise::binary,
-    ),
-    op(
-        "QuantizeLinear",
-        "int8, uint8; per tensor",
-        quantized::quantize,
-    ),
+    op("Pad", "zeros or another constant around height and width", pool::pad),
+    op("Pow", "constant exponent; table of 256 entries", elementwise::binary),
+    op("QuantizeLinear", "int8, uint8; per tensor", quantized::quantize),
     op("Reciprocal", UNARY, elementwise::unary),
     op("ReduceMax", "over neighbouring axes", pool::reduce),
     op("ReduceMean", "over neighbouring axes", pool::reduce),
@@ -146,18 +89,10 @@ pub static OPERATORS: &[Operator] = &[
     op("Softsign", UNARY, elementwise::unary),
     op("Sqrt", UNARY, elementwise::unary),
     op("Squeeze", "costs nothing", reshape::squeeze),
-    op(
-        "Sub",
-        "two activations, or an activation and a constant",
-        elementwise::binary,
-    ),
+    op("Sub", "two activations, or an activation and a constant", elementwise::binary),
     op("Tanh", UNARY, elementwise::unary),
     op("ThresholdedRelu", UNARY, elementwise::unary),
-    op(
-        "Transpose",
-        "as a choice of layout; costs nothing",
-        reshape::transpose,
-    ),
+    op("Transpose", "as a choice of layout; costs nothing", reshape::transpose),
     op("Unsqueeze", "costs nothing", reshape::unsqueeze),
 ];
 
@@ -168,9 +103,7 @@ pub(super) fn find(node: &NodeProto) -> Option<&'static Operator> {
         "ai.onnx" => "",
         domain => domain,
     };
-    OPERATORS
-        .iter()
-        .find(|o| o.name == name && o.domain == domain)
+    OPERATORS.iter().find(|o| o.name == name && o.domain == domain)
 }
 
 #[cfg(test)]

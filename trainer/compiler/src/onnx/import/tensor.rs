@@ -61,9 +61,8 @@ impl OnnxTensor {
         let name = proto.name.as_deref().unwrap_or("");
         let fault = |reason: String| Error::value(name, reason);
         if proto.data_location.unwrap_or(0) != 0 || !proto.external_data.is_empty() {
-            return Err(fault("its numbers stand in another file".into()).remedy(
-                "save the model as one file (`onnx.save(model, path)` without external data)",
-            ));
+            return Err(fault("its numbers stand in another file".into())
+                .remedy("save the model as one file (`onnx.save(model, path)` without external data)"));
         }
         let mut shape = Vec::with_capacity(proto.dims.len());
         for &dim in &proto.dims {
@@ -101,19 +100,16 @@ impl OnnxTensor {
         };
         let data = match kind {
             data_type::FLOAT => Data::F32(match raw_of(4)? {
-                Some(raw) => raw
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect(),
+                Some(raw) => {
+                    raw.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                }
                 None if proto.float_data.len() == len => proto.float_data.clone(),
                 None => return Err(short(proto.float_data.len())),
             }),
             data_type::DOUBLE => Data::F32(match raw_of(8)? {
                 Some(raw) => raw
                     .chunks_exact(8)
-                    .map(|b| {
-                        f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32
-                    })
+                    .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
                     .collect(),
                 None if proto.double_data.len() == len => {
                     proto.double_data.iter().map(|&v| v as f32).collect()
@@ -121,10 +117,7 @@ impl OnnxTensor {
                 None => return Err(short(proto.double_data.len())),
             }),
             data_type::FLOAT16 => Data::F32(match raw_of(2)? {
-                Some(raw) => raw
-                    .chunks_exact(2)
-                    .map(|b| half(u16::from_le_bytes([b[0], b[1]])))
-                    .collect(),
+                Some(raw) => raw.chunks_exact(2).map(|b| half(u16::from_le_bytes([b[0], b[1]]))).collect(),
                 None => from_i32()?.iter().map(|&v| half(v as u16)).collect(),
             }),
             data_type::INT8 => Data::I8(match raw_of(1)? {
@@ -136,10 +129,9 @@ impl OnnxTensor {
                 None => from_i32()?.iter().map(|&v| v as u8).collect(),
             }),
             data_type::INT32 => Data::I32(match raw_of(4)? {
-                Some(raw) => raw
-                    .chunks_exact(4)
-                    .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect(),
+                Some(raw) => {
+                    raw.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                }
                 None => from_i32()?.to_vec(),
             }),
             data_type::INT64 => Data::I64(match raw_of(8)? {
@@ -151,11 +143,8 @@ impl OnnxTensor {
                 None => return Err(short(proto.int64_data.len())),
             }),
             other => {
-                return Err(fault(format!(
-                    "constants of type {} are not read",
-                    data_type::name(other)
-                ))
-                .remedy("export the model in float32"));
+                return Err(fault(format!("constants of type {} are not read", data_type::name(other)))
+                    .remedy("export the model in float32"));
             }
         };
         Ok(OnnxTensor { shape, data })
@@ -188,10 +177,7 @@ impl OnnxTensor {
     /// The tensor with its axes in another order.
     pub fn transposed(&self, axes: &[usize]) -> OnnxTensor {
         let order = crate::graph::transposed_order(&self.shape, axes);
-        OnnxTensor {
-            shape: axes.iter().map(|&a| self.shape[a]).collect(),
-            data: self.data.gathered(&order),
-        }
+        OnnxTensor { shape: axes.iter().map(|&a| self.shape[a]).collect(), data: self.data.gathered(&order) }
     }
 }
 
@@ -222,10 +208,7 @@ mod tests {
             ..TensorProto::default()
         };
         let text = OnnxTensor::read(&proto).unwrap_err().to_string();
-        assert!(
-            text.contains("value `w`") && text.contains("the file holds 4"),
-            "{text}"
-        );
+        assert!(text.contains("value `w`") && text.contains("the file holds 4"), "{text}");
         proto.dims = vec![i64::MAX, i64::MAX];
         assert!(OnnxTensor::read(&proto).is_err());
         proto.dims = vec![-1];

@@ -38,17 +38,10 @@ impl View {
         for &axis in permutation {
             if shape[axis] != 1 {
                 axes[axis].push(atoms.len());
-                atoms.push(Atom {
-                    size: shape[axis],
-                    stride: strides[axis],
-                });
+                atoms.push(Atom { size: shape[axis], stride: strides[axis] });
             }
         }
-        View {
-            atoms,
-            axes,
-            origin: None,
-        }
+        View { atoms, axes, origin: None }
     }
 
     /// The view of a model input, `atoms` being its parts in the order of the bytes.
@@ -58,17 +51,12 @@ impl View {
         for &size in shape {
             let outer = stride;
             stride /= size.max(1);
-            let mut inside: Vec<usize> = (0..atoms.len())
-                .filter(|&i| atoms[i].stride >= stride && atoms[i].stride < outer)
-                .collect();
+            let mut inside: Vec<usize> =
+                (0..atoms.len()).filter(|&i| atoms[i].stride >= stride && atoms[i].stride < outer).collect();
             inside.sort_by_key(|&i| std::cmp::Reverse(atoms[i].stride));
             axes.push(inside);
         }
-        View {
-            atoms,
-            axes,
-            origin: Some(input),
-        }
+        View { atoms, axes, origin: Some(input) }
     }
 
     /// Shape of the ONNX tensor.
@@ -94,20 +82,13 @@ impl View {
     /// The view after a transposition.
     pub fn transposed(&self, permutation: &[usize]) -> View {
         let axes = permutation.iter().map(|&p| self.axes[p].clone()).collect();
-        View {
-            axes,
-            ..self.clone()
-        }
+        View { axes, ..self.clone() }
     }
 
     /// The view after a reshape, or `None` where the new axes cut through the old ones.
     pub fn reshaped(&self, shape: &[usize]) -> Option<View> {
         // Work on the sequence in ONNX order; split an atom where an axis ends inside it.
-        let mut parts: Vec<(usize, Atom)> = self
-            .sequence()
-            .into_iter()
-            .map(|a| (a, self.atoms[a]))
-            .collect();
+        let mut parts: Vec<(usize, Atom)> = self.sequence().into_iter().map(|a| (a, self.atoms[a])).collect();
         merge_neighbours(&mut parts);
         let mut axes: Vec<Vec<(usize, Atom)>> = Vec::new();
         let mut queue = std::collections::VecDeque::from(parts);
@@ -121,20 +102,8 @@ impl View {
                     axis.push((place, atom));
                 } else if atom.size % wanted == 0 {
                     let inner = atom.size / wanted;
-                    axis.push((
-                        place,
-                        Atom {
-                            size: wanted,
-                            stride: atom.stride * inner,
-                        },
-                    ));
-                    queue.push_front((
-                        place,
-                        Atom {
-                            size: inner,
-                            stride: atom.stride,
-                        },
-                    ));
+                    axis.push((place, Atom { size: wanted, stride: atom.stride * inner }));
+                    queue.push_front((place, Atom { size: inner, stride: atom.stride }));
                     wanted = 1;
                 } else {
                     return None;
@@ -164,19 +133,12 @@ impl View {
                 atoms.push(Atom { size, stride: 0 });
             }
         }
-        View {
-            atoms,
-            axes,
-            origin: None,
-        }
+        View { atoms, axes, origin: None }
     }
 
     /// The same view of a value that an operator has made.
     pub fn detached(&self) -> View {
-        View {
-            origin: None,
-            ..self.clone()
-        }
+        View { origin: None, ..self.clone() }
     }
 
     /// The view with the atoms of one axis replaced by a single one of `size`, at the same place
@@ -195,18 +157,11 @@ impl View {
                 if i == axis {
                     (0..added).map(|_| start).collect()
                 } else {
-                    self.axes[i]
-                        .iter()
-                        .map(|&a| if a >= start { a - removed + added } else { a })
-                        .collect()
+                    self.axes[i].iter().map(|&a| if a >= start { a - removed + added } else { a }).collect()
                 }
             })
             .collect();
-        View {
-            atoms,
-            axes,
-            origin: None,
-        }
+        View { atoms, axes, origin: None }
     }
 }
 
@@ -216,19 +171,13 @@ fn merge_neighbours(parts: &mut Vec<(usize, Atom)>) {
     for &(place, atom) in parts.iter() {
         match merged.last_mut() {
             Some((_, last, before)) if place == *last + 1 => {
-                *before = Atom {
-                    size: before.size * atom.size,
-                    stride: atom.stride,
-                };
+                *before = Atom { size: before.size * atom.size, stride: atom.stride };
                 *last = place;
             }
             _ => merged.push((place, place, atom)),
         }
     }
-    *parts = merged
-        .into_iter()
-        .map(|(first, _, atom)| (first, atom))
-        .collect();
+    *parts = merged.into_iter().map(|(first, _, atom)| (first, atom)).collect();
 }
 
 /// Numbers atoms by their place in memory, where those with one place follow one another as they
@@ -242,21 +191,14 @@ fn number(axes: Vec<Vec<(usize, Atom)>>, origin: Option<usize>) -> View {
     }
     flat.sort_by_key(|&(place, order, _, _)| (place, order));
     let mut numbered = vec![Vec::new(); axes.len()];
-    let mut by_order: Vec<(usize, usize, usize)> = flat
-        .iter()
-        .enumerate()
-        .map(|(number, &(_, order, axis, _))| (order, axis, number))
-        .collect();
+    let mut by_order: Vec<(usize, usize, usize)> =
+        flat.iter().enumerate().map(|(number, &(_, order, axis, _))| (order, axis, number)).collect();
     by_order.sort_unstable();
     for (_, axis, number) in by_order {
         numbered[axis].push(number);
     }
     let atoms = flat.into_iter().map(|(_, _, _, atom)| atom).collect();
-    View {
-        atoms,
-        axes: numbered,
-        origin,
-    }
+    View { atoms, axes: numbered, origin }
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! `cargo xtask test`: everything that must hold, counted.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell::{cargo, root, run_lines, say};
+use crate::tally::{Reader, Show, Tally};
+use crate::toolchain::Installer;
+use crate::{lint, snapshot};
+
+/// Which tests, and what to do with snapshots that differ.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Run only the emulator snapshots
+    #[arg(long)]
+    snapshots: bool,
+
+    /// Accept what the emulated boards write as the new snapshots
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Only tests and snapshots whose name contains this
+    filter: Option<String>,
+}
+
+/// Installs what tests need, runs them and prints one line of counts at the end.
+pub fn run(installer: &Installer, args: &Args) -> Result<()> {
+    let mut tally = Tally::default();
+    if let Err(error) = installer.boards() {
+        // The tests that need a board fail or say that they are skipped; this says why.
+        eprintln!("error: {error:#}");
+        tally.count(false);
+    }
+    if !args.snapshots {
+        let library = installer.onnx_runtime();
+        if let Err(error) = &library {
+            eprintln!("warning: tests against ONNX Runtime are skipped: {error:#}");
+        }
+        if args.filter.is_none() {
+            tally.add(lint::lints()?);
+        }
+        let mut host = cargo()?;
+        host.args(["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+        if let Ok(library) = library {
+            host.env("ORT_DYLIB_PATH", library);
+        }
+        tally.add(harness(&mut host, args.filter.as_deref())?);
+        let mut firmware = cargo()?;
+        firmware.current_dir(root()?.join("firmware")).env_remove("CARGO_TARGET_DIR").args([
+            "test",
+            "--locked",
+            "--no-fail-fast",
+        ]);
+        tally.add(harness(&mut firmware, args.filter.as_deref())?);
+    }
+    tally.add(snapshot::run(args.filter.as_deref(), args.overwrite)?);
+    say("all tests have run");
+    println!("{tally}");
+    if tally.failed > 0 {
+        bail!("not everything passed");
+    }
+    Ok(())
+}
+
+/// Runs `cargo test` and counts.
+fn harness(cargo: &mut Command, filter: Option<&str>) -> Result<Tally> {
+    cargo.args(filter).args(["--", "--show-output"]);
+    let mut reader = Reader::default();
+    let success = run_lines(cargo, |line| {
+        if reader.line(line) == Show::Yes {
+            println!("{line}");
+        }
+    })?;
+    Ok(reader.finish(success))
+}
