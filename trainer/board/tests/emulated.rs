@@ -56,8 +56,13 @@ fn plan() -> Vec<u8> {
         pad_top: 1,
         pad_left: 1,
     };
-    let mut conv =
-        OpRecord { window, weights_len: 3 * 3 * 3 * 5, ..OpRecord::new(OpKind::Conv2d, input, features) };
+    let mut conv = OpRecord {
+        window,
+        weights_len: 3 * 3 * 3 * 5,
+        scratch_offset: 768,
+        scratch_len: 2 * 3 * 3 * 3,
+        ..OpRecord::new(OpKind::Conv2d, input, features)
+    };
     let weights: Vec<u8> = noise(3, -127, 127).take(135).map(|weight| weight as u8).collect();
     conv.weights_offset = plan.push_data(&weights, 4).unwrap();
     conv.bias_offset = plan.push_words(noise(4, -9000, 9000).take(5)).unwrap();
