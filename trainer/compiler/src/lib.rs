@@ -12,5 +12,6 @@ pub mod front_end;
 pub mod graph;
 pub mod onnx;
 pub mod passes;
+pub mod quantize;
 
 pub use error::{Error, Place, Result};
