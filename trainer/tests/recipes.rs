@@ -46,7 +46,6 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_valid_key() {
     for (valid, misspelt, table) in [
         ("optimiser = ", "optimizer = ", "[train]"),
         ("epochs = ", "epoch = ", "[train]"),
-        ("frames = ", "frame = ", "[front_end]"),
         ("weight_decay = ", "weightdecay = ", "[train]"),
         ("labels = ", "label = ", "[data]"),
         ("filters = ", "filter = ", "[[network.layers]] number 1"),
@@ -71,8 +70,6 @@ fn values_out_of_range_are_named_with_the_range() {
         ("learning_rate = 0.003", "learning_rate = -1", "from 0.00000001 to 10"),
         ("threshold = 0.7", "threshold = 7", "from 0 to 1"),
         ("hysteresis = 0.2", "hysteresis = 0.9", "from 0 to 0.7"),
-        ("frame_len = 256", "frame_len = 257", "from 16 to 256"),
-        ("fft_len = 256", "fft_len = 300", "write 512"),
         ("rate_hz = 8000", "rate_hz = 8", "from 1000 to 384000"),
         ("seed = 1", "seed = -1", "from 0 to"),
         ("validation = 0.1", "validation = 0.9", "from 0 to 0.5"),
@@ -134,4 +131,33 @@ fn damaged_recipes_are_errors() {
             text.bytes().enumerate().map(|(n, byte)| if n == len { byte ^ 4 } else { byte }).collect();
         let _ = Recipe::parse(Path::new("x.toml"), &String::from_utf8_lossy(&flipped));
     }
+}
+
+#[test]
+fn faults_of_the_front_end_stand_at_their_keys() {
+    for (old, new, expected) in [
+        ("bands = 24", "band = 24", "`bands`"),
+        ("frame_len = 256", "frame_len = 257", "above fft_len=256"),
+        ("fft_len = 256", "fft_len = 300", "`fft_len`"),
+        ("high_hz = 3800", "high_hz = 4800", "`high_hz`"),
+        ("kind = \"log_mel\"", "kind = \"logmel\"", "valid are: log_mel, mfcc"),
+        ("kind = \"log_mel\"", "kind = \"image\"", "does not fit the `format`"),
+        ("window = 48", "window = 48\nrate_hz = 8000", "is what [data] says"),
+        ("window = 48", "window = 48.5", "`window`"),
+        ("window = 48", "window = 1979-05-27", "of type datetime"),
+    ] {
+        let (line, shown) = error_with(old, new);
+        let expected_line = line_of(old) + usize::from(new.contains("rate_hz"));
+        assert_eq!(line, expected_line, "{shown}");
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn the_front_end_takes_what_the_data_says() {
+    let of = |name| Recipe::read(&Path::new("../models").join(name).join("recipe.toml")).unwrap().front_end;
+    let (digits, machine, gesture) = (of("digits"), of("machine"), of("gesture"));
+    assert_eq!((digits.rate_hz, digits.shape()), (8_000.0, Some([48, 24, 1])));
+    assert_eq!((machine.rate_hz, machine.axes, machine.frame_len, machine.window), (1_600.0, 3, 512, 1));
+    assert_eq!((gesture.rate_hz, gesture.lsb_per_unit, gesture.shape()), (25.0, 100.0, Some([128, 1, 3])));
 }

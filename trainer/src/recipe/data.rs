@@ -40,6 +40,17 @@ impl Data {
     }
 }
 
+impl Data {
+    /// How windows are cut, where recordings are cut at all.
+    pub fn window(&self) -> Option<&WindowSettings> {
+        match &self.format {
+            Format::Idx | Format::Wav(_) => None,
+            Format::Recordings(settings) => Some(&settings.window),
+            Format::Machine(settings) => Some(&settings.window),
+        }
+    }
+}
+
 /// Formats on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {

@@ -1,107 +1,102 @@
 //! The `[front_end]` table: how samples become the features that the network sees.
 //!
-//! Nothing is computed here: features come from `teff::dsp` on host and device alike. What the data already says
-//! (sample rate, axes, counts per unit, window length) is not repeated in the table.
+//! Keys and values are those of the metadata line `teff.front_end`, which `docs/front-end.md` lists; the compiler's
+//! [`FrontEndConfig`] checks them. What `[data]` already says is not repeated: `rate_hz`, `axes`, `lsb_per_unit`, and for
+//! motion the `window`, which follows from `length` in `[data.window]`; one frame of `motion_stats` covers that length
+//! where `frame_len` is not given.
 
+use teff_compiler::front_end::FrontEndConfig;
+
+use super::data::{Data, Format, WindowSettings};
 use super::reader::Section;
-use crate::error::Result;
+use crate::dataset::machine;
+use crate::error::{InputError, Result};
 
-/// The `[front_end]` table.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FrontEnd {
-    /// Pixels; real value = pixel / 255.
-    Image,
-    /// A window of sensor samples, as they are.
-    RawWindow {
-        /// Subtract each axis's mean over the window.
-        remove_mean: bool,
-    },
-    /// Statistics and spectral bands of each axis over a window of sensor samples.
-    MotionStats {
-        /// Length of the transform; a power of two.
-        fft_len: usize,
-        /// Spectral bands per axis.
-        bands: usize,
-    },
-    /// Logarithmic mel bands.
-    LogMel(Mel),
-    /// Mel-frequency cepstral coefficients.
-    Mfcc {
-        /// The mel bands that they are computed from.
-        mel: Mel,
-        /// How many are kept.
-        coefficients: usize,
-    },
+/// Keys that are set from `[data]`.
+const FROM_DATA: [&str; 3] = ["rate_hz", "axes", "lsb_per_unit"];
+
+pub(super) fn read(section: &Section, data: &Data) -> Result<FrontEndConfig> {
+    let kind = section.required("kind", section.text("kind")?)?;
+    let mut pairs = section.pairs()?;
+    if let Some(key) = FROM_DATA.into_iter().find(|key| section.has(key)) {
+        return Err(section.fault(key, "is what [data] says", "remove it"));
+    }
+    let (kinds, derived) = match &data.format {
+        Format::Idx => (&["image"][..], Vec::new()),
+        Format::Wav(wav) => (&["log_mel", "mfcc"][..], vec![("rate_hz", wav.rate_hz.to_string())]),
+        Format::Recordings(recordings) => {
+            let sensor = Sensor {
+                rate_hz: f64::from(recordings.rate_hz),
+                axes: recordings.axes,
+                lsb_per_unit: f64::from(recordings.scale.lsb_per_unit),
+            };
+            (&["raw_window", "motion_stats"][..], sensor.keys(&kind, section, &recordings.window)?)
+        }
+        Format::Machine(settings) => {
+            let sensor = Sensor { rate_hz: machine::RATE_HZ, axes: 3, lsb_per_unit: machine::LSB_PER_G };
+            (&["raw_window", "motion_stats"][..], sensor.keys(&kind, section, &settings.window)?)
+        }
+    };
+    if !kinds.contains(&kind.as_str()) {
+        let problem = format!("is `{kind}`, which does not fit the `format` of [data]");
+        return Err(section.fault("kind", problem, format!("valid are: {}", kinds.join(", "))));
+    }
+    pairs.extend(derived.into_iter().map(|(key, value)| (key.to_string(), value)));
+    let config = FrontEndConfig::from_keys(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        .map_err(|error| locate(&error, section))?;
+    if let Some(window) = data.window() {
+        let covered = config.window_samples();
+        if covered > window.length {
+            let problem = format!("covers {covered} samples, but windows of the data have {}", window.length);
+            return Err(section.fault("window", problem, "lower it, or raise `length` in [data.window]"));
+        }
+    }
+    Ok(config)
 }
 
-/// Mel bands of framed sound.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mel {
-    /// Samples analysed together.
-    pub frame_len: usize,
-    /// Samples between the starts of frames.
-    pub hop_len: usize,
-    /// Length of the transform; a power of two, at least `frame_len`.
-    pub fft_len: usize,
-    /// Number of bands.
-    pub bands: usize,
-    /// Lower edge of the lowest band.
-    pub low_hz: f64,
-    /// Upper edge of the highest band.
-    pub high_hz: f64,
-    /// Frames in the feature window that the network sees.
-    pub frames: usize,
+/// What `[data]` says of a motion sensor.
+struct Sensor {
+    rate_hz: f64,
+    axes: usize,
+    lsb_per_unit: f64,
 }
 
-impl FrontEnd {
-    pub(super) fn read(section: &Section) -> Result<Self> {
-        let kind = section.word("kind", &["image", "raw_window", "motion_stats", "log_mel", "mfcc"])?;
-        let front_end = match section.required("kind", kind)? {
-            "image" => FrontEnd::Image,
-            "raw_window" => {
-                FrontEnd::RawWindow { remove_mean: section.boolean("remove_mean")?.unwrap_or(false) }
+impl Sensor {
+    fn keys(
+        &self,
+        kind: &str,
+        section: &Section,
+        window: &WindowSettings,
+    ) -> Result<Vec<(&'static str, String)>> {
+        let mut keys = vec![
+            ("rate_hz", self.rate_hz.to_string()),
+            ("axes", self.axes.to_string()),
+            ("lsb_per_unit", self.lsb_per_unit.to_string()),
+        ];
+        let frames = if kind == "motion_stats" {
+            let frame_len = section.size("frame_len", 1..=window.length)?;
+            if frame_len.is_none() {
+                keys.push(("frame_len", window.length.to_string()));
             }
-            "motion_stats" => {
-                let fft_len = fft_len(section)?;
-                let bands = section.required("bands", section.size("bands", 1..=fft_len / 2)?)?;
-                FrontEnd::MotionStats { fft_len, bands }
-            }
-            "log_mel" => FrontEnd::LogMel(Mel::read(section)?),
-            _ => {
-                let mel = Mel::read(section)?;
-                let coefficients = section.size("coefficients", 1..=mel.bands)?;
-                FrontEnd::Mfcc { coefficients: section.required("coefficients", coefficients)?, mel }
-            }
+            let frame_len = frame_len.unwrap_or(window.length);
+            let hop_len = section.size("hop_len", 1..=1 << 24)?.unwrap_or(frame_len);
+            1 + (window.length - frame_len) / hop_len
+        } else {
+            window.length / section.size("decimate", 1..=window.length)?.unwrap_or(1)
         };
-        section.finish()?;
-        Ok(front_end)
+        if !section.has("window") {
+            keys.push(("window", frames.to_string()));
+        }
+        Ok(keys)
     }
 }
 
-/// The length of the transform.
-fn fft_len(section: &Section) -> Result<usize> {
-    let fft_len = section.required("fft_len", section.size("fft_len", 32..=4096)?)?;
-    if !fft_len.is_power_of_two() {
-        let problem = format!("is {fft_len}, which is no power of two");
-        return Err(section.fault("fft_len", problem, format!("write {}", fft_len.next_power_of_two())));
-    }
-    Ok(fft_len)
-}
-
-impl Mel {
-    fn read(section: &Section) -> Result<Self> {
-        let fft_len = fft_len(section)?;
-        let frame_len = section.required("frame_len", section.size("frame_len", 16..=fft_len)?)?;
-        let hop_len = section.required("hop_len", section.size("hop_len", 1..=4 * frame_len)?)?;
-        let bands = section.required("bands", section.size("bands", 4..=128)?)?;
-        let low_hz = section.required("low_hz", section.number("low_hz", 0.0..=100_000.0)?)?;
-        let high_hz = section.required("high_hz", section.number("high_hz", low_hz + 1.0..=200_000.0)?)?;
-        let frames = section.required("frames", section.size("frames", 1..=1_024)?)?;
-        Ok(Self { frame_len, hop_len, fft_len, bands, low_hz, high_hz, frames })
-    }
-
-    /// How many samples the frames of a feature window cover.
-    pub fn window_samples(&self) -> usize {
-        (self.frames - 1) * self.hop_len + self.frame_len
-    }
+/// A fault that the compiler found, at the line of the key that it names first.
+fn locate(error: &teff_compiler::Error, section: &Section) -> InputError {
+    let key = error.reason.split('`').nth(1).unwrap_or_default();
+    let remedy = match error.remedy.as_str() {
+        "" => "docs/front-end.md has the table of keys",
+        remedy => remedy,
+    };
+    section.fault_at(key, &error.reason, remedy)
 }

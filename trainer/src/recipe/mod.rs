@@ -5,16 +5,17 @@
 
 use std::path::Path;
 
+use teff_compiler::front_end::FrontEndConfig;
+
 use crate::error::{InputError, Result};
 
 pub mod data;
-pub mod front_end;
+mod front_end;
 pub mod network;
 pub mod reader;
 pub mod training;
 
 pub use data::Data;
-pub use front_end::FrontEnd;
 pub use network::{Layer, Network};
 pub use training::{Augment, Decision, Quantize, Train};
 
@@ -30,7 +31,7 @@ pub struct Recipe {
     /// The data set.
     pub data: Data,
     /// Samples to features.
-    pub front_end: FrontEnd,
+    pub front_end: FrontEndConfig,
     /// Random changes to training examples.
     pub augment: Augment,
     /// The layers.
@@ -81,12 +82,13 @@ impl Recipe {
         let card = table("card", "[card]")?;
         let data = Data::read(&table("data", "[data]")?)?;
         let network = Network::read(&table("network", "[network]")?, data.labels.len())?;
+        let front_end = front_end::read(&table("front_end", "[front_end]")?, &data)?;
         let recipe = Self {
             name,
             seed,
             card: Card::read(&card)?,
             data,
-            front_end: FrontEnd::read(&table("front_end", "[front_end]")?)?,
+            front_end,
             augment: root
                 .section("augment", "[augment]")?
                 .map(|s| Augment::read(&s))

@@ -90,6 +90,14 @@ impl<'s> Section<'s> {
             .at_line(line_of(self.text, byte))
     }
 
+    /// A fault that is told in full, at the line of a key of this table; at the table's own line when it has no such
+    /// key.
+    pub fn fault_at(&self, key: &str, problem: &str, remedy: impl Into<String>) -> InputError {
+        let byte = self.table.0.get(key).map_or(self.start, |(byte, _)| *byte);
+        InputError::new(self.file, format!("{}: {problem}", self.title), remedy)
+            .at_line(line_of(self.text, byte))
+    }
+
     /// A fault of the table as a whole.
     pub fn fault_of_table(&self, problem: impl Display, remedy: impl Into<String>) -> InputError {
         InputError::new(self.file, format!("{} {problem}", self.title), remedy)
@@ -193,6 +201,20 @@ impl<'s> Section<'s> {
         let words: Vec<&'static str> = choices.iter().map(|(word, _)| *word).collect();
         let word = self.word(key, &words)?;
         Ok(choices.iter().find(|(name, _)| Some(*name) == word).map(|(_, meaning)| meaning.clone()))
+    }
+
+    /// Every key with its value as text; lists are joined by commas. All keys count as asked for.
+    pub fn pairs(&self) -> Result<Vec<(String, String)>> {
+        let pair =
+            |(key, (_, value)): (&&str, &(usize, &Spanned<DeValue<'_>>))| match plain_text(value.get_ref()) {
+                Some(text) => Ok((key.to_string(), text)),
+                None => Err(self.wrong_type(
+                    key,
+                    "a text, a number, `true`, `false` or a list of them",
+                    value.get_ref(),
+                )),
+            };
+        self.table.0.iter().map(pair).collect()
     }
 
     /// A table within this one.
@@ -312,6 +334,21 @@ fn number_of(value: &DeValue<'_>) -> Option<f64> {
     match value.as_float() {
         Some(float) => float.as_str().parse().ok(),
         None => integer_of(value).map(|integer| integer as f64),
+    }
+}
+
+/// A value as the text that it has without TOML around it.
+fn plain_text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(_) => integer_of(value).map(|integer| integer.to_string()),
+        DeValue::Float(float) => Some(float.as_str().to_string()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Array(list) => {
+            let texts: Option<Vec<String>> = list.iter().map(|item| plain_text(item.get_ref())).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        DeValue::Datetime(_) | DeValue::Table(_) => None,
     }
 }
 
