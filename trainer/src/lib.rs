@@ -7,6 +7,7 @@ pub mod cli;
 pub mod dataset;
 pub mod engine;
 pub mod error;
+pub mod features;
 pub mod files;
 pub mod network;
 pub mod recipe;

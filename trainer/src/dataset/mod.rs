@@ -10,6 +10,7 @@ use crate::error::{InputError, Result};
 use crate::recipe::data::{Data, Format};
 
 pub mod archive;
+pub mod augment;
 pub mod idx;
 pub mod machine;
 pub mod recordings;

@@ -4,6 +4,9 @@
 //! [`FrontEndConfig`] checks them. What `[data]` already says is not repeated: `rate_hz`, `axes`, `lsb_per_unit`, and for
 //! motion the `window`, which follows from `length` in `[data.window]`; one frame of `motion_stats` covers that length
 //! where `frame_len` is not given.
+//!
+//! One key is the recipe's own: with `standardize = true`, `feature_mean` and `feature_std` are those of the training
+//! examples.
 
 use teff_compiler::front_end::FrontEndConfig;
 
@@ -15,9 +18,12 @@ use crate::error::{InputError, Result};
 /// Keys that are set from `[data]`.
 const FROM_DATA: [&str; 3] = ["rate_hz", "axes", "lsb_per_unit"];
 
-pub(super) fn read(section: &Section, data: &Data) -> Result<FrontEndConfig> {
+/// The settings, and whether features are to be standardized.
+pub(super) fn read(section: &Section, data: &Data) -> Result<(FrontEndConfig, bool)> {
+    let standardize = section.boolean("standardize")?.unwrap_or(false);
     let kind = section.required("kind", section.text("kind")?)?;
     let mut pairs = section.pairs()?;
+    pairs.retain(|(key, _)| key != "standardize");
     if let Some(key) = FROM_DATA.into_iter().find(|key| section.has(key)) {
         return Err(section.fault(key, "is what [data] says", "remove it"));
     }
@@ -51,7 +57,11 @@ pub(super) fn read(section: &Section, data: &Data) -> Result<FrontEndConfig> {
             return Err(section.fault("window", problem, "lower it, or raise `length` in [data.window]"));
         }
     }
-    Ok(config)
+    if standardize && !(config.feature_mean.is_empty() && config.feature_std.is_empty()) {
+        let problem = "stands beside `feature_mean` or `feature_std`, which it would compute";
+        return Err(section.fault("standardize", problem, "leave one of them out"));
+    }
+    Ok((config, standardize))
 }
 
 /// What `[data]` says of a motion sensor.

@@ -32,6 +32,8 @@ pub struct Recipe {
     pub data: Data,
     /// Samples to features.
     pub front_end: FrontEndConfig,
+    /// Whether each feature of a frame is to have mean 0 and deviation 1 over the training examples.
+    pub standardize: bool,
     /// Random changes to training examples.
     pub augment: Augment,
     /// The layers.
@@ -82,13 +84,14 @@ impl Recipe {
         let card = table("card", "[card]")?;
         let data = Data::read(&table("data", "[data]")?)?;
         let network = Network::read(&table("network", "[network]")?, data.labels.len())?;
-        let front_end = front_end::read(&table("front_end", "[front_end]")?, &data)?;
+        let (front_end, standardize) = front_end::read(&table("front_end", "[front_end]")?, &data)?;
         let recipe = Self {
             name,
             seed,
             card: Card::read(&card)?,
             data,
             front_end,
+            standardize,
             augment: root
                 .section("augment", "[augment]")?
                 .map(|s| Augment::read(&s))
