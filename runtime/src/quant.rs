@@ -150,6 +150,15 @@ impl AddCoefficients {
     /// operands overflows 32 bits. `None` where a scale is not positive and finite or the output scale is
     /// too small against an operand's.
     pub fn new(lhs: QuantParams, rhs: QuantParams, output: QuantParams) -> Option<Self> {
+        Self::signed(lhs, rhs, 1.0, output)
+    }
+
+    /// As [`AddCoefficients::new`], for `output = lhs - rhs`.
+    pub fn difference(lhs: QuantParams, rhs: QuantParams, output: QuantParams) -> Option<Self> {
+        Self::signed(lhs, rhs, -1.0, output)
+    }
+
+    fn signed(lhs: QuantParams, rhs: QuantParams, sign: f64, output: QuantParams) -> Option<Self> {
         let scale = f64::from(output.scale);
         let (lhs_ratio, rhs_ratio) = (f64::from(lhs.scale) / scale, f64::from(rhs.scale) / scale);
         if !(lhs_ratio > 0.0 && rhs_ratio > 0.0 && lhs_ratio.is_finite() && rhs_ratio.is_finite()) {
@@ -158,13 +167,16 @@ impl AddCoefficients {
         (1..=30u8).rev().find_map(|shift| {
             let one = 1i64 << shift;
             let lhs_factor = i32::try_from(round_half_away(lhs_ratio * one as f64)).ok()?;
-            let rhs_factor = i32::try_from(round_half_away(rhs_ratio * one as f64)).ok()?;
+            let rhs_factor = i32::try_from(round_half_away(sign * rhs_ratio * one as f64)).ok()?;
             let offset = one / 2 + i64::from(output.zero_point) * one
                 - i64::from(lhs.zero_point) * i64::from(lhs_factor)
                 - i64::from(rhs.zero_point) * i64::from(rhs_factor);
-            let bound = |a: i64| a * (i64::from(lhs_factor) + i64::from(rhs_factor)) + offset;
+            let extremes = [-128, 127];
+            let sums = extremes.iter().flat_map(|&a| {
+                extremes.map(|b| a * i64::from(lhs_factor) + b * i64::from(rhs_factor) + offset)
+            });
             let fits = |x: i64| i32::try_from(x).is_ok();
-            (fits(bound(-128)) && fits(bound(127)) && fits(offset)).then_some(Self {
+            (sums.into_iter().all(fits) && fits(offset)).then_some(Self {
                 lhs: lhs_factor,
                 rhs: rhs_factor,
                 offset: offset as i32,
@@ -281,6 +293,12 @@ mod tests {
             let real = |p: QuantParams, q: i8| f64::from(p.scale) * (f64::from(q) - f64::from(p.zero_point));
             let exact = (real(pa, a) + real(pb, b)) / f64::from(so) + f64::from(zo);
             let bound = 0.5 + 256.0 / f64::from(1u32 << c.shift) + 1e-9;
+            prop_assert!((f64::from(got) - exact.clamp(-128.0, 127.0)).abs() <= bound);
+
+            let d = AddCoefficients::difference(pa, pb, po).unwrap();
+            let got = d.apply(a, b, FULL.0, FULL.1);
+            let exact = (real(pa, a) - real(pb, b)) / f64::from(so) + f64::from(zo);
+            let bound = 0.5 + 256.0 / f64::from(1u32 << d.shift) + 1e-9;
             prop_assert!((f64::from(got) - exact.clamp(-128.0, 127.0)).abs() <= bound);
         }
     }

@@ -61,6 +61,11 @@ pub struct PlanWriter {
 }
 
 impl PlanWriter {
+    /// An empty plan for `target`.
+    pub fn new(target: Target) -> Self {
+        Self { target, ..Self::default() }
+    }
+
     /// Adds a value and gives its index.
     ///
     /// # Errors
@@ -89,6 +94,11 @@ impl PlanWriter {
         let offset = u32::try_from(self.data.len()).map_err(|_| WriteError::TooLong)?;
         self.data.extend_from_slice(bytes);
         Ok(offset)
+    }
+
+    /// The data section so far.
+    pub fn data(&self) -> &[u8] {
+        &self.data
     }
 
     /// Adds 32-bit words to the data section.

@@ -10,8 +10,13 @@ pub mod error;
 pub mod evaluate;
 pub mod front_end;
 pub mod graph;
+pub mod lower;
+pub mod memory;
 pub mod onnx;
 pub mod passes;
 pub mod quantize;
+pub mod target;
 
 pub use error::{Error, Place, Result};
+pub use lower::{Compiled, lower};
+pub use target::Target;

@@ -390,7 +390,8 @@ impl Unary {
         self.apply_f64(f64::from(x)) as f32
     }
 
-    fn apply_f64(&self, x: f64) -> f64 {
+    /// As [`Unary::apply`], in double precision throughout.
+    pub fn apply_f64(&self, x: f64) -> f64 {
         let sigmoid = |x: f64| 1.0 / (1.0 + libm::exp(-x));
         let softplus = |x: f64| {
             if x > 30.0 { x } else { libm::log1p(libm::exp(x)) }

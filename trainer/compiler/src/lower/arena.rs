@@ -1,0 +1,196 @@
+//! Lifetimes, in-place execution, and the finished plan.
+
+use teff::plan::{OpKind, ValueRecord};
+
+use super::metadata;
+use super::report::{BufferReport, LayerReport, Report};
+use super::steps::{Lowering, Operand, Place, too_large};
+use super::Compiled;
+use crate::error::{Error, Result};
+use crate::memory::{self, Buffer, MemoryPlan};
+
+/// Offsets are multiples of this, so that kernels can load words.
+const ALIGNMENT: usize = 4;
+
+/// A lowering whose buffers have places.
+pub(super) struct Placed<'l, 'g> {
+    lowering: &'l mut Lowering<'g>,
+    lives: Vec<Buffer>,
+    memory: MemoryPlan,
+}
+
+pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>) -> Result<Placed<'l, 'g>> {
+    run_in_place(lowering);
+    let mut lives = lifetimes(lowering);
+    for (index, step) in lowering.steps.iter().enumerate() {
+        if step.record.scratch_len > 0 {
+            let len = step.record.scratch_len as usize;
+            lives.push(Buffer { len, alignment: teff::plan::ALIGNMENT, first: index, last: index });
+        }
+    }
+    let memory = memory::plan(&lives);
+    if u32::try_from(memory.arena_bytes).is_err() {
+        return Err(Error::model(format!("the model needs {} bytes of RAM", memory.arena_bytes)));
+    }
+    Ok(Placed { lowering, lives, memory })
+}
+
+/// Operands that are outputs of the model, by their number.
+fn output_operands(lowering: &mut Lowering<'_>) -> Result<Vec<u16>> {
+    lowering.graph.outputs.iter().map(|port| lowering.read(port.value)).collect()
+}
+
+fn buffer_of(operand: &Operand) -> Option<usize> {
+    match operand.place {
+        Place::Buffer(buffer) => Some(buffer),
+        Place::Data(_) => None,
+    }
+}
+
+/// When each buffer is in use. Buffers that no operand has any more get no bytes.
+fn lifetimes(lowering: &mut Lowering<'_>) -> Vec<Buffer> {
+    let end = lowering.steps.len();
+    let mut lives = vec![Buffer { len: 0, alignment: ALIGNMENT, first: usize::MAX, last: 0 }; lowering.buffers];
+    for operand in &lowering.operands {
+        if let Some(buffer) = buffer_of(operand) {
+            lives[buffer].len = lives[buffer].len.max(operand.view.extent.len());
+        }
+    }
+    let mut touch = |operand: &Operand, at: usize| {
+        if let Some(buffer) = buffer_of(operand) {
+            let life = &mut lives[buffer];
+            (life.first, life.last) = (life.first.min(at), life.last.max(at));
+        }
+    };
+    for operand in &lowering.operands[..lowering.graph.inputs.len()] {
+        touch(operand, 0);
+    }
+    for (index, step) in lowering.steps.iter().enumerate() {
+        touch(lowering.operand(step.record.output), index);
+        for &input in step.record.inputs.iter().filter(|&&i| i != u16::MAX) {
+            touch(lowering.operand(input), index);
+        }
+    }
+    // Names that cannot be read were refused when their node was lowered.
+    for index in output_operands(lowering).unwrap_or_default() {
+        let operand = lowering.operand(index).clone();
+        if let Some(buffer) = buffer_of(&operand) {
+            let life = &mut lives[buffer];
+            (life.first, life.last) = (life.first.min(end), life.last.max(end));
+        }
+    }
+    for life in &mut lives {
+        life.first = life.first.min(life.last);
+    }
+    lives
+}
+
+/// Lets element-wise operators write over an operand that nobody reads afterwards.
+fn run_in_place(lowering: &mut Lowering<'_>) {
+    for index in 0..lowering.steps.len() {
+        let record = lowering.steps[index].record;
+        if !record.kind.is_elementwise() {
+            continue;
+        }
+        let lives = lifetimes(lowering);
+        let Some(output) = buffer_of(lowering.operand(record.output)) else { continue };
+        let candidate = record.inputs.iter().filter(|&&i| i != u16::MAX).find_map(|&i| {
+            let operand = lowering.operand(i);
+            let buffer = buffer_of(operand)?;
+            let fits = operand.view == lowering.operand(record.output).view && lives[buffer].last == index;
+            (fits && buffer != output).then_some(buffer)
+        });
+        if let Some(buffer) = candidate {
+            for operand in &mut lowering.operands {
+                if operand.place == Place::Buffer(output) {
+                    operand.place = Place::Buffer(buffer);
+                }
+            }
+        }
+    }
+}
+
+impl Placed<'_, '_> {
+    /// Writes the plan.
+    pub fn write(self, source_hash: [u8; 32]) -> Result<Compiled> {
+        let Placed { lowering, lives, memory } = self;
+        let outputs = output_operands(lowering)?;
+        for operand in &lowering.operands {
+            let record = ValueRecord {
+                view: operand.view,
+                location: lowering.location(operand, &memory.offsets),
+                quant: operand.quant,
+            };
+            lowering.writer.push_value(record).map_err(too_large)?;
+        }
+        let mut scratch = lowering.buffers;
+        for step in &mut lowering.steps {
+            if step.record.scratch_len > 0 {
+                step.record.scratch_offset = memory.offsets[scratch] as u32;
+                scratch += 1;
+            }
+            lowering.writer.push_op(step.record);
+        }
+        lowering.writer.source_hash = source_hash;
+        lowering.writer.arena_bytes = memory.arena_bytes as u32;
+        lowering.writer.live_set_bytes = memory.live_set_bytes as u32;
+        lowering.writer.inputs = (0..lowering.graph.inputs.len() as u16).collect();
+        if let Some(index) = outputs.iter().find(|&&i| buffer_of(lowering.operand(i)).is_none()) {
+            let name = &lowering.operand(*index).name;
+            return Err(Error::value(name, "an output of the model is a constant").remedy("remove it from the outputs"));
+        }
+        lowering.writer.outputs = outputs;
+        lowering.writer.metadata = metadata::pairs(lowering.graph);
+        lowering.writer.front_end = metadata::front_end(lowering.graph, &lowering.operands)?;
+        let plan = lowering.writer.finish().map_err(too_large)?;
+        let report = report(lowering, &lives, &memory, &plan);
+        teff::ModelFile::from_bytes(&plan)
+            .map_err(|error| Error::model(format!("the compiled plan does not pass its own check: {error}")))?;
+        Ok(Compiled { plan, report })
+    }
+}
+
+fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: &[u8]) -> Report {
+    let layers = lowering.steps.iter().enumerate().map(|(index, step)| {
+        let inputs = step.record.inputs.iter().filter(|&&i| i != u16::MAX);
+        let extent = |i: u16| {
+            let e = lowering.operand(i).view.extent;
+            [e.h, e.w, e.c]
+        };
+        let alive = lives.iter().zip(&memory.offsets).filter(|(b, _)| b.len > 0 && b.first <= index && index <= b.last);
+        LayerReport {
+            name: step.node.clone(),
+            op: step.record.kind.name(),
+            inputs: inputs.clone().map(|&i| extent(i)).collect(),
+            output: extent(step.record.output),
+            input_values: inputs.copied().collect(),
+            output_value: step.record.output,
+            output_name: lowering.operand(step.record.output).name.clone(),
+            macs: step.macs as u64,
+            parameters: step.parameters as u64,
+            weights_bytes: step.weights_bytes as u64,
+            in_place: in_place(lowering, index),
+            scratch_bytes: step.record.scratch_len.into(),
+            slice_cost: step.record.slice_cost,
+            live_bytes: alive.clone().map(|(b, _)| b.len as u64).sum(),
+            arena: alive.map(|(b, &offset)| BufferReport { offset: offset as u64, len: b.len as u64 }).collect(),
+        }
+    });
+    let layers: Vec<LayerReport> = layers.collect();
+    Report {
+        target: lowering.target.name(),
+        macs: layers.iter().map(|layer| layer.macs).sum(),
+        parameters: layers.iter().map(|layer| layer.parameters).sum(),
+        weights_bytes: layers.iter().map(|layer| layer.weights_bytes).sum(),
+        plan_bytes: plan.len() as u64,
+        arena_bytes: memory.arena_bytes as u64,
+        live_set_bytes: memory.live_set_bytes as u64,
+        layers,
+    }
+}
+
+fn in_place(lowering: &Lowering<'_>, index: usize) -> bool {
+    let record = &lowering.steps[index].record;
+    let place = lowering.operand(record.output).place;
+    record.inputs.iter().any(|&i| i != u16::MAX && lowering.operand(i).place == place) && record.kind != OpKind::Concat
+}

@@ -1,0 +1,298 @@
+//! Convolutions and fully connected layers: weights, biases, multipliers.
+
+use teff::kernels::params::{Conv2d as ConvParams, DepthwiseConv2d as DepthwiseParams, Packing, Window};
+use teff::plan::{OpKind, OpRecord};
+use teff::quant::{Multiplier, QuantParams, Requantize, round_half_away};
+use teff::shape::View;
+
+use super::shape::pad_with_zero;
+use super::steps::{Cost, Lowering, not_quantized, too_large};
+use crate::error::{Error, Result};
+use crate::graph::{Clamp, Conv2d, Elements, Node, Padding, ValueId};
+use crate::target;
+
+/// Weights of a node, one row per output channel.
+struct Filter {
+    /// `[c_out][taps]`.
+    rows: Vec<Vec<i8>>,
+    /// Scale of each row.
+    scales: Vec<f32>,
+}
+
+/// Biases and multipliers, ready for the plan.
+struct Scaling {
+    bias: Vec<i32>,
+    multipliers: Vec<i32>,
+    shift: u8,
+}
+
+pub(super) fn conv_2d(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d) -> Result<()> {
+    spatial(lowering, node, attributes, OpKind::Conv2d)
+}
+
+pub(super) fn depthwise_conv_2d(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d) -> Result<()> {
+    spatial(lowering, node, attributes, OpKind::DepthwiseConv2d)
+}
+
+fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: OpKind) -> Result<()> {
+    let mut input = lowering.read(node.inputs[0])?;
+    let filter_shape = lowering.graph.value(node.inputs[1]).shape.clone();
+    let filter_size = [filter_shape[1], filter_shape[2]];
+    let mut padding = attributes.padding;
+    let reach = |axis: usize| attributes.dilation[axis] * (filter_size[axis] - 1) + 1;
+    if padding.top >= reach(0) || padding.left >= reach(1) || padding.bottom >= reach(0) || padding.right >= reach(1) {
+        // A window that lies in the padding altogether: rows and columns are made first.
+        input = pad_with_zero(lowering, node, input, padding)?;
+        padding = Padding::default();
+    }
+    let output = lowering.define(node.output())?;
+    let window = window(node, filter_size, attributes.stride, attributes.dilation, padding)?;
+
+    let channel_axis = if kind == OpKind::Conv2d { 0 } else { 3 };
+    let filter = filter(lowering, node, channel_axis)?;
+    let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
+    let scaling = scaling(lowering, node, &filter, from.quant, to.quant)?;
+    let groups = if kind == OpKind::Conv2d { attributes.groups } else { 1 };
+    let (output_min, output_max) = lowering.clamp(attributes.activation, to.quant);
+    let mut record = OpRecord {
+        window,
+        groups: u16::try_from(groups).map_err(|_| Error::node(&node.name, kind.name(), "more than 65,535 groups"))?,
+        output_min,
+        output_max,
+        ..OpRecord::new(kind, input, output)
+    };
+    let depthwise = kind == OpKind::DepthwiseConv2d;
+    let weights = attach(lowering, &mut record, &filter, &scaling, depthwise)?;
+    record.scratch_len = scratch_len(lowering, &record, &scaling, from.view, to.view, &weights) as u32;
+    let taps = filter.rows[0].len();
+    let cost = Cost {
+        macs: taps * to.view.extent.len(),
+        outputs: to.view.extent.len(),
+        parameters: weights.len() + scaling.bias.len(),
+        weights_bytes: weights.len() + 4 * scaling.bias.len(),
+    };
+    lowering.push_step(node, record, cost);
+    Ok(())
+}
+
+pub(super) fn fully_connected(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -> Result<()> {
+    let input = lowering.read(node.inputs[0])?;
+    let output = lowering.define(node.output())?;
+    let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
+    let filter = filter(lowering, node, 0)?;
+    let scaling = scaling(lowering, node, &filter, from.quant, to.quant)?;
+    let (output_min, output_max) = lowering.clamp(activation, to.quant);
+    // At many places it is a convolution with a window of one place.
+    let one_place = to.view.extent.h == 1 && to.view.extent.w == 1;
+    let kind = if one_place { OpKind::FullyConnected } else { OpKind::Conv2d };
+    let mut record = OpRecord { output_min, output_max, ..OpRecord::new(kind, input, output) };
+    let weights = attach(lowering, &mut record, &filter, &scaling, false)?;
+    if !one_place {
+        record.scratch_len = scratch_len(lowering, &record, &scaling, from.view, to.view, &weights) as u32;
+    }
+    let cost = Cost {
+        macs: filter.rows[0].len() * to.view.extent.len(),
+        outputs: to.view.extent.len(),
+        parameters: weights.len() + scaling.bias.len(),
+        weights_bytes: weights.len() + 4 * scaling.bias.len(),
+    };
+    lowering.push_step(node, record, cost);
+    Ok(())
+}
+
+/// The window of a plan's operator; its axes are 16 bits wide.
+pub(super) fn window(
+    node: &Node,
+    filter: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: Padding,
+) -> Result<Window> {
+    let axes = [filter, stride, dilation, [padding.top, padding.left]];
+    if axes.iter().flatten().any(|&x| x > usize::from(u16::MAX)) {
+        return Err(Error::node(&node.name, node.op.name(), "filter, stride, dilation or padding above 65,535"));
+    }
+    Ok(Window {
+        filter_h: filter[0],
+        filter_w: filter[1],
+        stride_h: stride[0],
+        stride_w: stride[1],
+        dilation_h: dilation[0],
+        dilation_w: dilation[1],
+        pad_top: padding.top,
+        pad_left: padding.left,
+    })
+}
+
+fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<Filter> {
+    let value = lowering.graph.value(node.inputs[1]);
+    let tensor = value.constant.as_ref().ok_or_else(|| {
+        Error::node(&node.name, node.op.name(), "its weights are computed by the model").remedy("use constant weights")
+    })?;
+    let (Some(weights), Some(quant)) = (tensor.as_i8(), &value.quant) else {
+        return Err(not_quantized(value));
+    };
+    if quant.zero_point != 0 {
+        return Err(Error::node(&node.name, node.op.name(), "its weights have a zero point other than 0")
+            .remedy("quantize weights symmetrically"));
+    }
+    if quant.channel_axis.is_some_and(|axis| axis != channel_axis) {
+        return Err(Error::node(&node.name, node.op.name(), "its weights are quantized along another axis than the output channels"));
+    }
+    let channels = value.shape[channel_axis];
+    let mut rows = vec![Vec::with_capacity(weights.len() / channels); channels];
+    if channel_axis == 0 {
+        for (row, part) in rows.iter_mut().zip(weights.chunks_exact(weights.len() / channels)) {
+            row.extend_from_slice(part);
+        }
+    } else {
+        for (i, &w) in weights.iter().enumerate() {
+            rows[i % channels].push(w);
+        }
+    }
+    Ok(Filter { rows, scales: (0..channels).map(|c| quant.scale_of(c)).collect() })
+}
+
+/// Real biases in units of `input_scale * weight_scale[c]`, before rounding; exact where the file has integers on that
+/// very scale.
+fn bias(lowering: &Lowering<'_>, node: &Node, filter: &Filter, input: QuantParams) -> Result<Vec<f64>> {
+    let Some(&id) = node.inputs.get(2) else {
+        return Ok(vec![0.0; filter.rows.len()]);
+    };
+    bias_of(lowering, node, id, filter, input)
+}
+
+fn bias_of(lowering: &Lowering<'_>, node: &Node, id: ValueId, filter: &Filter, input: QuantParams) -> Result<Vec<f64>> {
+    let value = lowering.graph.value(id);
+    let fault = |reason: &str| Error::node(&node.name, node.op.name(), format!("its bias `{}` {reason}", value.name));
+    let tensor = value.constant.as_ref().ok_or_else(|| fault("is computed by the model").remedy("use a constant bias"))?;
+    let scales = filter.scales.iter().map(|&s| f64::from(input.scale) * f64::from(s));
+    match (tensor.elements(), &value.quant) {
+        (Elements::I32(q), Some(quant)) => Ok(q
+            .iter()
+            .zip(scales)
+            .enumerate()
+            .map(|(c, (&q, scale))| {
+                let own = f64::from(quant.scale_of(c));
+                let same = (own / scale - 1.0).abs() < 1e-5;
+                let shifted = f64::from(q) - f64::from(quant.zero_point);
+                if same { shifted } else { shifted * own / scale }
+            })
+            .collect()),
+        (Elements::I8(q), Some(quant)) => Ok(q
+            .iter()
+            .zip(scales)
+            .enumerate()
+            .map(|(c, (&q, scale))| f64::from(i32::from(q) - quant.zero_point) * f64::from(quant.scale_of(c)) / scale)
+            .collect()),
+        (Elements::F32(real), _) => Ok(real.iter().zip(scales).map(|(&b, scale)| f64::from(b) / scale).collect()),
+        _ => Err(fault("is integer without a scale")),
+    }
+}
+
+fn scaling(lowering: &Lowering<'_>, node: &Node, filter: &Filter, input: QuantParams, output: QuantParams) -> Result<Scaling> {
+    let real_bias = bias(lowering, node, filter, input)?;
+    let fault = |c: usize, reason: String| Error::node(&node.name, node.op.name(), format!("output channel {c}: {reason}"));
+    let factors: Vec<f64> = filter
+        .scales
+        .iter()
+        .map(|&s| f64::from(input.scale) * f64::from(s) / f64::from(output.scale))
+        .collect();
+    let mut shift = 0;
+    for (c, &factor) in factors.iter().enumerate() {
+        let multiplier = Multiplier::from_factor(factor)
+            .ok_or_else(|| fault(c, format!("its scales give a factor of {factor:e}, out of range")).remedy("calibrate the model again"))?;
+        shift = shift.max(multiplier.shift);
+    }
+    let mut scaling = Scaling { bias: Vec::new(), multipliers: Vec::new(), shift };
+    for (c, (&factor, row)) in factors.iter().zip(&filter.rows).enumerate() {
+        if row.iter().all(|&w| w == 0) {
+            // The exact constant: (constant << 8) * 2^(23 - shift) * 2^shift / 2^31.
+            let constant = round_half_away((real_bias[c] * factor).clamp(-512.0, 512.0)) as i32;
+            scaling.bias.push(constant << 8);
+            scaling.multipliers.push(1 << (23 - i32::from(shift.min(23))));
+            if shift > 23 {
+                return Err(fault(c, "a weight scale that dwarfs the others".to_string()).remedy("remove the dead channel"));
+            }
+            continue;
+        }
+        let weight_sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
+        let folded = round_half_away(real_bias[c]).saturating_sub(i64::from(input.zero_point) * weight_sum);
+        // The accumulator's largest magnitude, and what the shift before the multiplication leaves room for.
+        let reach: i64 = row.iter().map(|&w| 128 * i64::from(w).abs()).sum::<i64>().saturating_add(folded.saturating_abs());
+        let saturates_beyond_clamp = factor * f64::from(1u32 << (31 - shift)) >= 1024.0;
+        if reach > i64::from(i32::MAX) || (reach > (1 << (31 - shift)) - 1 && !saturates_beyond_clamp) {
+            return Err(fault(c, format!("its accumulator may reach {reach}, beyond 32 bits"))
+                .remedy("use a smaller filter or bias, or calibrate the model again"));
+        }
+        let multiplier = Multiplier::with_shift(factor, shift).map_or(0, |m| m.mantissa);
+        scaling.bias.push(folded as i32);
+        scaling.multipliers.push(multiplier);
+    }
+    Ok(scaling)
+}
+
+/// Puts weights, biases and multipliers into the plan; gives the packed weights.
+fn attach(
+    lowering: &mut Lowering<'_>,
+    record: &mut OpRecord,
+    filter: &Filter,
+    scaling: &Scaling,
+    depthwise: bool,
+) -> Result<Vec<i8>> {
+    let taps = filter.rows[0].len();
+    let weights: Vec<i8> = if depthwise {
+        (0..taps).flat_map(|t| filter.rows.iter().map(move |row| row[t])).collect()
+    } else {
+        filter.rows.concat()
+    };
+    let bytes: Vec<u8> = weights.iter().map(|&w| w as u8).collect();
+    record.weights_len = u32::try_from(bytes.len()).map_err(|_| too_large(teff::plan::WriteError::TooLong))?;
+    record.weights_offset = lowering.writer.push_data(&bytes, 4).map_err(too_large)?;
+    record.bias_offset = lowering.writer.push_words(scaling.bias.iter().copied()).map_err(too_large)?;
+    record.multipliers_offset = lowering.writer.push_words(scaling.multipliers.iter().copied()).map_err(too_large)?;
+    record.shift = scaling.shift;
+    Ok(weights)
+}
+
+fn scratch_len(
+    lowering: &Lowering<'_>,
+    record: &OpRecord,
+    scaling: &Scaling,
+    input: View,
+    output: View,
+    weights: &[i8],
+) -> usize {
+    let requantize = Requantize {
+        multipliers: &scaling.multipliers,
+        shift: scaling.shift,
+        zero_point: 0,
+        output_min: record.output_min,
+        output_max: record.output_max,
+    };
+    let conv = ConvParams {
+        input,
+        output,
+        window: record.window,
+        groups: record.groups.into(),
+        input_zero_point: 0,
+        weights,
+        packing: Packing::Plain,
+        bias: &scaling.bias,
+        requantize,
+    };
+    if record.kind == OpKind::DepthwiseConv2d {
+        let depthwise = DepthwiseParams {
+            input,
+            output,
+            window: record.window,
+            input_zero_point: 0,
+            weights,
+            packing: Packing::Plain,
+            bias: &scaling.bias,
+            requantize,
+        };
+        return target::depthwise_conv_2d_scratch_len(lowering.target, &depthwise);
+    }
+    target::conv_2d_scratch_len(lowering.target, &conv)
+}

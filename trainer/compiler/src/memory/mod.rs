@@ -1,0 +1,5 @@
+//! Where each value lies in the arena.
+
+mod planner;
+
+pub use planner::{Buffer, MemoryPlan, plan};

@@ -1,0 +1,39 @@
+//! What a plan is compiled for.
+
+pub use teff::plan::Target;
+
+use crate::error::{Error, Result};
+use teff::kernels::params::{Conv2d, DepthwiseConv2d};
+use teff::kernels::{Kernels, generic::Generic};
+
+/// The target of that name on the command line.
+///
+/// # Errors
+/// Lists the known names.
+pub fn parse_target(name: &str) -> Result<Target> {
+    Target::ALL.into_iter().find(|target| target.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = Target::ALL.iter().map(|target| target.name()).collect();
+        Error::model(format!("there is no target `{name}`")).remedy(format!("choose one of {}", names.join(", ")))
+    })
+}
+
+/// Scratch bytes that the target's kernels need for a convolution.
+pub(crate) fn conv_2d_scratch_len(_target: Target, op: &Conv2d<'_>) -> usize {
+    Generic::conv_2d_scratch_len(op)
+}
+
+/// Scratch bytes that the target's kernels need for a depthwise convolution.
+pub(crate) fn depthwise_conv_2d_scratch_len(_target: Target, op: &DepthwiseConv2d<'_>) -> usize {
+    Generic::depthwise_conv_2d_scratch_len(op)
+}
+
+/// Instructions of one slice: multiply-accumulates and outputs, each with a factor.
+///
+/// The factors are those of the portable kernels, rounded up; they decide how finely an inference is cut into slices,
+/// never what it computes.
+pub(crate) fn slice_cost(_target: Target, macs: usize, outputs: usize) -> u32 {
+    const PER_MAC: usize = 3;
+    const PER_OUTPUT: usize = 24;
+    let cost = macs.saturating_mul(PER_MAC).saturating_add(outputs.saturating_mul(PER_OUTPUT));
+    u32::try_from(cost).unwrap_or(u32::MAX).max(1)
+}
