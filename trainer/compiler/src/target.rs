@@ -13,7 +13,8 @@ use teff::kernels::{Kernels, generic::Generic};
 pub fn parse_target(name: &str) -> Result<Target> {
     Target::ALL.into_iter().find(|target| target.name() == name).ok_or_else(|| {
         let names: Vec<&str> = Target::ALL.iter().map(|target| target.name()).collect();
-        Error::model(format!("there is no target `{name}`")).remedy(format!("choose one of {}", names.join(", ")))
+        Error::model(format!("there is no target `{name}`"))
+            .remedy(format!("choose one of {}", names.join(", ")))
     })
 }
 

@@ -2,10 +2,10 @@
 
 use teff::plan::{OpKind, ValueRecord};
 
+use super::Compiled;
 use super::metadata;
 use super::report::{BufferReport, LayerReport, Report};
 use super::steps::{Lowering, Operand, Place, too_large};
-use super::Compiled;
 use crate::error::{Error, Result};
 use crate::memory::{self, Buffer, MemoryPlan};
 
@@ -50,7 +50,8 @@ fn buffer_of(operand: &Operand) -> Option<usize> {
 /// When each buffer is in use. Buffers that no operand has any more get no bytes.
 fn lifetimes(lowering: &mut Lowering<'_>) -> Vec<Buffer> {
     let end = lowering.steps.len();
-    let mut lives = vec![Buffer { len: 0, alignment: ALIGNMENT, first: usize::MAX, last: 0 }; lowering.buffers];
+    let mut lives =
+        vec![Buffer { len: 0, alignment: ALIGNMENT, first: usize::MAX, last: 0 }; lowering.buffers];
     for operand in &lowering.operands {
         if let Some(buffer) = buffer_of(operand) {
             lives[buffer].len = lives[buffer].len.max(operand.view.extent.len());
@@ -137,15 +138,17 @@ impl Placed<'_, '_> {
         lowering.writer.inputs = (0..lowering.graph.inputs.len() as u16).collect();
         if let Some(index) = outputs.iter().find(|&&i| buffer_of(lowering.operand(i)).is_none()) {
             let name = &lowering.operand(*index).name;
-            return Err(Error::value(name, "an output of the model is a constant").remedy("remove it from the outputs"));
+            return Err(Error::value(name, "an output of the model is a constant")
+                .remedy("remove it from the outputs"));
         }
         lowering.writer.outputs = outputs;
         lowering.writer.metadata = metadata::pairs(lowering.graph);
         lowering.writer.front_end = metadata::front_end(lowering.graph, &lowering.operands)?;
         let plan = lowering.writer.finish().map_err(too_large)?;
         let report = report(lowering, &lives, &memory, &plan);
-        teff::ModelFile::from_bytes(&plan)
-            .map_err(|error| Error::model(format!("the compiled plan does not pass its own check: {error}")))?;
+        teff::ModelFile::from_bytes(&plan).map_err(|error| {
+            Error::model(format!("the compiled plan does not pass its own check: {error}"))
+        })?;
         Ok(Compiled { plan, report })
     }
 }
@@ -157,7 +160,10 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
             let e = lowering.operand(i).view.extent;
             [e.h, e.w, e.c]
         };
-        let alive = lives.iter().zip(&memory.offsets).filter(|(b, _)| b.len > 0 && b.first <= index && index <= b.last);
+        let alive = lives
+            .iter()
+            .zip(&memory.offsets)
+            .filter(|(b, _)| b.len > 0 && b.first <= index && index <= b.last);
         LayerReport {
             name: step.node.clone(),
             op: step.record.kind.name(),
@@ -173,7 +179,9 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
             scratch_bytes: step.record.scratch_len.into(),
             slice_cost: step.record.slice_cost,
             live_bytes: alive.clone().map(|(b, _)| b.len as u64).sum(),
-            arena: alive.map(|(b, &offset)| BufferReport { offset: offset as u64, len: b.len as u64 }).collect(),
+            arena: alive
+                .map(|(b, &offset)| BufferReport { offset: offset as u64, len: b.len as u64 })
+                .collect(),
         }
     });
     let layers: Vec<LayerReport> = layers.collect();
@@ -192,5 +200,6 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
 fn in_place(lowering: &Lowering<'_>, index: usize) -> bool {
     let record = &lowering.steps[index].record;
     let place = lowering.operand(record.output).place;
-    record.inputs.iter().any(|&i| i != u16::MAX && lowering.operand(i).place == place) && record.kind != OpKind::Concat
+    record.inputs.iter().any(|&i| i != u16::MAX && lowering.operand(i).place == place)
+        && record.kind != OpKind::Concat
 }

@@ -21,10 +21,14 @@ pub(super) fn add(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp, s
         *input = lowering.in_arena(node, operand)?;
     }
     let [lhs, rhs] = inputs.map(|i| lowering.operand(i).quant);
-    let coefficients =
-        if subtract { AddCoefficients::difference(lhs, rhs, to.quant) } else { AddCoefficients::new(lhs, rhs, to.quant) };
+    let coefficients = if subtract {
+        AddCoefficients::difference(lhs, rhs, to.quant)
+    } else {
+        AddCoefficients::new(lhs, rhs, to.quant)
+    };
     let c = coefficients.ok_or_else(|| {
-        Error::node(&node.name, node.op.name(), "its output scale is far smaller than an operand's").remedy("calibrate the model again")
+        Error::node(&node.name, node.op.name(), "its output scale is far smaller than an operand's")
+            .remedy("calibrate the model again")
     })?;
     let (output_min, output_max) = lowering.clamp(activation, to.quant);
     let record = OpRecord {
@@ -60,8 +64,12 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -
     let [lhs, rhs] = inputs.map(|i| lowering.operand(i).quant);
     let factor = f64::from(lhs.scale) * f64::from(rhs.scale) / f64::from(to.quant.scale);
     let multiplier = Multiplier::from_factor(factor).ok_or_else(|| {
-        Error::node(&node.name, node.op.name(), format!("its scales give a factor of {factor:e}, out of range"))
-            .remedy("calibrate the model again")
+        Error::node(
+            &node.name,
+            node.op.name(),
+            format!("its scales give a factor of {factor:e}, out of range"),
+        )
+        .remedy("calibrate the model again")
     })?;
     let (output_min, output_max) = lowering.clamp(activation, to.quant);
     let record = OpRecord {
@@ -77,8 +85,12 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -
 }
 
 fn broadcast_fault(node: &Node) -> Error {
-    Error::node(&node.name, node.op.name(), "its operands have different shapes, and the smaller one is not constant")
-        .remedy("use operands of one shape, or a product with one factor per channel")
+    Error::node(
+        &node.name,
+        node.op.name(),
+        "its operands have different shapes, and the smaller one is not constant",
+    )
+    .remedy("use operands of one shape, or a product with one factor per channel")
 }
 
 /// A constant whose axes of size 1 are repeated to the extent of `view`; anything else as it is.
@@ -117,12 +129,22 @@ pub(super) fn requantize_to(lowering: &mut Lowering<'_>, node: &Node, input: u16
     table(lowering, node, input, output, |x| x)
 }
 
-fn table(lowering: &mut Lowering<'_>, node: &Node, input: u16, output: u16, function: impl Fn(f64) -> f64) -> Result<()> {
+fn table(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    input: u16,
+    output: u16,
+    function: impl Fn(f64) -> f64,
+) -> Result<()> {
     let (from, to) = (lowering.operand(input).quant, lowering.operand(output).clone());
     let bytes = table_of(from, to.quant, function);
     let mut record = OpRecord { weights_len: 256, ..OpRecord::new(OpKind::Lookup, input, output) };
     record.weights_offset = lowering.writer.push_data(&bytes, 4).map_err(too_large)?;
-    lowering.push_step(node, record, Cost { outputs: to.view.extent.len(), weights_bytes: 256, ..Cost::default() });
+    lowering.push_step(
+        node,
+        record,
+        Cost { outputs: to.view.extent.len(), weights_bytes: 256, ..Cost::default() },
+    );
     Ok(())
 }
 
@@ -148,7 +170,8 @@ pub(super) fn softmax(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
     let channels = to.view.extent.c;
     let bits = 31 - i32::try_from(channels.next_power_of_two().trailing_zeros()).unwrap_or(31);
     let one = f64::from(1u32 << bits.clamp(0, 24));
-    let exponentials = (0..256).map(|d| round_half_away(one * libm::exp(-f64::from(d) * f64::from(from.scale))) as i32);
+    let exponentials =
+        (0..256).map(|d| round_half_away(one * libm::exp(-f64::from(d) * f64::from(from.scale))) as i32);
     let mut record = OpRecord { weights_len: 1024, ..OpRecord::new(OpKind::Softmax, input, output) };
     record.weights_offset = lowering.writer.push_words(exponentials).map_err(too_large)?;
     let factor = 1.0 / (f64::from(to.quant.scale) * f64::from(1u32 << 23));
@@ -156,6 +179,10 @@ pub(super) fn softmax(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
         Error::node(&node.name, "softmax", format!("its output scale {:e} is too small", to.quant.scale))
             .remedy("use the scale 1/256 and the zero point -128")
     })?;
-    lowering.push_step(node, record, Cost { outputs: 2 * to.view.extent.len(), weights_bytes: 1024, ..Cost::default() });
+    lowering.push_step(
+        node,
+        record,
+        Cost { outputs: 2 * to.view.extent.len(), weights_bytes: 1024, ..Cost::default() },
+    );
     Ok(())
 }

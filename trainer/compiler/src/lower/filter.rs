@@ -40,7 +40,11 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
     let filter_size = [filter_shape[1], filter_shape[2]];
     let mut padding = attributes.padding;
     let reach = |axis: usize| attributes.dilation[axis] * (filter_size[axis] - 1) + 1;
-    if padding.top >= reach(0) || padding.left >= reach(1) || padding.bottom >= reach(0) || padding.right >= reach(1) {
+    if padding.top >= reach(0)
+        || padding.left >= reach(1)
+        || padding.bottom >= reach(0)
+        || padding.right >= reach(1)
+    {
         // A window that lies in the padding altogether: rows and columns are made first.
         input = pad_with_zero(lowering, node, input, padding)?;
         padding = Padding::default();
@@ -56,7 +60,8 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
     let (output_min, output_max) = lowering.clamp(attributes.activation, to.quant);
     let mut record = OpRecord {
         window,
-        groups: u16::try_from(groups).map_err(|_| Error::node(&node.name, kind.name(), "more than 65,535 groups"))?,
+        groups: u16::try_from(groups)
+            .map_err(|_| Error::node(&node.name, kind.name(), "more than 65,535 groups"))?,
         output_min,
         output_max,
         ..OpRecord::new(kind, input, output)
@@ -110,7 +115,11 @@ pub(super) fn window(
 ) -> Result<Window> {
     let axes = [filter, stride, dilation, [padding.top, padding.left]];
     if axes.iter().flatten().any(|&x| x > usize::from(u16::MAX)) {
-        return Err(Error::node(&node.name, node.op.name(), "filter, stride, dilation or padding above 65,535"));
+        return Err(Error::node(
+            &node.name,
+            node.op.name(),
+            "filter, stride, dilation or padding above 65,535",
+        ));
     }
     Ok(Window {
         filter_h: filter[0],
@@ -127,7 +136,8 @@ pub(super) fn window(
 fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<Filter> {
     let value = lowering.graph.value(node.inputs[1]);
     let tensor = value.constant.as_ref().ok_or_else(|| {
-        Error::node(&node.name, node.op.name(), "its weights are computed by the model").remedy("use constant weights")
+        Error::node(&node.name, node.op.name(), "its weights are computed by the model")
+            .remedy("use constant weights")
     })?;
     let (Some(weights), Some(quant)) = (tensor.as_i8(), &value.quant) else {
         return Err(not_quantized(value));
@@ -137,7 +147,11 @@ fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<F
             .remedy("quantize weights symmetrically"));
     }
     if quant.channel_axis.is_some_and(|axis| axis != channel_axis) {
-        return Err(Error::node(&node.name, node.op.name(), "its weights are quantized along another axis than the output channels"));
+        return Err(Error::node(
+            &node.name,
+            node.op.name(),
+            "its weights are quantized along another axis than the output channels",
+        ));
     }
     let channels = value.shape[channel_axis];
     let mut rows = vec![Vec::with_capacity(weights.len() / channels); channels];
@@ -162,10 +176,20 @@ fn bias(lowering: &Lowering<'_>, node: &Node, filter: &Filter, input: QuantParam
     bias_of(lowering, node, id, filter, input)
 }
 
-fn bias_of(lowering: &Lowering<'_>, node: &Node, id: ValueId, filter: &Filter, input: QuantParams) -> Result<Vec<f64>> {
+fn bias_of(
+    lowering: &Lowering<'_>,
+    node: &Node,
+    id: ValueId,
+    filter: &Filter,
+    input: QuantParams,
+) -> Result<Vec<f64>> {
     let value = lowering.graph.value(id);
-    let fault = |reason: &str| Error::node(&node.name, node.op.name(), format!("its bias `{}` {reason}", value.name));
-    let tensor = value.constant.as_ref().ok_or_else(|| fault("is computed by the model").remedy("use a constant bias"))?;
+    let fault =
+        |reason: &str| Error::node(&node.name, node.op.name(), format!("its bias `{}` {reason}", value.name));
+    let tensor = value
+        .constant
+        .as_ref()
+        .ok_or_else(|| fault("is computed by the model").remedy("use a constant bias"))?;
     let scales = filter.scales.iter().map(|&s| f64::from(input.scale) * f64::from(s));
     match (tensor.elements(), &value.quant) {
         (Elements::I32(q), Some(quant)) => Ok(q
@@ -183,16 +207,28 @@ fn bias_of(lowering: &Lowering<'_>, node: &Node, id: ValueId, filter: &Filter, i
             .iter()
             .zip(scales)
             .enumerate()
-            .map(|(c, (&q, scale))| f64::from(i32::from(q) - quant.zero_point) * f64::from(quant.scale_of(c)) / scale)
+            .map(|(c, (&q, scale))| {
+                f64::from(i32::from(q) - quant.zero_point) * f64::from(quant.scale_of(c)) / scale
+            })
             .collect()),
-        (Elements::F32(real), _) => Ok(real.iter().zip(scales).map(|(&b, scale)| f64::from(b) / scale).collect()),
+        (Elements::F32(real), _) => {
+            Ok(real.iter().zip(scales).map(|(&b, scale)| f64::from(b) / scale).collect())
+        }
         _ => Err(fault("is integer without a scale")),
     }
 }
 
-fn scaling(lowering: &Lowering<'_>, node: &Node, filter: &Filter, input: QuantParams, output: QuantParams) -> Result<Scaling> {
+fn scaling(
+    lowering: &Lowering<'_>,
+    node: &Node,
+    filter: &Filter,
+    input: QuantParams,
+    output: QuantParams,
+) -> Result<Scaling> {
     let real_bias = bias(lowering, node, filter, input)?;
-    let fault = |c: usize, reason: String| Error::node(&node.name, node.op.name(), format!("output channel {c}: {reason}"));
+    let fault = |c: usize, reason: String| {
+        Error::node(&node.name, node.op.name(), format!("output channel {c}: {reason}"))
+    };
     let factors: Vec<f64> = filter
         .scales
         .iter()
@@ -200,8 +236,10 @@ fn scaling(lowering: &Lowering<'_>, node: &Node, filter: &Filter, input: QuantPa
         .collect();
     let mut shift = 0;
     for (c, &factor) in factors.iter().enumerate() {
-        let multiplier = Multiplier::from_factor(factor)
-            .ok_or_else(|| fault(c, format!("its scales give a factor of {factor:e}, out of range")).remedy("calibrate the model again"))?;
+        let multiplier = Multiplier::from_factor(factor).ok_or_else(|| {
+            fault(c, format!("its scales give a factor of {factor:e}, out of range"))
+                .remedy("calibrate the model again")
+        })?;
         shift = shift.max(multiplier.shift);
     }
     let mut scaling = Scaling { bias: Vec::new(), multipliers: Vec::new(), shift };
@@ -212,14 +250,19 @@ fn scaling(lowering: &Lowering<'_>, node: &Node, filter: &Filter, input: QuantPa
             scaling.bias.push(constant << 8);
             scaling.multipliers.push(1 << (23 - i32::from(shift.min(23))));
             if shift > 23 {
-                return Err(fault(c, "a weight scale that dwarfs the others".to_string()).remedy("remove the dead channel"));
+                return Err(fault(c, "a weight scale that dwarfs the others".to_string())
+                    .remedy("remove the dead channel"));
             }
             continue;
         }
         let weight_sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
         let folded = round_half_away(real_bias[c]).saturating_sub(i64::from(input.zero_point) * weight_sum);
         // The accumulator's largest magnitude, and what the shift before the multiplication leaves room for.
-        let reach: i64 = row.iter().map(|&w| 128 * i64::from(w).abs()).sum::<i64>().saturating_add(folded.saturating_abs());
+        let reach: i64 = row
+            .iter()
+            .map(|&w| 128 * i64::from(w).abs())
+            .sum::<i64>()
+            .saturating_add(folded.saturating_abs());
         let saturates_beyond_clamp = factor * f64::from(1u32 << (31 - shift)) >= 1024.0;
         if reach > i64::from(i32::MAX) || (reach > (1 << (31 - shift)) - 1 && !saturates_beyond_clamp) {
             return Err(fault(c, format!("its accumulator may reach {reach}, beyond 32 bits"))
@@ -247,10 +290,12 @@ fn attach(
         filter.rows.concat()
     };
     let bytes: Vec<u8> = weights.iter().map(|&w| w as u8).collect();
-    record.weights_len = u32::try_from(bytes.len()).map_err(|_| too_large(teff::plan::WriteError::TooLong))?;
+    record.weights_len =
+        u32::try_from(bytes.len()).map_err(|_| too_large(teff::plan::WriteError::TooLong))?;
     record.weights_offset = lowering.writer.push_data(&bytes, 4).map_err(too_large)?;
     record.bias_offset = lowering.writer.push_words(scaling.bias.iter().copied()).map_err(too_large)?;
-    record.multipliers_offset = lowering.writer.push_words(scaling.multipliers.iter().copied()).map_err(too_large)?;
+    record.multipliers_offset =
+        lowering.writer.push_words(scaling.multipliers.iter().copied()).map_err(too_large)?;
     record.shift = scaling.shift;
     Ok(weights)
 }

@@ -19,7 +19,13 @@ pub(super) fn pairs(graph: &Graph) -> Vec<(String, String)> {
 fn describe(port: &Port) -> String {
     let list = |xs: &[usize]| xs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let name = port.name.replace(['\n', '\r'], " ");
-    format!("{};{};{};{};{name}", port.kind.name(), list(&port.shape), list(&port.axes), list(&port.permutation))
+    format!(
+        "{};{};{};{};{name}",
+        port.kind.name(),
+        list(&port.shape),
+        list(&port.axes),
+        list(&port.permutation)
+    )
 }
 
 /// Settings and tables of the front end for the model's first input; empty where there is none.

@@ -17,9 +17,14 @@ pub(super) fn max_pool_2d(lowering: &mut Lowering<'_>, node: &Node, attributes: 
     let window = window(node, attributes.filter, attributes.stride, [1, 1], attributes.padding)?;
     // The maximum is taken in the input's integers; another scale is a table afterwards.
     let same = from.quant == to.quant;
-    let pooled = if same { output } else { lowering.temporary(&format!("{} pooled", to.name), to.view, from.quant)? };
+    let pooled = if same {
+        output
+    } else {
+        lowering.temporary(&format!("{} pooled", to.name), to.view, from.quant)?
+    };
     let (output_min, output_max) = lowering.clamp(attributes.activation, from.quant);
-    let record = OpRecord { window, output_min, output_max, ..OpRecord::new(OpKind::MaxPool2d, input, pooled) };
+    let record =
+        OpRecord { window, output_min, output_max, ..OpRecord::new(OpKind::MaxPool2d, input, pooled) };
     lowering.push_step(node, record, cost(lowering, output, attributes));
     if !same {
         requantize_to(lowering, node, pooled, output)?;
@@ -39,23 +44,32 @@ pub(super) fn average_pool_2d(lowering: &mut Lowering<'_>, node: &Node, attribut
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
     let window = window(node, attributes.filter, attributes.stride, [1, 1], padding)?;
     let (extent, out) = (from.view.extent, to.view.extent);
-    let inside = |outputs: usize, stride: usize, filter: usize, len: usize| (outputs - 1) * stride + filter <= len;
+    let inside =
+        |outputs: usize, stride: usize, filter: usize, len: usize| (outputs - 1) * stride + filter <= len;
     let all_full = padding.is_zero()
         && inside(out.h, attributes.stride[0], attributes.filter[0], extent.h)
         && inside(out.w, attributes.stride[1], attributes.filter[1], extent.w);
     let same = from.quant == to.quant;
     let scaled = !same && all_full;
-    let averaged =
-        if same || scaled { output } else { lowering.temporary(&format!("{} averaged", to.name), to.view, from.quant)? };
+    let averaged = if same || scaled {
+        output
+    } else {
+        lowering.temporary(&format!("{} averaged", to.name), to.view, from.quant)?
+    };
     let quant = lowering.operand(averaged).quant;
     let (output_min, output_max) = lowering.clamp(attributes.activation, quant);
-    let mut record = OpRecord { window, output_min, output_max, ..OpRecord::new(OpKind::AveragePool2d, input, averaged) };
+    let mut record =
+        OpRecord { window, output_min, output_max, ..OpRecord::new(OpKind::AveragePool2d, input, averaged) };
     if scaled {
         let count = (attributes.filter[0] * attributes.filter[1]) as f64;
         let factor = f64::from(from.quant.scale) / (f64::from(to.quant.scale) * count);
         let multiplier = Multiplier::from_factor(factor).filter(|m| m.mantissa > 0).ok_or_else(|| {
-            Error::node(&node.name, node.op.name(), format!("its scales give a factor of {factor:e}, out of range"))
-                .remedy("calibrate the model again")
+            Error::node(
+                &node.name,
+                node.op.name(),
+                format!("its scales give a factor of {factor:e}, out of range"),
+            )
+            .remedy("calibrate the model again")
         })?;
         (record.a, record.shift) = (multiplier.mantissa, multiplier.shift);
     }
@@ -69,5 +83,8 @@ pub(super) fn average_pool_2d(lowering: &mut Lowering<'_>, node: &Node, attribut
 fn cost(lowering: &Lowering<'_>, output: u16, attributes: &Pool2d) -> Cost {
     let outputs = lowering.operand(output).view.extent.len();
     // Not multiply-accumulates, but steps of that kind: they weigh in the slices, not in the report.
-    Cost { outputs: outputs.saturating_mul(1 + attributes.filter[0] * attributes.filter[1] / 8), ..Cost::default() }
+    Cost {
+        outputs: outputs.saturating_mul(1 + attributes.filter[0] * attributes.filter[1] / 8),
+        ..Cost::default()
+    }
 }

@@ -29,7 +29,8 @@ pub(super) fn concat(lowering: &mut Lowering<'_>, node: &Node, axis: usize) -> R
     for input in inputs {
         let extent = lowering.operand(input).view.extent;
         let at = |i: usize| if axis == i { start as i32 } else { 0 };
-        let record = OpRecord { a: at(1), b: at(2), c: at(3), ..OpRecord::new(OpKind::Concat, input, output) };
+        let record =
+            OpRecord { a: at(1), b: at(2), c: at(3), ..OpRecord::new(OpKind::Concat, input, output) };
         lowering.push_step(node, record, Cost { outputs: extent.len(), ..Cost::default() });
         start += [extent.h, extent.w, extent.c][axis - 1];
     }
@@ -50,7 +51,12 @@ pub(super) fn pad(lowering: &mut Lowering<'_>, node: &Node, padding: Padding, va
 }
 
 /// The operand with rows and columns of real 0 around it.
-pub(super) fn pad_with_zero(lowering: &mut Lowering<'_>, node: &Node, input: u16, padding: Padding) -> Result<u16> {
+pub(super) fn pad_with_zero(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    input: u16,
+    padding: Padding,
+) -> Result<u16> {
     let from = lowering.operand(input).clone();
     let extent = from.view.extent;
     let view = View::new(
@@ -64,7 +70,14 @@ pub(super) fn pad_with_zero(lowering: &mut Lowering<'_>, node: &Node, input: u16
     Ok(padded)
 }
 
-fn push_pad(lowering: &mut Lowering<'_>, node: &Node, input: u16, output: u16, padding: Padding, value: i8) -> Result<()> {
+fn push_pad(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    input: u16,
+    output: u16,
+    padding: Padding,
+    value: i8,
+) -> Result<()> {
     let window = window(node, [1, 1], [1, 1], [1, 1], padding)?;
     let outputs = lowering.operand(output).view.extent.len();
     let record = OpRecord { window, c: value.into(), ..OpRecord::new(OpKind::Pad, input, output) };

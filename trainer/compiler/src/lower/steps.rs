@@ -82,7 +82,8 @@ impl<'g> Lowering<'g> {
         let bytes: Vec<u8> = elements.iter().map(|&q| q as u8).collect();
         let view = view_of(&four_axes(&value.shape), &value.name)?;
         let offset = self.writer.push_data(&bytes, 4).map_err(too_large)?;
-        let index = self.push(Operand { name: value.name.clone(), view, quant, place: Place::Data(offset) })?;
+        let index =
+            self.push(Operand { name: value.name.clone(), view, quant, place: Place::Data(offset) })?;
         self.known.insert(id, index);
         Ok(index)
     }
@@ -127,7 +128,11 @@ impl<'g> Lowering<'g> {
             return Ok(index);
         }
         let copy = self.temporary(&format!("{} copied", operand.name), operand.view, operand.quant)?;
-        self.push_step(node, OpRecord::new(OpKind::Copy, index, copy), Cost { outputs: operand.view.extent.len(), ..Cost::default() });
+        self.push_step(
+            node,
+            OpRecord::new(OpKind::Copy, index, copy),
+            Cost { outputs: operand.view.extent.len(), ..Cost::default() },
+        );
         Ok(copy)
     }
 
@@ -154,7 +159,8 @@ impl<'g> Lowering<'g> {
             OpKind::Concat | OpKind::Pad | OpKind::Copy => self.operand(record.inputs[0]).view.extent.h,
             _ => output.h,
         };
-        record.slice_cost = slice_cost(self.target, cost.macs.div_ceil(slices), cost.outputs.div_ceil(slices));
+        record.slice_cost =
+            slice_cost(self.target, cost.macs.div_ceil(slices), cost.outputs.div_ceil(slices));
         self.steps.push(Step {
             record,
             node: node.name.clone(),
