@@ -6,6 +6,7 @@
 //!                                            └── lower, memory ─> plan
 //! ```
 
+pub mod compile;
 pub mod error;
 pub mod evaluate;
 pub mod front_end;
@@ -17,6 +18,7 @@ pub mod passes;
 pub mod quantize;
 pub mod target;
 
+pub use compile::compile;
 pub use error::{Error, Place, Result};
 pub use lower::{Compiled, lower};
 pub use target::Target;

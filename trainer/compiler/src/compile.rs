@@ -1,0 +1,34 @@
+//! ONNX bytes to plan bytes.
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::lower::{Compiled, lower};
+use crate::target::Target;
+use crate::{onnx, passes};
+
+/// Compiles a quantized ONNX file. The plan depends on the bytes and the target alone.
+///
+/// # Errors
+/// The file is damaged or not quantized, or a node cannot run in integers; the error names the node, the reason and
+/// the remedy.
+pub fn compile(onnx: &[u8], target: Target) -> Result<Compiled> {
+    let graph = import_quantized(onnx)?;
+    lower(&graph, target, Sha256::digest(onnx).into())
+}
+
+/// The graph of a quantized ONNX file, simplified: what [`compile`] lowers.
+///
+/// # Errors
+/// The file is damaged or not quantized.
+pub fn import_quantized(onnx: &[u8]) -> Result<Graph> {
+    let mut graph = onnx::import(onnx)?;
+    passes::simplify(&mut graph);
+    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
+    if !quantized {
+        return Err(Error::model("the model is a float model, and plans run in integers")
+            .remedy("quantize it with `trainer quantize` or `trainer export --calibrate`"));
+    }
+    Ok(graph)
+}
