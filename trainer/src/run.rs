@@ -4,16 +4,28 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
+use teff_compiler::front_end::FrontEndConfig;
 
 use crate::files;
 use crate::network::{Network, Shape};
 use crate::recipe::Recipe;
+use crate::recipe::data::Rule;
 use crate::tensor_file::TensorFile;
 use crate::weights::Weights;
 
 const RECIPE: &str = "recipe.toml";
 const WEIGHTS: &str = "weights.safetensors";
 const SUMMARY: &str = "metrics.json";
+const EPOCHS: &str = "metrics.jsonl";
+const SETTINGS: &str = "settings.json";
+
+/// `settings.json`: what the command line and the data added to the recipe.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Settings {
+    seed: u64,
+    fold: Option<usize>,
+    front_end: String,
+}
 
 /// `metrics.json`: the summary of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,8 +62,10 @@ pub struct Summary {
 /// A finished run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What was trained.
+    /// What was trained, with the seed and the fold of the command line.
     pub recipe: Recipe,
+    /// The front end, with mean and deviation of the features where they were taken from the data.
+    pub front_end: FrontEndConfig,
     /// Its layers.
     pub network: Network,
     /// The weights that were kept.
@@ -69,7 +83,16 @@ impl Run {
             folder.display(),
             folder.display()
         );
-        let recipe = Recipe::read(&folder.join(RECIPE))?;
+        let mut recipe = Recipe::read(&folder.join(RECIPE))?;
+        let path = folder.join(SETTINGS);
+        let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let damaged = || format!("{} is damaged; train again", path.display());
+        let settings: Settings = serde_json::from_slice(&text).with_context(damaged)?;
+        let front_end = FrontEndConfig::parse(&settings.front_end).with_context(damaged)?;
+        recipe.seed = settings.seed;
+        if let (Rule::Folds { fold, .. }, Some(chosen)) = (&mut recipe.data.split.rule, settings.fold) {
+            *fold = chosen;
+        }
         let path = folder.join(WEIGHTS);
         let file = TensorFile::read(&path)?;
         let damaged = || format!("{} is damaged; train again", path.display());
@@ -99,17 +122,38 @@ impl Run {
         let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let summary = serde_json::from_slice(&text)
             .with_context(|| format!("{} is damaged; train again", path.display()))?;
-        Ok(Self { recipe, network, weights, summary })
+        Ok(Self { recipe, front_end, network, weights, summary })
     }
 }
 
-/// Puts the recipe into the folder of a run, byte for byte.
-pub fn write_recipe(folder: &Path, recipe: &[u8]) -> anyhow::Result<()> {
-    files::write_bytes(&folder.join(RECIPE), recipe)
+/// Removes what the folder of a run holds of it; other files stay.
+pub fn clear(folder: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let of_run = [RECIPE, SETTINGS, WEIGHTS, SUMMARY, EPOCHS].contains(&name)
+            || (name.starts_with("checkpoint-") && name.ends_with(".safetensors"));
+        if of_run && path.is_file() {
+            std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Begins a run: puts the recipe into the folder, byte for byte, with what the command line and the data added to it.
+pub fn begin(folder: &Path, text: &[u8], recipe: &Recipe, front_end: &FrontEndConfig) -> anyhow::Result<()> {
+    files::write_bytes(&folder.join(RECIPE), text)?;
+    let fold = match recipe.data.split.rule {
+        Rule::Folds { fold, .. } => Some(fold),
+        _ => None,
+    };
+    let settings = Settings { seed: recipe.seed, fold, front_end: front_end.to_string() };
+    let text = serde_json::to_string_pretty(&settings)? + "\n";
+    files::write_bytes(&folder.join(SETTINGS), text.as_bytes())
 }
 
 /// Writes what a run ended with. The summary comes last: with it the run is finished.
-pub fn write(folder: &Path, weights: &Weights, network: &Network, summary: &Summary) -> anyhow::Result<()> {
+pub fn finish(folder: &Path, weights: &Weights, network: &Network, summary: &Summary) -> anyhow::Result<()> {
     let mut file = TensorFile::default();
     file.texts.insert("input".into(), serde_json::to_string(&network.input)?);
     for tensor in &weights.tensors {

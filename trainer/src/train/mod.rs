@@ -5,6 +5,7 @@
 
 mod batch;
 mod checkpoint;
+mod examples;
 mod forward;
 mod metrics;
 mod ops;
@@ -21,6 +22,7 @@ use burn::tensor::{Device, Tensor, activation};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub use batch::Source;
+pub use examples::Examples;
 pub use metrics::EpochMetrics;
 
 use batch::Targets;
@@ -33,7 +35,7 @@ use schedule::{Fall, Schedule};
 use crate::network::Network;
 use crate::recipe::training::{self as recipe, Keep};
 use crate::rng::Rng;
-use crate::run::{self, Summary};
+use crate::run::Summary;
 use crate::weights::Weights;
 
 /// Examples per pass when nothing is trained.
@@ -62,8 +64,21 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Trains in the folder `run`, going on where an interrupted run of the same job stopped; writes
-    /// `weights.safetensors` and `metrics.json` at the end.
+    /// Refuses a folder that holds a run of another job.
+    pub fn check_folder(&self, run: &Path) -> anyhow::Result<()> {
+        self.start(run).map(|_| ())
+    }
+
+    /// The state of the newest checkpoint, or the state before training; and whether there was a checkpoint.
+    fn start(&self, run: &Path) -> anyhow::Result<(State, bool)> {
+        let weights = Weights::random(self.network, self.seed);
+        let optimiser = Optimiser::new(self.rule(), self.train.weight_decay as f32, &weights);
+        let mut state = State { epoch: 0, seconds: 0.0, weights, optimiser, best: None };
+        let resumed = state.resume(run, self.fingerprint)?;
+        Ok((state, resumed))
+    }
+
+    /// Trains in the folder `run`, going on where an interrupted run of the same job stopped.
     pub fn run(&self, run: &Path) -> anyhow::Result<(Weights, Summary)> {
         self.run_until(run, self.train.epochs)
     }
@@ -71,10 +86,8 @@ impl Job<'_> {
     /// Trains up to an epoch and finishes there.
     fn run_until(&self, run: &Path, last: usize) -> anyhow::Result<(Weights, Summary)> {
         ensure!(!self.training.is_empty(), "there are no training examples");
-        let weights = Weights::random(self.network, self.seed);
-        let optimiser = Optimiser::new(self.rule(), self.train.weight_decay as f32, &weights);
-        let mut state = State { epoch: 0, seconds: 0.0, weights, optimiser, best: None };
-        if state.resume(run, self.fingerprint)? {
+        let (mut state, resumed) = self.start(run)?;
+        if resumed {
             eprintln!("going on after epoch {} of {}", state.epoch, self.train.epochs);
         }
         let mut log = EpochLog::open(run, state.epoch)?;
@@ -86,7 +99,7 @@ impl Job<'_> {
             progress.epoch_done(&metrics);
         }
         progress.finish();
-        self.finish(state, run)
+        self.finish(state)
     }
 
     fn rule(&self) -> Rule {
@@ -209,8 +222,8 @@ impl Job<'_> {
         Ok((right as f64 / n, loss / n))
     }
 
-    /// Chooses the weights, measures them and writes the results of the run.
-    fn finish(&self, state: State, run: &Path) -> anyhow::Result<(Weights, Summary)> {
+    /// Chooses the weights and measures them.
+    fn finish(&self, state: State) -> anyhow::Result<(Weights, Summary)> {
         let best = state.best.filter(|_| self.train.keep == Keep::Best);
         let (weights, kept_epoch) = match best {
             Some(best) => (best.weights, best.epoch),
@@ -239,7 +252,6 @@ impl Job<'_> {
             training_macs: per_epoch * epochs,
             parameters: self.network.parameters(),
         };
-        run::write(run, &weights, self.network, &summary)?;
         Ok((weights, summary))
     }
 }
