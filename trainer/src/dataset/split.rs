@@ -158,3 +158,90 @@ fn share_of(n: usize, share: f64) -> usize {
     }
     ((n as f64 * share + 0.5) as usize).clamp(1, n - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Samples;
+
+    /// Ten examples of each of three classes, in six groups.
+    fn examples() -> Vec<Example> {
+        let example = |n: usize| Example {
+            samples: Samples::U8(vec![]),
+            label: n % 3,
+            group: format!("g{}", n / 5),
+            split: Split::Train,
+            source: n.to_string(),
+        };
+        (0..30).map(example).collect()
+    }
+
+    fn assigned(rule: Rule, validation: f64, validation_by: By, seed: u64) -> Vec<Example> {
+        let mut examples = examples();
+        let settings = SplitSettings { rule, validation, validation_by };
+        assign(&mut examples, false, &settings, seed, Path::new("set")).unwrap();
+        examples
+    }
+
+    fn count(examples: &[Example], split: Split) -> usize {
+        examples.iter().filter(|example| example.split == split).count()
+    }
+
+    #[test]
+    fn a_share_of_examples_is_taken_from_every_class() {
+        let examples = assigned(Rule::Share { test: 0.3, by: By::Example }, 0.2, By::Example, 1);
+        for label in 0..3 {
+            let of_label: Vec<Example> = examples.iter().filter(|e| e.label == label).cloned().collect();
+            assert_eq!(count(&of_label, Split::Test), 3);
+            assert_eq!(count(&of_label, Split::Validation), 1);
+        }
+    }
+
+    #[test]
+    fn a_share_of_groups_keeps_groups_together() {
+        for seed in 0..20 {
+            let examples = assigned(Rule::Share { test: 0.3, by: By::Group }, 0.25, By::Group, seed);
+            assert_eq!((count(&examples, Split::Test), count(&examples, Split::Validation)), (10, 5));
+            for group in examples.chunks(5) {
+                assert!(group.iter().all(|example| example.split == group[0].split));
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let by_seed = |seed| assigned(Rule::Share { test: 0.5, by: By::Example }, 0.0, By::Example, seed);
+        assert_eq!(by_seed(1), by_seed(1));
+        assert_ne!(by_seed(1), by_seed(2));
+    }
+
+    #[test]
+    fn groups_in_no_fold_are_trained_on() {
+        let folds = vec![vec!["g0".to_string()], vec!["g1".to_string(), "g2".to_string()]];
+        for (fold, tested) in [(0, 5), (1, 10)] {
+            let rule = Rule::Folds { folds: folds.clone(), fold };
+            let examples = assigned(rule, 0.0, By::Example, 1);
+            assert_eq!(count(&examples, Split::Test), tested);
+            assert_eq!(count(&examples, Split::Train), 30 - tested);
+        }
+    }
+
+    #[test]
+    fn data_without_an_official_split_cannot_be_split_so() {
+        let settings = SplitSettings { rule: Rule::Official, validation: 0.0, validation_by: By::Example };
+        let error = assign(&mut examples(), false, &settings, 1, Path::new("set")).unwrap_err();
+        assert!(error.to_string().contains("`groups`, `folds` or `share`"), "{error}");
+    }
+
+    #[test]
+    fn one_group_cannot_be_divided() {
+        let mut examples = examples();
+        examples.iter_mut().for_each(|example| example.group = "only".into());
+        let settings = SplitSettings {
+            rule: Rule::Share { test: 0.3, by: By::Group },
+            validation: 0.0,
+            validation_by: By::Example,
+        };
+        assert!(assign(&mut examples, false, &settings, 1, Path::new("set")).is_err());
+    }
+}
