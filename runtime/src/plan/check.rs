@@ -110,7 +110,8 @@ fn check_op<K: Kernels>(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<
     match op.kind {
         OpKind::Conv2d => {
             let groups = usize::from(op.groups);
-            require(spatial && groups >= 1 && from.c % groups == 0 && to.c % groups == 0, shape)?;
+            let divisible = |channels: usize| channels.checked_rem(groups) == Some(0);
+            require(spatial && divisible(from.c) && divisible(to.c), shape)?;
             let conv = model.conv_2d(op);
             require(
                 weights_fit(op, taps * (from.c / groups) as u64 * to.c as u64, conv.weights),
@@ -120,7 +121,7 @@ fn check_op<K: Kernels>(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<
             scratch_needed = K::conv_2d_scratch_len(&conv);
         }
         OpKind::DepthwiseConv2d => {
-            require(spatial && to.c % from.c == 0, shape)?;
+            require(spatial && to.c.checked_rem(from.c) == Some(0), shape)?;
             let conv = model.depthwise_conv_2d(op);
             require(weights_fit(op, taps * to.c as u64, conv.weights), parameters)?;
             require(per_channel_fit(op, conv.bias, conv.requantize.multipliers, to.c), parameters)?;
