@@ -29,8 +29,11 @@ fn factors(graph: &Graph, index: usize) -> Option<(Vec<f32>, Vec<f32>)> {
     }
 }
 
-/// Output channel of each element of a filter, and their number.
-fn output_channels(graph: &Graph, index: usize) -> Option<(usize, fn(usize, usize, usize) -> usize)> {
+/// Output channel of an element of a filter, given the filter's length and number of channels.
+type ChannelOf = fn(usize, usize, usize) -> usize;
+
+/// Number of output channels of a layer, and where they are in its filter.
+fn output_channels(graph: &Graph, index: usize) -> Option<(usize, ChannelOf)> {
     let node = &graph.nodes[index];
     let shape = &graph.value(node.inputs.get(1).copied()?).shape;
     match node.op {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, OwnedRepr};
 use ndarray_npy::NpzReader;
+use teff_compiler::graph::{Builder, Clamp, Conv2d, Graph, Padding, Tensor, Unary};
+use teff_compiler::onnx;
 
 /// The folder of reference models, or a line that says that the test is skipped.
 pub fn models_dir(test: &str) -> Option<PathBuf> {
@@ -42,4 +44,59 @@ impl Npz {
 
 fn parts(array: ArrayD<f32>) -> (Vec<usize>, Vec<f32>) {
     (array.shape().to_vec(), array.iter().copied().collect())
+}
+
+/// Imports a model.
+pub fn import(path: &Path) -> Result<Graph, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    onnx::import(&bytes).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn noise(len: usize, scale: f32) -> Vec<f32> {
+    let mut state = 12_345u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..len).map(|_| next() * scale).collect()
+}
+
+/// A network with every operator of the graph, in most of its variants.
+pub fn network() -> Graph {
+    let mut b = Builder::new("everything");
+    let filter =
+        |shape: [usize; 4], scale: f32| Tensor::f32(&shape, noise(shape.iter().product(), scale)).unwrap();
+    let x = b.input("x", [1, 12, 10, 2]);
+    let same = Padding { top: 1, left: 1, bottom: 1, right: 1 };
+    let conv = Conv2d { padding: same, ..Conv2d::default() };
+    let y = b.conv_2d("conv", x, filter([8, 3, 3, 2], 0.4), Some(noise(8, 0.2)), conv);
+    let y = b.scale_shift("norm", y, noise(8, 2.0), noise(8, 0.5));
+    let y = b.relu("relu", y);
+    let strided = Conv2d { stride: [2, 1], padding: same, ..Conv2d::default() };
+    let y = b.depthwise_conv_2d("depthwise", y, filter([1, 3, 3, 8], 0.5), None, strided);
+    let y = b.unary("six", y, Unary::Clamp(Clamp::RELU6));
+    let grouped = Conv2d { groups: 2, dilation: [1, 2], ..Conv2d::default() };
+    let g = b.conv_2d("grouped", y, filter([6, 3, 3, 4], 0.3), Some(noise(6, 0.2)), grouped);
+    let s = b.unary("swish", g, Unary::Swish { alpha: 1.0 });
+    let t = b.unary("tanh", g, Unary::Tanh);
+    let sum = b.add("sum", s, t);
+    let squeeze = b.global_average_pool("squeeze", sum);
+    let gate = b.fully_connected("gate", squeeze, Tensor::f32(&[6, 6], noise(36, 0.8)).unwrap(), None);
+    let gate = b.unary("gate.sigmoid", gate, Unary::HardSigmoid { alpha: 0.2, beta: 0.5 });
+    let excited = b.mul("excite", sum, gate);
+    let pad = Padding { top: 0, left: 1, bottom: 1, right: 0 };
+    let padded = b.pad("pad", excited, pad);
+    let m = b.max_pool_2d("max", padded, [2, 2], [2, 2], Padding::default());
+    let a = b.average_pool_2d("average", padded, [2, 2], [2, 2], Padding::default());
+    let joined = b.concat("joined", &[m, a], 3);
+    let tall = b.concat("tall", &[joined, joined], 1);
+    let y = b.unary("leaky", tall, Unary::LeakyRelu { alpha: 0.1 });
+    let len: usize = b.shape(y).iter().product();
+    let dense = Tensor::f32(&[5, len], noise(5 * len, 0.2)).unwrap();
+    let y = b.fully_connected("dense", y, dense, Some(noise(5, 0.3)));
+    let y = b.unary("elu", y, Unary::Elu { alpha: 1.0, gamma: 1.0, width: 1.0 });
+    let y = b.unary("linear", y, Unary::Linear { scale: 1.5, offset: 0.25 });
+    let y = b.softmax("softmax", y);
+    b.output("scores", y);
+    b.finish().unwrap()
 }

@@ -95,8 +95,7 @@ pub(super) fn conv(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         *axis = if depthwise { 3 } else { 0 };
     }
     let tensor = tensor.reshaped(&sizes)?;
-    let name = node.input(1).unwrap_or("");
-    let mut inputs = vec![value, state.add_parameter(name, tensor, quant)];
+    let mut inputs = vec![value, state.add_parameter(&weights.name, tensor, quant)];
     if state.optional(node, 2)?.is_some() {
         let bias = state.constant(node, 2)?;
         if bias.tensor.len() != shape[0] {
@@ -105,7 +104,7 @@ pub(super) fn conv(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         let all: Vec<usize> = (0..bias.tensor.shape.len()).collect();
         let (tensor, quant) = bias.parameter(node, &all)?;
         let tensor = tensor.reshaped(&[shape[0]])?;
-        inputs.push(state.add_parameter(node.input(2).unwrap_or(""), tensor, quant));
+        inputs.push(state.add_parameter(&bias.name, tensor, quant));
     }
     let conv = Conv2d {
         stride: window.stride,

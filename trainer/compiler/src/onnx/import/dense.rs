@@ -27,7 +27,7 @@ pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             let repeated = OnnxTensor { shape: vec![n], data: bias.tensor.data.gathered(&vec![0; n]) };
             bias.tensor = std::rc::Rc::new(repeated);
         }
-        if !attach_bias(state, node, value, &bias, node.input(2).unwrap_or(""))? {
+        if !attach_bias(state, node, value, &bias)? {
             return Err(node.fault(format!("a bias of shape {:?} for {n} outputs", bias.tensor.shape)));
         }
     }
@@ -88,7 +88,7 @@ fn product(
         other => return Err(node.fault(format!("weights of type {}", other.type_name()))),
     };
     let tensor = crate::graph::Tensor::new(&[n, k], elements)?;
-    let filter = state.add_parameter(node.input(1).unwrap_or(""), tensor, quant);
+    let filter = state.add_parameter(&weights.name, tensor, quant);
     let op = Op::FullyConnected { activation: Clamp::NONE };
     let result = state.push(node, op, &[value, filter])?;
     let place = x.view.atoms.len() - x.view.axes[rank - 1].len();
@@ -100,8 +100,11 @@ fn scale_constant(constant: &mut Constant, factor: f32) {
     if factor != 1.0 {
         let data = constant.dequantized().into_iter().map(|x| x * factor).collect();
         let shape = constant.tensor.shape.clone();
-        *constant =
-            Constant { tensor: std::rc::Rc::new(OnnxTensor { shape, data: Data::F32(data) }), quant: None };
+        *constant = Constant {
+            name: constant.name.clone(),
+            tensor: std::rc::Rc::new(OnnxTensor { shape, data: Data::F32(data) }),
+            quant: None,
+        };
     }
 }
 
@@ -112,7 +115,6 @@ pub(super) fn attach_bias(
     node: &Reader<'_>,
     value: ValueId,
     bias: &Constant,
-    name: &str,
 ) -> Result<bool> {
     let channels = state.graph.value(value).shape[3];
     let takes = state.graph.nodes.iter().any(|n| {
@@ -131,7 +133,7 @@ pub(super) fn attach_bias(
     {
         quant.channel_axis = Some(0);
     }
-    let bias = state.add_parameter(name, tensor, quant);
+    let bias = state.add_parameter(&bias.name, tensor, quant);
     if let Some(producer) = state.graph.nodes.iter_mut().find(|n| n.output() == value) {
         producer.inputs.push(bias);
     }

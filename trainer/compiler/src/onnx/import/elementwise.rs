@@ -223,14 +223,12 @@ fn group(view: &View, whole: [usize; 4], present: &[bool]) -> Option<[usize; 4]>
 fn with_constant(state: &mut Import, node: &Reader<'_>, first: bool) -> Result<()> {
     let x = state.activation(node, usize::from(first))?;
     let constant = state.constant(node, usize::from(!first))?;
-    let name = node.input(usize::from(!first)).unwrap_or("");
     let operator = node.operator();
     let reals = constant.dequantized();
 
     // A constant after a matrix product or convolution without bias is its bias.
     if operator == "Add" && is_bias(state, node, &x, &constant, usize::from(first)) {
-        let plain = Constant { tensor: constant.tensor.clone(), quant: constant.quant.clone() };
-        if attach_bias(state, node, x.value, &plain, name)? {
+        if attach_bias(state, node, x.value, &constant)? {
             let kind = PortType::F32;
             return state.give(node, x.value, x.view.clone(), kind);
         }

@@ -85,7 +85,9 @@ pub(super) fn quantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         let constant = constant.clone();
         let tensor = quantize_constant(node, &constant, &scales, &zeros, kind, stated_axis)?;
         let tensor = Rc::new(tensor);
-        state.set(node.output()?, Item::Constant(Constant { tensor, quant: None }));
+        let name = node.output()?.to_string();
+        let constant = Constant { name, tensor, quant: None };
+        state.set(node.output()?, Item::Constant(constant));
         return Ok(());
     }
     let quant = per_tensor(node, &scales, zeros[0], kind)?;
@@ -174,7 +176,7 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                 }
             }
             let quant = ConstantQuant { scales, zero_points: zeros, axis: channel_axis };
-            let item = Item::Constant(Constant { tensor: constant.tensor, quant: Some(quant) });
+            let item = Item::Constant(Constant { quant: Some(quant), ..constant });
             state.set(node.output()?, item);
             Ok(())
         }

@@ -96,7 +96,7 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         let known = checked_len(&shape).filter(|&k| k > 0);
         let total = checked_len(&before).unwrap_or(0);
         match known {
-            Some(known) if total % known == 0 => shape[free] = total / known,
+            Some(known) if total.is_multiple_of(known) => shape[free] = total / known,
             _ => return Err(node.fault(format!("{before:?} does not become {wanted:?}"))),
         }
     } else if let (Some(known), Some(total)) = (checked_len(&shape), checked_len(&before))

@@ -23,6 +23,8 @@ pub(super) enum Item {
 
 #[derive(Debug, Clone)]
 pub(super) struct Constant {
+    /// Name of the initializer, or of what computed it.
+    pub name: String,
     pub tensor: Rc<OnnxTensor>,
     /// Set once the integers have been declared to stand for reals by a DequantizeLinear.
     pub quant: Option<ConstantQuant>,
@@ -115,7 +117,7 @@ impl Import {
     }
 
     pub fn set_constant(&mut self, name: &str, tensor: OnnxTensor) {
-        let constant = Constant { tensor: Rc::new(tensor), quant: None };
+        let constant = Constant { name: name.to_string(), tensor: Rc::new(tensor), quant: None };
         self.items.insert(name.to_string(), Item::Constant(constant));
     }
 
