@@ -112,10 +112,15 @@ impl Requantize<'_> {
 #[inline(always)]
 pub fn requantize(acc: i32, mantissa: i32, shift: u8, zero_point: i8, output_min: i8, output_max: i8) -> i8 {
     let acc = if shift == 0 { acc } else { shift_left_saturating(acc, shift) };
-    // Floor of the sum's upper part: `>> 31` of an i64 needs both halves only once.
-    let scaled = ((i64::from(acc) * i64::from(mantissa) + (1 << 30)) >> 31) as i32;
-    let q = scaled.saturating_add(i32::from(zero_point));
-    clamp_i8(q, output_min, output_max)
+    let product = i64::from(acc) * i64::from(mantissa);
+    if cfg!(target_pointer_width = "64") {
+        // The zero point joins the rounding term, and the sum keeps its 33 bits until the clamp.
+        let q = (product + (i64::from(zero_point) << 31) + (1 << 30)) >> 31;
+        q.max(i64::from(output_min)).min(i64::from(output_max)) as i8
+    } else {
+        let scaled = ((product + (1 << 30)) >> 31) as i32;
+        clamp_i8(scaled.saturating_add(i32::from(zero_point)), output_min, output_max)
+    }
 }
 
 /// `x << shift`, saturated to the range of `i32`.

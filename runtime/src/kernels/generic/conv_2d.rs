@@ -51,58 +51,46 @@ pub(super) fn conv_2d(
 ) {
     let (k, groups, width) = (k(op), op.groups.max(1), op.output.extent.w);
     let group_out = op.output.extent.c / groups;
-    let pixels = rows.len() * width;
-    let mut halves = scratch.chunks_mut(k.max(1));
-    let (scratch_a, scratch_b) = (halves.next().unwrap_or(&mut []), halves.next().unwrap_or(&mut []));
+    let (scratch_a, scratch_b) = scratch.split_at_mut_checked(k).unwrap_or_default();
     for group in 0..groups {
         let channels = group * group_out..(group + 1) * group_out;
-        let (mut y, mut x) = (rows.start, 0);
-        let mut next = || {
-            let here = (y, x);
-            x += 1;
-            if x == width {
-                (y, x) = (y + 1, 0);
-            }
-            here
-        };
-        let mut pixel = 0;
-        while pixel < pixels {
-            let a = next();
-            let at = |(y, x): (usize, usize)| (y - rows.start, x);
+        let mut pixels = rows.clone().flat_map(|y| (0..width).map(move |x| (y, x)));
+        // Where channel `first` of the group is stored at a pixel.
+        let index = |(y, x): (usize, usize)| op.output.index(y - rows.start, x, channels.start);
+        while let Some(a) = pixels.next() {
             let patch_a = patch(op, input, a, group, scratch_a);
-            let channels =
-                blocks(channels.start, channels.end, op.weights, k, op.bias, op.requantize.multipliers);
-            if pixel + 1 < pixels {
-                let b = next();
+            let blocks = blocks(channels.clone(), op.weights, k, op.bias, op.requantize.multipliers);
+            if let Some(b) = pixels.next() {
                 let patch_b = patch(op, input, b, group, scratch_b);
-                for block in channels {
+                for block in blocks {
                     let [acc_a, acc_b] = dot_2x4([patch_a, patch_b], block.weights, block.bias);
-                    store(op, output, at(a), &block, acc_a);
-                    store(op, output, at(b), &block, acc_b);
+                    store(op, output, index(a), &block, acc_a);
+                    store(op, output, index(b), &block, acc_b);
                 }
             } else {
-                for block in channels {
-                    store(op, output, at(a), &block, dot_1x4(patch_a, block.weights, block.bias));
+                for block in blocks {
+                    store(op, output, index(a), &block, dot_1x4(patch_a, block.weights, block.bias));
                 }
             }
-            pixel += 2;
         }
     }
 }
 
-/// Requantizes the accumulators of one pixel. `at` counts rows from the first of the slice.
+/// Requantizes the accumulators of one pixel and stores them. `index` is where the first channel of the group lies.
 #[inline(always)]
-fn store(op: &Conv2d<'_>, output: &mut [i8], at: (usize, usize), block: &Block<'_>, acc: [i32; CHANNELS]) {
+fn store(op: &Conv2d<'_>, output: &mut [i8], index: usize, block: &Block<'_>, acc: [i32; CHANNELS]) {
     let r = &op.requantize;
-    let quantized = acc.iter().zip(block.multipliers);
-    let quantized = quantized
-        .map(|(&acc, mantissa)| requantize(acc, mantissa, r.shift, r.zero_point, r.output_min, r.output_max));
-    let elements = output.get_mut(op.output.index(at.0, at.1, block.first)..).unwrap_or(&mut []);
-    match op.output.layout {
-        Layout::Nhwc => elements.iter_mut().take(block.count).zip(quantized).for_each(|(e, q)| *e = q),
-        Layout::Planar => {
-            let plane = op.output.extent.w.max(1);
-            elements.iter_mut().step_by(plane).take(block.count).zip(quantized).for_each(|(e, q)| *e = q);
+    let mut quantized = [0; CHANNELS];
+    for ((quantized, acc), mantissa) in quantized.iter_mut().zip(acc).zip(block.multipliers) {
+        *quantized = requantize(acc, mantissa, r.shift, r.zero_point, r.output_min, r.output_max);
+    }
+    let c_stride = op.output.c_stride();
+    let elements = output.get_mut(index + block.first * c_stride..).unwrap_or(&mut []);
+    match elements.first_chunk_mut::<CHANNELS>() {
+        Some(elements) if c_stride == 1 && block.count == CHANNELS => *elements = quantized,
+        _ => {
+            let elements = elements.iter_mut().step_by(c_stride.max(1)).take(block.count);
+            elements.zip(quantized).for_each(|(element, q)| *element = q);
         }
     }
 }

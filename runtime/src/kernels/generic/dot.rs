@@ -3,6 +3,8 @@
 //! The loops are chains of `zip`: no bounds are checked inside, and LLVM turns them into vector code where the
 //! processor has it. All slices of a call have the same length; a longer one is cut.
 
+use core::ops::Range;
+
 /// Output channels per block.
 pub(super) const CHANNELS: usize = 4;
 
@@ -25,13 +27,26 @@ pub(super) fn dot_2x4(x: [&[i8]; 2], w: [&[i8]; CHANNELS], acc: [i32; CHANNELS])
 #[inline(always)]
 pub(super) fn dot_1x4(x: &[i8], w: [&[i8]; CHANNELS], acc: [i32; CHANNELS]) -> [i32; CHANNELS] {
     let [w0, w1, w2, w3] = w;
-    let mut a = acc;
-    for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-        for (a, w) in a.iter_mut().zip([w0, w1, w2, w3]) {
-            *a = multiply_add(*a, x, w);
+    if cfg!(target_arch = "arm") {
+        // Each element is loaded once for four products.
+        let mut a = acc;
+        for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+            for (a, w) in a.iter_mut().zip([w0, w1, w2, w3]) {
+                *a = multiply_add(*a, x, w);
+            }
         }
+        a
+    } else {
+        // With vector registers the single reduction is widest.
+        let [a0, a1, a2, a3] = acc;
+        [dot_1x1(x, w0, a0), dot_1x1(x, w1, a1), dot_1x1(x, w2, a2), dot_1x1(x, w3, a3)]
     }
-    a
+}
+
+/// Adds the products of two vectors.
+#[inline(always)]
+fn dot_1x1(x: &[i8], w: &[i8], acc: i32) -> i32 {
+    x.iter().zip(w).fold(acc, |acc, (&x, &w)| multiply_add(acc, x, w))
 }
 
 /// `acc + x * w`.
@@ -43,7 +58,7 @@ pub(super) fn multiply_add(acc: i32, x: i8, w: i8) -> i32 {
 /// Weights, biases and multipliers of up to four neighbouring output channels.
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a> {
-    /// First channel.
+    /// First channel, counted from the first of [`blocks`].
     pub first: usize,
     /// Channels in the block; the rows beyond repeat the last.
     pub count: usize,
@@ -55,25 +70,41 @@ pub(super) struct Block<'a> {
     pub multipliers: [i32; CHANNELS],
 }
 
-/// The output channels from `first` to `end`, in blocks; each weight row has `k` elements.
+/// The output channels of `channels`, in blocks; each weight row has `k` elements.
+#[inline(always)]
 pub(super) fn blocks<'a>(
-    first: usize,
-    end: usize,
+    channels: Range<usize>,
     weights: &'a [i8],
     k: usize,
     bias: &'a [i32],
     multipliers: &'a [i32],
 ) -> impl Iterator<Item = Block<'a>> {
-    (first..end).step_by(CHANNELS).map(move |first| {
-        let count = (end - first).min(CHANNELS);
-        let channel = |i: usize| first + i.min(count - 1);
-        let indices = [0, 1, 2, 3];
-        Block {
-            first,
-            count,
-            weights: indices.map(|i| weights.get(channel(i) * k..).and_then(|w| w.get(..k)).unwrap_or(&[])),
-            bias: indices.map(|i| bias.get(channel(i)).copied().unwrap_or(0)),
-            multipliers: indices.map(|i| multipliers.get(channel(i)).copied().unwrap_or(0)),
-        }
+    let weights = weights.get(channels.start * k..channels.end * k).unwrap_or(&[]);
+    let bias = bias.get(channels.clone()).unwrap_or(&[]);
+    let multipliers = multipliers.get(channels).unwrap_or(&[]);
+    let ((bias, bias_rest), (multipliers, multipliers_rest)) = (bias.as_chunks(), multipliers.as_chunks());
+    let rows = weights.chunks_exact((CHANNELS * k).max(1));
+    let rest = Block {
+        first: bias.len() * CHANNELS,
+        count: bias_rest.len(),
+        weights: repeat_last(rows.remainder().chunks_exact(k.max(1)), &[]),
+        bias: repeat_last(bias_rest.iter().copied(), 0),
+        multipliers: repeat_last(multipliers_rest.iter().copied(), 0),
+    };
+    let whole = rows.zip(bias).zip(multipliers).enumerate().map(move |(i, ((rows, &bias), &multipliers))| {
+        let (front, back) = rows.split_at_checked(2 * k).unwrap_or((rows, &[]));
+        let (w0, w1) = front.split_at_checked(k).unwrap_or((front, &[]));
+        let (w2, w3) = back.split_at_checked(k).unwrap_or((back, &[]));
+        Block { first: i * CHANNELS, count: CHANNELS, weights: [w0, w1, w2, w3], bias, multipliers }
+    });
+    whole.chain((rest.count > 0).then_some(rest))
+}
+
+/// The first four items; where there are fewer, the last again.
+fn repeat_last<T: Copy>(mut items: impl Iterator<Item = T>, none: T) -> [T; CHANNELS] {
+    let mut last = none;
+    [(); CHANNELS].map(|()| {
+        last = items.next().unwrap_or(last);
+        last
     })
 }

@@ -14,7 +14,7 @@ pub(super) fn fully_connected(
 ) {
     let (r, k) = (&op.requantize, op.inputs);
     let mut output = output.iter_mut();
-    for block in blocks(outputs.start, outputs.end, op.weights, k, op.bias, r.multipliers) {
+    for block in blocks(outputs, op.weights, k, op.bias, r.multipliers) {
         let acc = dot_1x4(input, block.weights, block.bias);
         for ((&acc, mantissa), element) in
             acc.iter().zip(block.multipliers).take(block.count).zip(&mut output)
