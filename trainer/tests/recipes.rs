@@ -161,3 +161,11 @@ fn the_front_end_takes_what_the_data_says() {
     assert_eq!((machine.rate_hz, machine.axes, machine.frame_len, machine.window), (1_600.0, 3, 512, 1));
     assert_eq!((gesture.rate_hz, gesture.lsb_per_unit, gesture.shape()), (25.0, 100.0, Some([128, 1, 3])));
 }
+
+#[test]
+fn the_decision_is_written_as_one_line() {
+    let decision = Recipe::read(Path::new("../models/digits/recipe.toml")).unwrap().decision.unwrap();
+    let line = decision.to_string();
+    let keys: Vec<&str> = line.split(' ').map(|word| word.split_once('=').unwrap().0).collect();
+    assert_eq!(keys, ["smoothing", "threshold", "hysteresis", "refractory"]);
+}

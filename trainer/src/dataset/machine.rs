@@ -50,7 +50,7 @@ pub const STATES: [&str; 5] = ["healthy", "imbalance", "misalignment", "bearing_
 pub fn load(folder: Option<&Path>, data: &Data, settings: &MachineSettings, seed: u64) -> Result<DataSet> {
     let recording_settings = recording_settings(settings);
     let Some(given) = folder else {
-        let recordings = simulate(data, settings, seed);
+        let recordings = simulate(data, settings);
         return recordings::cut(
             recordings,
             Skipped::default(),
@@ -67,13 +67,13 @@ pub fn load(folder: Option<&Path>, data: &Data, settings: &MachineSettings, seed
         given.join(&data.path)
     };
     if !root.exists() {
-        write(&root, settings, seed)?;
+        write(&root, settings)?;
     }
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap_or_default();
-    if readme.contains(SIMULATED) && !readme.contains(&settings_line(settings, seed)) {
+    if readme.contains(SIMULATED) && !readme.contains(&settings_line(settings)) {
         return Err(InputError::new(
             &root,
-            "was simulated with other settings or another seed than the recipe has now",
+            "was simulated with other `machines`, `seconds` or `seed` than [data] has now",
             "remove the folder, and it is simulated anew",
         ));
     }
@@ -100,9 +100,9 @@ pub fn recording_settings(settings: &MachineSettings) -> RecordingSettings {
 }
 
 /// The recordings of the recipe's states, in the order in which the files would be read.
-pub fn simulate(data: &Data, settings: &MachineSettings, seed: u64) -> Vec<Recording> {
+pub fn simulate(data: &Data, settings: &MachineSettings) -> Vec<Recording> {
     let mut recordings = Vec::new();
-    each(settings, seed, |state, group, samples| {
+    each(settings, |state, group, samples| {
         if let Some(label) = data.classes.iter().position(|class| class == state) {
             recordings.push(Recording {
                 samples,
@@ -120,7 +120,7 @@ pub fn simulate(data: &Data, settings: &MachineSettings, seed: u64) -> Vec<Recor
 /// Writes the set: `{state}/{machine}_0.csv` with a header, in counts, and a `README.md`.
 ///
 /// The folder gets its name when everything is in it; a run that is interrupted leaves `NAME.partial`.
-pub fn write(folder: &Path, settings: &MachineSettings, seed: u64) -> Result<()> {
+pub fn write(folder: &Path, settings: &MachineSettings) -> Result<()> {
     let unwritable = |path: &Path, error: std::io::Error| {
         InputError::new(
             path,
@@ -138,7 +138,7 @@ pub fn write(folder: &Path, settings: &MachineSettings, seed: u64) -> Result<()>
         std::fs::create_dir_all(&path).map_err(|error| unwritable(&path, error))?;
     }
     let mut failed = None;
-    each(settings, seed, |state, group, samples| {
+    each(settings, |state, group, samples| {
         let path = partial.join(file_name(state, group));
         let mut text = format!("{}\n", AXES.join(","));
         for sample in samples.as_chunks::<3>().0 {
@@ -152,7 +152,7 @@ pub fn write(folder: &Path, settings: &MachineSettings, seed: u64) -> Result<()>
         return Err(error);
     }
     let readme = partial.join("README.md");
-    std::fs::write(&readme, readme_text(settings, seed)).map_err(|error| unwritable(&readme, error))?;
+    std::fs::write(&readme, readme_text(settings)).map_err(|error| unwritable(&readme, error))?;
     std::fs::rename(&partial, folder).map_err(|error| unwritable(folder, error))
 }
 
@@ -163,12 +163,12 @@ fn file_name(state: &str, group: &str) -> String {
 /// The beginning of the README line that tells the settings.
 const SIMULATED: &str = "Simulated with";
 
-fn settings_line(settings: &MachineSettings, seed: u64) -> String {
-    let MachineSettings { machines, seconds, .. } = settings;
+fn settings_line(settings: &MachineSettings) -> String {
+    let MachineSettings { machines, seconds, seed, .. } = settings;
     format!("{SIMULATED} machines = {machines}, seconds = {seconds}, seed = {seed}.")
 }
 
-fn readme_text(settings: &MachineSettings, seed: u64) -> String {
+fn readme_text(settings: &MachineSettings) -> String {
     format!(
         "# A simulated accelerometer on rotating machines\n\n{}\n\n\
          - Files: `{{state}}/{{machine}}_0.csv`, header `{}`, one sample a line, in counts of the sensor.\n\
@@ -177,20 +177,20 @@ fn readme_text(settings: &MachineSettings, seed: u64) -> String {
          - Each machine is recorded once in each state. Split by machine: windows of one machine are alike.\n\
          - What is simulated stands in the documentation of the module `dataset::machine` of the trainer.\n\
          - Free of rights: the files hold computed numbers only.\n",
-        settings_line(settings, seed),
+        settings_line(settings),
         AXES.join(","),
         STATES.join(", "),
     )
 }
 
 /// Simulates every machine in every state.
-fn each(settings: &MachineSettings, seed: u64, mut take: impl FnMut(&str, &str, Vec<i16>)) {
+fn each(settings: &MachineSettings, mut take: impl FnMut(&str, &str, Vec<i16>)) {
     let n_samples = (settings.seconds * RATE_HZ) as usize;
     for n in 0..settings.machines {
         let group = format!("m{n:03}");
-        let machine = Machine::new(&mut Rng::for_purpose(seed, &format!("machine {group}")));
+        let machine = Machine::new(&mut Rng::for_purpose(settings.seed, &format!("machine {group}")));
         for state in STATES {
-            let mut rng = Rng::for_purpose(seed, &format!("recording {group} {state}"));
+            let mut rng = Rng::for_purpose(settings.seed, &format!("recording {group} {state}"));
             take(state, &group, machine.record(state, n_samples, &mut rng));
         }
     }

@@ -183,6 +183,8 @@ pub struct MachineSettings {
     pub machines: usize,
     /// Length of a recording.
     pub seconds: f64,
+    /// What the simulation starts from. The recipe's own seed changes the training, not the data.
+    pub seed: u64,
     /// How windows are cut.
     pub window: WindowSettings,
 }
@@ -396,6 +398,7 @@ impl MachineSettings {
         Ok(Self {
             machines: section.required("machines", section.size("machines", 2..=10_000)?)?,
             seconds: section.required("seconds", section.number("seconds", 0.1..=600.0)?)?,
+            seed: section.required("seed", section.integer("seed", 0..=i64::MAX)?)? as u64,
             window: WindowSettings::read_from(section)?,
         })
     }

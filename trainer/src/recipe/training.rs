@@ -1,5 +1,7 @@
 //! The tables `[augment]`, `[train]`, `[quantize]` and `[decision]`.
 
+use std::fmt;
+
 use super::reader::Section;
 use crate::error::Result;
 
@@ -192,6 +194,17 @@ pub struct Decision {
     pub hysteresis: f64,
     /// Inferences after a decision during which no other is made.
     pub refractory: usize,
+}
+
+/// The value of the metadata key `teff.decision`.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { smoothing, threshold, hysteresis, refractory } = self;
+        write!(
+            f,
+            "smoothing={smoothing} threshold={threshold} hysteresis={hysteresis} refractory={refractory}"
+        )
+    }
 }
 
 impl Decision {
