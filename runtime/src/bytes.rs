@@ -19,6 +19,22 @@ pub(crate) fn as_i32(bytes: &[u8]) -> &[i32] {
     if head.is_empty() { words } else { &[] }
 }
 
+/// As [`as_i32`], numbers of 16 bits on a two-byte boundary.
+#[inline(always)]
+pub(crate) fn as_i16(bytes: &[u8]) -> &[i16] {
+    // SAFETY: every bit pattern is a valid i16; `align_to` puts only whole, aligned numbers into the middle.
+    let (head, numbers, _) = unsafe { bytes.align_to::<i16>() };
+    if head.is_empty() { numbers } else { &[] }
+}
+
+/// As [`as_i16`], unsigned.
+#[inline(always)]
+pub(crate) fn as_u16(bytes: &[u8]) -> &[u16] {
+    // SAFETY: every bit pattern is a valid u16; `align_to` puts only whole, aligned numbers into the middle.
+    let (head, numbers, _) = unsafe { bytes.align_to::<u16>() };
+    if head.is_empty() { numbers } else { &[] }
+}
+
 /// As [`as_i32`], unsigned.
 #[inline(always)]
 pub(crate) fn as_u32(bytes: &[u8]) -> &[u32] {

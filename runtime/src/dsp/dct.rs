@@ -1,22 +1,17 @@
 //! Cosine transform of the logarithms of a frame.
 
 use super::settings::{CEPSTRUM_FRAC_BITS, LOG_FRAC_BITS};
-use super::table::Table16;
 
 /// `cepstrum[i] = Σ table[i][b] · bands[b]`, one rounding, half up.
 ///
 /// bands Q9 (`LOG_FRAC_BITS`); table Q15, row by row; cepstrum Q6 (`CEPSTRUM_FRAC_BITS`), saturated.
-pub(super) fn apply(bands: &[i16], table: Table16<'_>, cepstrum: &mut [i16]) {
+pub(super) fn apply(bands: &[i16], table: &[i16], cepstrum: &mut [i16]) {
     let shift = 15 + LOG_FRAC_BITS - CEPSTRUM_FRAC_BITS;
     let mut rows = table;
     for out in cepstrum {
         let Some((row, rest)) = rows.split_at_checked(bands.len()) else { return };
         rows = rest;
-        let sum: i64 = row
-            .iter()
-            .zip(bands)
-            .map(|(t, b)| i64::from(i32::from(i16::from_le_bytes(*t)) * i32::from(*b)))
-            .sum();
+        let sum: i64 = row.iter().zip(bands).map(|(t, b)| i64::from(i32::from(*t) * i32::from(*b))).sum();
         *out = ((sum + (1 << (shift - 1))) >> shift).clamp(-32768, 32767) as i16;
     }
 }

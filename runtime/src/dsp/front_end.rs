@@ -5,7 +5,6 @@ use super::mel::FilterBank;
 use super::quantize::Quantizer;
 use super::settings::{BlobError, CEPSTRUM_FRAC_BITS, Kind, LOG_FRAC_BITS, PIXEL_FRAC_BITS, Settings};
 use super::stats::AxisSamples;
-use super::table::{Table16, Table32, entries};
 use super::window::{Store, Window};
 use super::{dct, hann, log, rfft, stats};
 use crate::bytes;
@@ -53,10 +52,10 @@ pub struct Hop {
 #[derive(Debug)]
 pub struct FrontEnd<'a> {
     settings: Settings,
-    taper: Table16<'a>,
-    twiddles: Table32<'a>,
+    taper: &'a [i16],
+    twiddles: &'a [u32],
     bank: FilterBank<'a>,
-    dct: Table16<'a>,
+    dct: &'a [i16],
     quantizer: Quantizer<'a>,
     framer: Framer<'a>,
     spectrum: &'a mut [u32],
@@ -78,10 +77,15 @@ impl<'a> FrontEnd<'a> {
         let at = settings.tables();
         let has_fft = settings.fft_len != 0;
         let bands = usize::from(settings.bands);
+        let bins = usize::from(settings.end_bin - settings.first_bin);
         let half_frame = if has_fft { usize::from(settings.frame_len) / 2 + 1 } else { 0 };
-        let short = BlobError::TooShort;
+        let table = |from: usize, to: usize| blob.get(from..to).ok_or(BlobError::TooShort);
+        // Tables that do not begin on their boundary would be read as empty.
+        if bytes::as_u32(blob).is_empty() {
+            return Err(BlobError::Misaligned.into());
+        }
         let quantizer = Quantizer {
-            entries: entries(blob, at.requantize, settings.requantize_len.into()).ok_or(short)?,
+            entries: bytes::as_i32(table(at.requantize, at.hann)?).as_chunks().0,
             shift: settings.shift,
             zero_point: settings.zero_point,
         };
@@ -89,9 +93,8 @@ impl<'a> FrontEnd<'a> {
             return Err(BlobError::BadTable(at.requantize as u32).into());
         }
         let bank = FilterBank {
-            edges: entries(blob, at.edges, if has_fft { bands + 2 } else { 0 }).ok_or(short)?,
-            weights: entries(blob, at.weights, (settings.end_bin - settings.first_bin).into())
-                .ok_or(short)?,
+            edges: bytes::as_u16(table(at.edges, at.edges + if has_fft { bands * 2 + 4 } else { 0 })?),
+            weights: bytes::as_u16(table(at.weights, at.weights + bins * 2)?),
         };
         if has_fft && !bank.is_valid(settings.first_bin, settings.end_bin) {
             return Err(BlobError::BadTable(at.edges as u32).into());
@@ -114,10 +117,10 @@ impl<'a> FrontEnd<'a> {
             Store::Quantized(kept.get_mut(..len).ok_or(too_small)?)
         };
         Ok(FrontEnd {
-            taper: entries(blob, at.hann, half_frame).ok_or(short)?,
-            twiddles: entries(blob, at.twiddles, usize::from(settings.fft_len) / 2).ok_or(short)?,
+            taper: bytes::as_i16(table(at.hann, at.hann + half_frame * 2)?),
+            twiddles: bytes::as_u32(table(at.twiddles, at.edges)?),
             bank,
-            dct: entries(blob, at.dct, usize::from(settings.coefficients) * bands).ok_or(short)?,
+            dct: bytes::as_i16(table(at.dct, at.dct + usize::from(settings.coefficients) * bands * 2)?),
             quantizer,
             framer: Framer::new(ring, usize::from(settings.hop_len) * usize::from(settings.axes)),
             spectrum,
@@ -277,7 +280,7 @@ impl<'a> FrontEnd<'a> {
 fn log_bands<I>(
     samples: I,
     settings: &Settings,
-    (taper, twiddles, bank): (Table16<'_>, Table32<'_>, FilterBank<'_>),
+    (taper, twiddles, bank): (&[i16], &[u32], FilterBank<'_>),
     spectrum: &mut [u32],
     bands: &mut [i16],
 ) where
@@ -287,8 +290,8 @@ fn log_bands<I>(
         bands.fill(log::band_feature(0, 0, settings.floor_log2));
         return;
     };
-    let (bits, shifts) = rfft::transform(spectrum, twiddles);
-    let exponent = rfft::to_power(spectrum, bits, shifts, twiddles) - loaded as i32;
+    let transformed = rfft::transform(spectrum, twiddles);
+    let exponent = rfft::to_power(spectrum, transformed) - loaded as i32;
     let mut to = bands.iter_mut();
     bank.apply(spectrum, |energy| {
         if let Some(to) = to.next() {

@@ -1,7 +1,6 @@
 //! Normalizes a frame to the full 15 bits, tapers it by the Hann window and loads it into the Fourier transform.
 
 use super::rfft::Load;
-use super::table::Table16;
 use crate::quant::shift_right_half_up;
 
 /// Loads `samples` (one axis of a frame), tapered by the window of which `taper` is the first half, into `spectrum`.
@@ -10,26 +9,35 @@ use crate::quant::shift_right_half_up;
 /// shift, or `None` for a frame of zeros.
 ///
 /// samples in [-32768, 32767]; taper Q15, `frame_len / 2 + 1` entries.
-pub(super) fn load<I>(samples: I, frame_len: usize, taper: Table16<'_>, spectrum: &mut [u32]) -> Option<u32>
+pub(super) fn load<I>(samples: I, frame_len: usize, taper: &[i16], spectrum: &mut [u32]) -> Option<u32>
 where
     I: Iterator<Item = i32> + Clone,
 {
-    let peak = samples.clone().fold(0, |peak, x| peak.max(x.unsigned_abs()));
-    if peak == 0 {
+    // Ones wherever a sample has one, and wherever it or its complement has.
+    let (any, bits) = samples.clone().fold((0, 0), |(any, bits), x| (any | x, bits | (x ^ (x >> 31))));
+    if any == 0 {
         return None;
     }
-    // Sixteen bits hold the peak; one of them is the sign's.
-    let shift = peak.leading_zeros().saturating_sub(17);
+    let shift = bits.leading_zeros().saturating_sub(17).min(14);
     let mut load = Load::new(spectrum);
-    let rising = taper.iter();
+    let mut rising = taper.iter();
     // The window is periodic: h[n] = h[frame_len - n], so that the peak of an even window stands once.
-    let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]).iter().rev();
-    let mut tapered = samples.zip(rising.chain(falling)).map(|(x, h)| {
-        let product = x.wrapping_mul(i32::from(i16::from_le_bytes(*h)));
-        shift_right_half_up(product, 15_u32.saturating_sub(shift))
+    let mut falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]).iter().rev();
+    let down = 15_u32.saturating_sub(shift);
+    let mut even = None;
+    samples.for_each(|x| {
+        let h = match rising.next() {
+            Some(h) => *h,
+            None => falling.next().copied().unwrap_or(0),
+        };
+        let tapered = shift_right_half_up(x.wrapping_mul(i32::from(h)), down);
+        match even.take() {
+            None => even = Some(tapered),
+            Some(even) => load.push(even, tapered),
+        }
     });
-    while let Some(even) = tapered.next() {
-        load.push(even, tapered.next().unwrap_or(0));
+    if let Some(even) = even {
+        load.push(even, 0);
     }
     load.finish();
     Some(shift)

@@ -1,7 +1,5 @@
 //! Triangular filter bank over a power spectrum: mel or linear bands, whatever the table says.
 
-use super::table::Table16;
-
 /// The bands of one filter bank, read in place.
 ///
 /// Neighbouring triangles share their slope: between two edges a bin gives the share `w` of its power to the band that
@@ -10,15 +8,15 @@ use super::table::Table16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FilterBank<'a> {
     /// `bands + 2` bins: where each segment begins, and the end of the last.
-    pub(super) edges: Table16<'a>,
+    pub(super) edges: &'a [u16],
     /// Weight in Q16 of each bin from the first edge to the last.
-    pub(super) weights: Table16<'a>,
+    pub(super) weights: &'a [u16],
 }
 
 impl FilterBank<'_> {
     /// Whether the edges ascend from `first_bin` to `end_bin`.
     pub(super) fn is_valid(&self, first_bin: u16, end_bin: u16) -> bool {
-        let mut edges = self.edges.iter().map(|e| u16::from_le_bytes(*e));
+        let mut edges = self.edges.iter().copied();
         let Some(first) = edges.next() else { return false };
         let mut last = first;
         for edge in edges {
@@ -32,7 +30,7 @@ impl FilterBank<'_> {
 
     /// Calls `band` with the energy of each band in turn: Σ weight · power, 16 fractional bits.
     pub(super) fn apply(&self, power: &[u32], mut band: impl FnMut(u64)) {
-        let mut edges = self.edges.iter().map(|e| usize::from(u16::from_le_bytes(*e)));
+        let mut edges = self.edges.iter().map(|e| usize::from(*e));
         let mut at = edges.next().unwrap_or(0);
         let mut bins = power.get(at..).unwrap_or(&[]).iter().zip(self.weights);
         let mut risen = None;
@@ -41,7 +39,7 @@ impl FilterBank<'_> {
             while at < edge {
                 at += 1;
                 let Some((p, w)) = bins.next() else { break };
-                let share = u64::from(*p) * u64::from(u16::from_le_bytes(*w));
+                let share = u64::from(*p) * u64::from(*w);
                 rising += share;
                 falling += (u64::from(*p) << 16) - share;
             }

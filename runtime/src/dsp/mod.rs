@@ -40,12 +40,11 @@ mod quantize;
 mod rfft;
 mod settings;
 mod stats;
-mod table;
 mod window;
 
 pub use front_end::{FrontEnd, FrontEndError, Hop};
 pub use log::log2_q16;
-pub use rfft::{PowerSpectrum, is_supported_len, power_spectrum};
+pub use rfft::{PowerSpectrum, first_quarter, is_supported_len, power_spectrum, twiddle_words};
 pub use settings::{
     BlobError, CEPSTRUM_FRAC_BITS, HEADER_BYTES, Kind, LOG_FRAC_BITS, Level, MAGIC, MAX_WINDOW_FEATURES,
     PIXEL_FRAC_BITS, Settings, Stat, TableOffsets, VERSION,

@@ -1,12 +1,11 @@
 //! From a feature to the int8 input of the model.
 
-use super::table::Table64;
 use crate::quant::requantize;
 
 /// Multiplier and offset of each feature of a frame, or one pair for all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quantizer<'a> {
-    pub(super) entries: Table64<'a>,
+    pub(super) entries: &'a [[i32; 2]],
     pub(super) shift: u8,
     pub(super) zero_point: i8,
 }
@@ -15,7 +14,7 @@ impl Quantizer<'_> {
     /// Whether every multiplier is a positive Q0.31 and every offset keeps the difference in 18 bits.
     pub(super) fn is_valid(&self) -> bool {
         self.entries.iter().all(|e| {
-            let (multiplier, offset) = split(*e);
+            let [multiplier, offset] = *e;
             multiplier >= 0 && (-65536..=65536).contains(&offset)
         })
     }
@@ -32,11 +31,7 @@ impl Quantizer<'_> {
         let Some(entry) = self.entries.get(if self.entries.len() == 1 { 0 } else { feature }) else {
             return self.zero_point;
         };
-        let (multiplier, offset) = split(*entry);
+        let [multiplier, offset] = *entry;
         requantize(value.wrapping_sub(offset), multiplier, self.shift, self.zero_point, i8::MIN, i8::MAX)
     }
-}
-
-fn split([m0, m1, m2, m3, o0, o1, o2, o3]: [u8; 8]) -> (i32, i32) {
-    (i32::from_le_bytes([m0, m1, m2, m3]), i32::from_le_bytes([o0, o1, o2, o3]))
 }

@@ -6,7 +6,6 @@
 //! the pass before it wrote and shifts right by as much as the values could grow, no more: a block that has room is
 //! not shifted.
 
-use super::table::Table32;
 use crate::quant::shift_right_half_up;
 
 /// Whether a transform of this many real samples exists: a power of two from 64 to 2048.
@@ -27,10 +26,22 @@ fn unpack(word: u32) -> Complex {
     (i32::from(word as u16 as i16), (word as i32) >> 16)
 }
 
-/// Ones wherever `x` or its complement has a one: ORed over a block it tells how many bits the block needs.
-#[inline(always)]
-fn extent(x: i32) -> u32 {
-    (x ^ (x >> 31)) as u32
+/// The bits that the numbers of a block use, gathered word by word: a bit is set where a number's bit differs from the
+/// one below it. The highest such bit of a number is where the copies of its sign end.
+#[derive(Clone, Copy, Default)]
+struct Extent(u32);
+
+impl Extent {
+    #[inline(always)]
+    fn add(&mut self, word: u32) {
+        self.0 |= word ^ (word << 1);
+    }
+
+    /// The least `b` for which all numbers are in [-2^b, 2^b - 1].
+    fn bits(self) -> u32 {
+        // Bit 0 of each half compares with a number that is none of its own.
+        u32::BITS - (((self.0 | (self.0 >> 16)) & 0xfffe) >> 1).leading_zeros()
+    }
 }
 
 /// Writes the points of a transform in bit-reversed order.
@@ -64,80 +75,71 @@ impl<'s> Load<'s> {
     }
 }
 
-/// Rotates `word` by the twiddle `(c, s)` in Q15: real and imaginary part with three fractional bits.
+/// Rotates `word` by a twiddle in Q15: real and imaginary part, rounded down to three fractional bits.
 #[inline(always)]
-fn rotate(word: u32, twiddle: Complex) -> Complex {
-    let (re, im) = unpack(word);
-    let (c, s) = twiddle;
+fn rotate(word: u32, twiddle: u32) -> Complex {
+    let ((re, im), (c, s)) = (unpack(word), unpack(twiddle));
     let real = re.wrapping_mul(c).wrapping_sub(im.wrapping_mul(s));
     let imag = re.wrapping_mul(s).wrapping_add(im.wrapping_mul(c));
-    (shift_right_half_up(real, 12), shift_right_half_up(imag, 12))
+    (real >> 12, imag >> 12)
 }
 
-/// One complex radix-4 butterfly. The inputs have three fractional bits, `shift` removes them and the growth.
+/// One complex radix-4 butterfly. The inputs have `shift` bits too many.
 #[inline(always)]
-fn butterfly(slots: (&mut u32, &mut u32, &mut u32, &mut u32), [a, b, c, d]: [Complex; 4], shift: u32) -> u32 {
-    let even = (a.0.wrapping_add(b.0), a.1.wrapping_add(b.1));
-    let odd = (a.0.wrapping_sub(b.0), a.1.wrapping_sub(b.1));
+fn butterfly(slots: [&mut u32; 4], [a, b, c, d]: [Complex; 4], shift: u32, extent: &mut Extent) {
+    let half = (1 << (shift & 31)) >> 1;
+    let mut store = |slot: &mut u32, re: i32, im: i32| {
+        *slot = pack(re >> (shift & 31), im >> (shift & 31));
+        extent.add(*slot);
+    };
+    let even = (a.0.wrapping_add(b.0).wrapping_add(half), a.1.wrapping_add(b.1).wrapping_add(half));
+    let odd = (a.0.wrapping_sub(b.0).wrapping_add(half), a.1.wrapping_sub(b.1).wrapping_add(half));
     let sum = (c.0.wrapping_add(d.0), c.1.wrapping_add(d.1));
     let difference = (c.0.wrapping_sub(d.0), c.1.wrapping_sub(d.1));
-    let mut bits = 0;
-    let mut store = |slot: &mut u32, re: i32, im: i32| {
-        let (re, im) = (shift_right_half_up(re, shift), shift_right_half_up(im, shift));
-        bits |= extent(re) | extent(im);
-        *slot = pack(re, im);
-    };
-    store(slots.0, even.0.wrapping_add(sum.0), even.1.wrapping_add(sum.1));
-    store(slots.1, odd.0.wrapping_add(difference.1), odd.1.wrapping_sub(difference.0));
-    store(slots.2, even.0.wrapping_sub(sum.0), even.1.wrapping_sub(sum.1));
-    store(slots.3, odd.0.wrapping_sub(difference.1), odd.1.wrapping_add(difference.0));
-    bits
+    let [first, second, third, fourth] = slots;
+    store(first, even.0.wrapping_add(sum.0), even.1.wrapping_add(sum.1));
+    store(second, odd.0.wrapping_add(difference.1), odd.1.wrapping_sub(difference.0));
+    store(third, even.0.wrapping_sub(sum.0), even.1.wrapping_sub(sum.1));
+    store(fourth, odd.0.wrapping_sub(difference.1), odd.1.wrapping_add(difference.0));
 }
 
-/// Number of bits by which a radix-4 pass must shift so that its sums stay in 16 bits. `bits` is the extent of its
-/// inputs, which grow by at most 1 + 3·√2 = 5.25.
+/// Number of bits by which a radix-4 pass must shift so that its sums stay in 16 bits. `bits` are those in use; values
+/// grow by at most 1 + 3·√2 = 5.25.
 fn radix_4_shift(bits: u32) -> u32 {
-    u32::BITS - (bits >> 12).leading_zeros()
-}
-
-#[inline(always)]
-fn twiddle(twiddles: Table32<'_>, at: usize) -> Complex {
-    let [c0, c1, s0, s1] = twiddles.get(at).copied().unwrap_or([0; 4]);
-    (i32::from(i16::from_le_bytes([c0, c1])), i32::from(i16::from_le_bytes([s0, s1])))
+    bits.saturating_sub(12)
 }
 
 /// First pass of a transform of 2·4^p points: pairs, without a multiplication. Values grow by at most 2.
-fn radix_2_pass(points: &mut [u32], bits: u32) -> (u32, u32) {
-    let shift = u32::from(bits >= 1 << 14);
-    let mut extent_out = 0;
-    for [a, b] in points.as_chunks_mut::<2>().0 {
-        let ((are, aim), (bre, bim)) = (unpack(*a), unpack(*b));
-        let (sre, sim) = (shift_right_half_up(are + bre, shift), shift_right_half_up(aim + bim, shift));
-        let (dre, dim) = (shift_right_half_up(are - bre, shift), shift_right_half_up(aim - bim, shift));
-        extent_out |= extent(sre) | extent(sim) | extent(dre) | extent(dim);
-        *a = pack(sre, sim);
-        *b = pack(dre, dim);
+fn radix_2_pass(points: &mut [u32], bits: u32) -> (Extent, u32) {
+    let shift = bits.saturating_sub(14);
+    let mut extent = Extent::default();
+    for [first, second] in points.as_chunks_mut::<2>().0 {
+        let ((are, aim), (bre, bim)) = (unpack(*first), unpack(*second));
+        *first = pack(shift_right_half_up(are + bre, shift), shift_right_half_up(aim + bim, shift));
+        *second = pack(shift_right_half_up(are - bre, shift), shift_right_half_up(aim - bim, shift));
+        extent.add(*first);
+        extent.add(*second);
     }
-    (extent_out, shift)
+    (extent, shift)
 }
 
 /// First pass of a transform of 4^p points: quadruples, without a multiplication. Values grow by at most 4.
-fn first_radix_4_pass(points: &mut [u32], bits: u32) -> (u32, u32) {
-    let shift = u32::BITS - (bits >> 13).leading_zeros();
-    let mut extent_out = 0;
+fn first_radix_4_pass(points: &mut [u32], bits: u32) -> (Extent, u32) {
+    let shift = bits.saturating_sub(13);
+    let mut extent = Extent::default();
     for [a, b, c, d] in points.as_chunks_mut::<4>().0 {
         let inputs = [unpack(*a), unpack(*b), unpack(*c), unpack(*d)];
-        extent_out |= butterfly((a, b, c, d), inputs, shift);
+        butterfly([a, b, c, d], inputs, shift, &mut extent);
     }
-    (extent_out, shift)
+    (extent, shift)
 }
 
-/// Joins four transforms of `quarter` points into one, all over the block.
-fn radix_4_pass(points: &mut [u32], quarter: usize, twiddles: Table32<'_>, bits: u32) -> (u32, u32) {
+/// Joins four transforms of `turns.len()` points into one, all over the block. `turns[k]` holds the twiddles of the
+/// second, the third and the fourth of them for point `k`.
+fn radix_4_pass(points: &mut [u32], turns: &[[u32; 3]], bits: u32) -> (Extent, u32) {
     let shift = radix_4_shift(bits);
-    let half_turn = twiddles.len();
-    let step = half_turn / 2 / quarter.max(1);
-    let mut extent_out = 0;
+    let quarter = turns.len();
+    let mut extent = Extent::default();
     let mut rest = points;
     while let Some((block, more)) = rest.split_at_mut_checked(quarter * 4) {
         rest = more;
@@ -147,48 +149,59 @@ fn radix_4_pass(points: &mut [u32], quarter: usize, twiddles: Table32<'_>, bits:
         else {
             break;
         };
-        let mut at = 0;
-        for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-            let mut third = twiddle(twiddles, if at * 3 >= half_turn { at * 3 - half_turn } else { at * 3 });
-            if at * 3 >= half_turn {
-                third = (-third.0, -third.1);
-            }
+        for ((((a, b), c), d), turn) in a.iter_mut().zip(b).zip(c).zip(d).zip(turns) {
             let (re, im) = unpack(*a);
-            let inputs = [
-                (re << 3, im << 3),
-                rotate(*b, twiddle(twiddles, at * 2)),
-                rotate(*c, twiddle(twiddles, at)),
-                rotate(*d, third),
-            ];
-            extent_out |= butterfly((a, b, c, d), inputs, shift + 3);
-            at += step;
+            let inputs = [(re << 3, im << 3), rotate(*b, turn[0]), rotate(*c, turn[1]), rotate(*d, turn[2])];
+            butterfly([a, b, c, d], inputs, shift + 3, &mut extent);
         }
         if quarter == 0 {
             break;
         }
     }
-    (extent_out, shift)
+    (extent, shift)
 }
 
-/// The complex transform. `points` are in bit-reversed order and end in natural order; `twiddles[k]` is
-/// `exp(-2πi·k / (2·points.len()))` in Q15 for k below `points.len()`. Returns the extent of the result and the sum of
-/// the shifts: result · 2^shifts is the transform.
-pub(super) fn transform(points: &mut [u32], twiddles: Table32<'_>) -> (u32, u32) {
-    let n = points.len();
-    let bits = points.iter().fold(0, |bits, p| {
-        let (re, im) = unpack(*p);
-        bits | extent(re) | extent(im)
-    });
-    let odd = n.trailing_zeros() & 1 == 1;
-    let (mut bits, mut shifts) =
-        if odd { radix_2_pass(points, bits) } else { first_radix_4_pass(points, bits) };
-    let mut done = if odd { 2 } else { 4 };
-    while done < n {
-        let (bits_out, shift) = radix_4_pass(points, done, twiddles, bits);
-        (bits, shifts) = (bits_out, shifts + shift);
-        done *= 4;
+/// Number of words of twiddles for a transform of `fft_len` real samples.
+///
+/// Pass by pass, for each point of a quarter: the twiddles `w^2k`, `w^k`, `w^3k` with `w = exp(-2πi / (4·quarter))`;
+/// then, for the separation, `exp(-2πi·k / fft_len)` for k below `fft_len / 4`. A word holds the cosine in its low and
+/// the negative sine in its high half, Q15.
+pub const fn twiddle_words(fft_len: u16) -> usize {
+    let n = fft_len as usize / 2;
+    let mut words = n / 2;
+    let mut quarter = first_quarter(n);
+    while quarter < n {
+        words += quarter * 3;
+        quarter *= 4;
     }
-    (bits, shifts)
+    words
+}
+
+/// Points of the transforms that the first pass leaves, 2 or 4.
+pub const fn first_quarter(points: usize) -> usize {
+    if points.trailing_zeros() & 1 == 1 { 2 } else { 4 }
+}
+
+/// The complex transform. `points` are in bit-reversed order and end in natural order; `twiddles` as
+/// [`twiddle_words`] has them. Returns the bits in use, the sum of the shifts (result · 2^shifts is the transform) and
+/// the twiddles that are left, those of the separation.
+pub(super) fn transform<'t>(points: &mut [u32], twiddles: &'t [u32]) -> (u32, u32, &'t [u32]) {
+    let n = points.len();
+    let mut extent = Extent::default();
+    points.iter().for_each(|word| extent.add(*word));
+    let mut quarter = first_quarter(n);
+    let first_pass = if quarter == 2 { radix_2_pass } else { first_radix_4_pass };
+    let (mut extent, mut shifts) = first_pass(points, extent.bits());
+    let mut twiddles = twiddles;
+    while quarter < n {
+        let (turns, rest) = twiddles.split_at_checked(quarter * 3).unwrap_or((&[], &[]));
+        twiddles = rest;
+        let shift;
+        (extent, shift) = radix_4_pass(points, turns.as_chunks().0, extent.bits());
+        shifts += shift;
+        quarter *= 4;
+    }
+    (extent.bits(), shifts, twiddles)
 }
 
 /// Twice the real spectrum from the transform of the interleaved samples: bins `k` and `n - k`, which share their work.
@@ -210,11 +223,11 @@ fn power(re: i32, im: i32, shift: u32) -> u32 {
     re.wrapping_mul(re).wrapping_add(im.wrapping_mul(im))
 }
 
-/// Powers of the bins below half the sample rate, over the points. Returns the right shift `r` that was applied:
+/// Powers of the bins below half the sample rate, over the points, from what [`transform`] returned. Returns the right shift `r` that was applied:
 /// |X[k]|² = power[k] · 4^r, with X the transform of what was loaded.
-pub(super) fn to_power(points: &mut [u32], bits: u32, shifts: u32, twiddles: Table32<'_>) -> i32 {
+pub(super) fn to_power(points: &mut [u32], (bits, shifts, twiddles): (u32, u32, &[u32])) -> i32 {
     // Twice the spectrum is at most 4·√2 times the largest part of a point, and must stay below 2^16.
-    let shift = u32::BITS - (bits >> 13).leading_zeros();
+    let shift = bits.saturating_sub(13);
     let n = points.len();
     if let Some((first, rest)) = points.split_first_mut() {
         let (re, im) = unpack(*first);
@@ -222,9 +235,7 @@ pub(super) fn to_power(points: &mut [u32], bits: u32, shifts: u32, twiddles: Tab
         let (front, back) = rest.split_at_mut_checked(n / 2).unwrap_or((&mut [], &mut []));
         if let Some((middle, front)) = front.split_last_mut() {
             for ((a, b), t) in front.iter_mut().zip(back.iter_mut().rev()).zip(twiddles.iter().skip(1)) {
-                let [c0, c1, s0, s1] = *t;
-                let t = (i32::from(i16::from_le_bytes([c0, c1])), i32::from(i16::from_le_bytes([s0, s1])));
-                let (x, y) = separate(*a, *b, t);
+                let (x, y) = separate(*a, *b, unpack(*t));
                 *a = power(x.0, x.1, shift);
                 *b = power(y.0, y.1, shift);
             }
@@ -246,10 +257,9 @@ pub struct PowerSpectrum<'s> {
 
 /// The power spectrum of at most `spectrum.len() * 2` real samples, zero padded.
 ///
-/// `samples` in [-32768, 32767]; `twiddles`: `spectrum.len()` pairs of 16-bit numbers, little-endian, the cosine and
-/// the negative sine of 2π·k/n in Q15. `spectrum.len()` is half of a length that [`is_supported_len`] accepts. This is
+/// `samples` in [-32768, 32767]; `twiddles` as [`twiddle_words`] has them. `spectrum.len()` is half of a length that [`is_supported_len`] accepts. This is
 /// the transform of the front end without its window, for callers who want a spectrum.
-pub fn power_spectrum<'s>(samples: &[i16], twiddles: &[u8], spectrum: &'s mut [u32]) -> PowerSpectrum<'s> {
+pub fn power_spectrum<'s>(samples: &[i16], twiddles: &[u32], spectrum: &'s mut [u32]) -> PowerSpectrum<'s> {
     let peak = samples.iter().fold(0, |peak, x| peak.max(u32::from(x.unsigned_abs())));
     let shift = peak.leading_zeros().saturating_sub(17).min(15);
     let mut load = Load::new(spectrum);
@@ -258,8 +268,7 @@ pub fn power_spectrum<'s>(samples: &[i16], twiddles: &[u8], spectrum: &'s mut [u
         load.push(pair.next().unwrap_or(0), pair.next().unwrap_or(0));
     }
     load.finish();
-    let twiddles = twiddles.as_chunks().0;
-    let (bits, shifts) = transform(spectrum, twiddles);
-    let exponent = to_power(spectrum, bits, shifts, twiddles) - shift as i32;
+    let transformed = transform(spectrum, twiddles);
+    let exponent = to_power(spectrum, transformed) - shift as i32;
     PowerSpectrum { bins: spectrum, exponent }
 }

@@ -98,6 +98,8 @@ pub enum BlobError {
     UnsupportedVersion(u16),
     /// The header field at this byte offset holds a value that is not allowed, or that contradicts another field.
     BadField(u8),
+    /// The blob does not begin on a four-byte boundary.
+    Misaligned,
     /// The table that starts at this byte offset holds a value that is not allowed.
     BadTable(u32),
 }
@@ -116,6 +118,7 @@ impl core::fmt::Display for BlobError {
             BlobError::BadField(at) => {
                 write!(f, "front-end blob: the header field at byte {at} is not valid")
             }
+            BlobError::Misaligned => write!(f, "front-end blob: it must begin on a four-byte boundary"),
             BlobError::BadTable(at) => write!(f, "front-end blob: the table at byte {at} is not valid"),
         }
     }
@@ -434,7 +437,7 @@ impl Settings {
         let requantize = HEADER_BYTES;
         let hann = requantize + self.requantize_len as usize * 8;
         let twiddles = hann + if has_fft { padded((self.frame_len as usize / 2 + 1) * 2) } else { 0 };
-        let edges = twiddles + self.fft_len as usize / 2 * 4;
+        let edges = twiddles + if has_fft { rfft::twiddle_words(self.fft_len) * 4 } else { 0 };
         let weights = edges + if has_fft { padded((self.bands as usize + 2) * 2) } else { 0 };
         let dct = weights + padded((self.end_bin - self.first_bin) as usize * 2);
         let end = dct + padded(self.coefficients as usize * self.bands as usize * 2);

@@ -33,13 +33,17 @@ fn band_energies(frame: &[f64], c: &FrontEndConfig) -> Vec<f64> {
     let n = frame.len() as f64;
     let tapered: Vec<f64> =
         frame.iter().enumerate().map(|(t, x)| x * (0.5 - 0.5 * libm::cos(2.0 * PI * t as f64 / n))).collect();
+    let turn: Vec<(f64, f64)> = (0..c.fft_len)
+        .map(|i| 2.0 * PI * i as f64 / c.fft_len as f64)
+        .map(|angle| (libm::cos(angle), libm::sin(angle)))
+        .collect();
     let power: Vec<f64> = (0..c.fft_len / 2)
         .map(|k| {
             let (mut re, mut im) = (0.0, 0.0);
             for (t, x) in tapered.iter().enumerate() {
-                let angle = 2.0 * PI * ((k * t) % c.fft_len) as f64 / c.fft_len as f64;
-                re += x * libm::cos(angle);
-                im -= x * libm::sin(angle);
+                let (cos, sin) = turn[(k * t) % c.fft_len];
+                re += x * cos;
+                im -= x * sin;
             }
             re * re + im * im
         })

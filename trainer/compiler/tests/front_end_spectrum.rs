@@ -4,15 +4,7 @@ use std::f64::consts::PI;
 
 use proptest::prelude::*;
 use teff::dsp::{log2_q16, power_spectrum};
-
-fn twiddle_bytes(n: usize) -> Vec<u8> {
-    let q15 = |x: f64| (libm::round(x * 32_768.0).clamp(-32_767.0, 32_767.0) as i16).to_le_bytes();
-    (0..n / 2)
-        .map(|k| 2.0 * PI * k as f64 / n as f64)
-        .flat_map(|a| [q15(libm::cos(a)), q15(-libm::sin(a))])
-        .flatten()
-        .collect()
-}
+use teff_compiler::front_end::twiddles;
 
 /// Magnitudes of the bins below half the sample rate, by the definition.
 fn dft(samples: &[i16], n: usize) -> Vec<f64> {
@@ -32,8 +24,7 @@ fn dft(samples: &[i16], n: usize) -> Vec<f64> {
 /// Signal-to-noise ratio of the magnitudes, in dB.
 fn snr(samples: &[i16], n: usize) -> f64 {
     let mut spectrum = vec![0; n / 2];
-    let twiddles = twiddle_bytes(n);
-    let power = power_spectrum(samples, &twiddles, &mut spectrum);
+    let power = power_spectrum(samples, &twiddles(n), &mut spectrum);
     let step = libm::exp2(f64::from(power.exponent));
     let got = power.bins.iter().map(|p| libm::sqrt(f64::from(*p)) * step);
     let (mut signal, mut noise) = (0.0, 0.0);
@@ -88,7 +79,7 @@ fn fourier_transform_keeps_its_signal_to_noise_ratio() {
 #[test]
 fn fourier_transform_of_silence_is_silence() {
     let mut spectrum = vec![7; 128];
-    let power = power_spectrum(&[0; 256], &twiddle_bytes(256), &mut spectrum);
+    let power = power_spectrum(&[0; 256], &twiddles(256), &mut spectrum);
     assert!(power.bins.iter().all(|p| *p == 0));
 }
 
@@ -101,7 +92,7 @@ fn largest_possible_values_do_not_overflow() {
             (0..n).map(|t| if t % 2 == 0 { -32_768 } else { 32_767 }).collect(),
         ] {
             let mut spectrum = vec![0; n / 2];
-            let power = power_spectrum(&samples, &twiddle_bytes(n), &mut spectrum);
+            let power = power_spectrum(&samples, &twiddles(n), &mut spectrum);
             let step = libm::exp2(2.0 * f64::from(power.exponent));
             let exact = dft(&samples, n);
             let got = f64::from(power.bins[0]) * step;

@@ -67,7 +67,7 @@ pub(super) fn write(
     }
     if has_fft {
         extend_i16(&mut blob, hann(config.frame_len));
-        extend_i16(&mut blob, twiddles(config.fft_len));
+        blob.extend(twiddles(config.fft_len).into_iter().flat_map(u32::to_le_bytes));
         extend_i16(&mut blob, bank.edges.iter().map(|e| *e as i16));
         extend_i16(&mut blob, bank.weights.iter().map(|w| *w as i16));
         extend_i16(&mut blob, cosines(config.coefficients, config.bands));
@@ -150,12 +150,23 @@ fn hann(frame_len: usize) -> Vec<i16> {
     (0..=frame_len / 2).map(|n| to_q15(0.5 - 0.5 * libm::cos(angle * n as f64))).collect()
 }
 
-/// Cosine and negative sine of 2πk / fft_len for the first half turn.
-fn twiddles(fft_len: usize) -> Vec<i16> {
-    let angle = 2.0 * std::f64::consts::PI / fft_len as f64;
-    (0..fft_len / 2)
-        .flat_map(|k| [to_q15(libm::cos(angle * k as f64)), to_q15(-libm::sin(angle * k as f64))])
-        .collect()
+/// The twiddles of a transform of `fft_len` real samples, in the order of `teff::dsp::twiddle_words`, for callers of
+/// `teff::dsp::power_spectrum`.
+pub fn twiddles(fft_len: usize) -> Vec<u32> {
+    let turn = |part: usize, whole: usize| {
+        let angle = 2.0 * std::f64::consts::PI * part as f64 / whole as f64;
+        let (cosine, sine) = (to_q15(libm::cos(angle)), to_q15(-libm::sin(angle)));
+        u32::from(cosine as u16) | u32::from(sine as u16) << 16
+    };
+    let points = fft_len / 2;
+    let mut words = Vec::new();
+    let mut quarter = dsp::first_quarter(points);
+    while quarter < points {
+        words.extend((0..quarter).flat_map(|k| [2 * k, k, 3 * k]).map(|part| turn(part, quarter * 4)));
+        quarter *= 4;
+    }
+    words.extend((0..points / 2).map(|k| turn(k, fft_len)));
+    words
 }
 
 /// Orthonormal cosine transform of type 2, row by row.

@@ -23,7 +23,7 @@ mod extract;
 mod filter_bank;
 mod keys;
 
-pub use build::build;
+pub use build::{build, twiddles};
 pub use config::{Align, BandScale, FrontEndConfig, Kind};
 pub use extract::Extractor;
 pub use teff::dsp::{Level, Stat};
