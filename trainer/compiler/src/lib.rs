@@ -6,6 +6,7 @@
 //!                                            └── lower, memory ─> plan
 //! ```
 
+pub mod build;
 pub mod compile;
 pub mod error;
 pub mod evaluate;

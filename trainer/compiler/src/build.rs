@@ -1,0 +1,62 @@
+//! For the build script of a firmware package: compiles a model into `OUT_DIR`.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     teff_compiler::build::run("../../models/digits/digits.onnx", teff_compiler::Target::CortexM4);
+//! }
+//! ```
+//!
+//! The firmware then embeds the plan:
+//!
+//! ```text
+//! teff::include_model!(Digits, concat!(env!("OUT_DIR"), "/digits.teff"));
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::compile::compile;
+use crate::error::{Error, Result};
+use crate::lower::Report;
+use crate::target::Target;
+
+/// Compiles an ONNX file to `<its name>.teff` in the folder that Cargo gives build scripts, tells
+/// Cargo to do so again when the file changes, and stops the build with a readable message where
+/// it cannot.
+pub fn run(onnx: impl AsRef<Path>, target: Target) -> Report {
+    let onnx = onnx.as_ref();
+    println!("cargo::rerun-if-changed={}", onnx.display());
+    let built = match std::env::var_os("OUT_DIR") {
+        Some(out_dir) => to_folder(onnx, target, Path::new(&out_dir)),
+        None => Err(Error::model("OUT_DIR is not set")
+            .remedy("call this from a build script, or use `trainer compile`")),
+    };
+    match built {
+        Ok((_, report)) => report,
+        Err(error) => {
+            println!("cargo::error={error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// Compiles an ONNX file to `<its name>.teff` in a folder. The file appears whole or not at all.
+///
+/// # Errors
+/// The file cannot be read or compiled, or the plan not be written; the error names the file.
+pub fn to_folder(onnx: &Path, target: Target, folder: &Path) -> Result<(PathBuf, Report)> {
+    let bytes = std::fs::read(onnx)
+        .map_err(|e| Error::model(format!("cannot be read: {e}")).remedy("check the path").in_file(onnx))?;
+    let compiled = compile(&bytes, target).map_err(|e| e.in_file(onnx))?;
+    let name = onnx.file_stem().ok_or_else(|| Error::model("has no name").in_file(onnx))?;
+    let plan = folder.join(name).with_extension("teff");
+    let unfinished = folder.join(name).with_extension("teff.part");
+    std::fs::write(&unfinished, &compiled.plan).and_then(|()| std::fs::rename(&unfinished, &plan)).map_err(
+        |e| {
+            Error::model(format!("cannot be written: {e}"))
+                .remedy("check free space and permissions")
+                .in_file(&plan)
+        },
+    )?;
+    Ok((plan, compiled.report))
+}

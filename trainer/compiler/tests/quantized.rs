@@ -1,0 +1,111 @@
+//! Quantized models of other tools: the evaluator and the compiled plan against ONNX Runtime's
+//! outputs, where those are there.
+
+mod support;
+
+use std::path::Path;
+
+use support::{Npz, models_dir};
+use teff::{ModelFile, Session};
+use teff_compiler::evaluate::Evaluator;
+use teff_compiler::graph::{Port, PortType, Quant};
+use teff_compiler::{Target, compile, compile::import_quantized};
+
+/// How far two sets of int8 outputs are apart.
+#[derive(Debug, Default)]
+struct Distance {
+    elements: usize,
+    differing: usize,
+    largest: i32,
+    top1_flips: usize,
+}
+
+impl Distance {
+    fn add(&mut self, got: &[i8], wanted: &[i8]) {
+        self.elements += got.len();
+        for (&a, &b) in got.iter().zip(wanted) {
+            let d = (i32::from(a) - i32::from(b)).abs();
+            self.differing += usize::from(d > 0);
+            self.largest = self.largest.max(d);
+        }
+        let best = |v: &[i8]| v.iter().enumerate().max_by_key(|(i, q)| (**q, usize::MAX - i)).map(|b| b.0);
+        self.top1_flips += usize::from(best(got) != best(wanted));
+    }
+}
+
+/// The integers of the model's ONNX tensor, from what stands in the npz.
+fn integers(port: &Port, quant: &Quant, numbers: &[f32]) -> Vec<i8> {
+    let params = teff::quant::QuantParams { scale: quant.scale(), zero_point: quant.zero_point as i8 };
+    numbers
+        .iter()
+        .map(|&x| match port.kind {
+            PortType::F32 => params.quantize(x),
+            PortType::I8 => x as i8,
+            PortType::U8 => (x - 128.0) as i8,
+        })
+        .collect()
+}
+
+/// Distances of the evaluator and of the plan from the reference.
+fn distances(path: &Path, reference: &str) -> Result<(Distance, Distance), String> {
+    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    let graph = import_quantized(&bytes).map_err(|e| e.to_string())?;
+    let compiled = compile(&bytes, Target::Generic).map_err(|e| e.to_string())?;
+    let file = ModelFile::from_bytes(&compiled.plan).map_err(|e| e.to_string())?;
+    let mut arena = file.arena();
+    let mut session = Session::from_model(file.model(), arena.as_mut_slice()).map_err(|e| e.to_string())?;
+    let mut npz = Npz::open(&path.with_extension("npz"))?;
+    let (x, y) = (npz.f32("x")?.1, npz.f32(reference)?.1);
+    let (input, output) = (&graph.inputs[0], &graph.outputs[0]);
+    let (len_in, len_out) = (input.shape.iter().product::<usize>(), output.shape.iter().product::<usize>());
+    let in_quant = graph.value(input.value).quant.clone().ok_or("no input scale")?;
+    let out_quant = graph.value(output.value).quant.clone().ok_or("no output scale")?;
+    let mut evaluator = Evaluator::new(&graph).map_err(|e| e.to_string())?;
+    let (mut float, mut plan) = (Distance::default(), Distance::default());
+    for (x, y) in x.chunks_exact(len_in).zip(y.chunks_exact(len_out)) {
+        let q = input.to_value(&integers(input, &in_quant, x));
+        let wanted = integers(output, &out_quant, y);
+        let real: Vec<f32> =
+            q.iter().map(|&q| in_quant.scale() * (i32::from(q) - in_quant.zero_point) as f32).collect();
+        evaluator.run(&[&real]).map_err(|e| e.to_string())?;
+        let params =
+            teff::quant::QuantParams { scale: out_quant.scale(), zero_point: out_quant.zero_point as i8 };
+        let got: Vec<i8> = evaluator.output(0).iter().map(|&y| params.quantize(y)).collect();
+        float.add(&output.to_onnx(&got), &wanted);
+        session.input_mut(0).copy_from_slice(&q);
+        session.invoke();
+        plan.add(&output.to_onnx(session.output(0).values), &wanted);
+    }
+    Ok((float, plan))
+}
+
+#[test]
+fn quantized_models_agree_with_onnx_runtime() {
+    let Some(dir) = models_dir("quantized_models_agree_with_onnx_runtime") else { return };
+    // Differences of one step inside a deep network grow on the way to its output: what is asked
+    // of the whole is that the numbers stay near and the answers the same.
+    let cases = [
+        ("ad01_qdq_tfl", 2),
+        ("ic_qdq_tfl", 40),
+        ("kws_qdq_tfl", 8),
+        ("sww_qdq_tfl", 4),
+        ("vww_qdq_tfl", 6),
+        ("ic_ort_qdq", 40),
+        ("kws_ort_qdq", 8),
+        ("pt_cnn_ort_qdq", 4),
+    ];
+    let mut faults = Vec::new();
+    for (name, limit) in cases {
+        let path = dir.join(format!("{name}.onnx"));
+        match distances(&path, "y_ort_off") {
+            Ok((float, plan)) => {
+                println!("{name}: evaluator {float:?}, plan {plan:?}");
+                if float.largest > limit || plan.largest > limit {
+                    faults.push(format!("{name}: evaluator {float:?}, plan {plan:?}"));
+                }
+            }
+            Err(error) => faults.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
