@@ -4,6 +4,9 @@
 //! standard output through [`Output`], as a table for people or as one JSON object; progress and errors
 //! go to standard error. The exit code is 0 or, after any error, 2.
 
+pub mod evaluate;
+mod progress;
+pub mod run;
 pub mod train;
 
 use std::error::Error;
@@ -24,6 +27,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::Args),
+    Run(run::Args),
+    Evaluate(evaluate::Args),
 }
 
 /// How a sub-command reports its result.
@@ -65,6 +70,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Train(args) => train::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Engine, Port, Quant, shape_text};
+use super::{Engine, Port, shape_text};
 use crate::arrays::{Array, Data, ElementType, Named};
 use crate::error::InputError;
 
@@ -144,18 +144,19 @@ fn split(port: &Port, named: &Named, file: &Path) -> Result<Vec<Array>> {
 }
 
 /// The same numbers in the port's type.
-fn convert(port: &Port, array: &Array) -> std::result::Result<Array, String> {
+pub(crate) fn convert(port: &Port, array: &Array) -> std::result::Result<Array, String> {
     let (from, to) = (array.element_type(), port.element_type);
     let data = match (&array.data, to, port.quant) {
         _ if from == to => array.data.clone(),
         (Data::I8(raw), ElementType::F32, Some(quant)) => {
-            Data::F32(raw.iter().map(|&q| quant.dequantize(i32::from(q))).collect())
+            Data::F32(raw.iter().map(|&q| quant.dequantize(q)).collect())
         }
         (_, ElementType::I8, Some(quant)) => {
             Data::I8(array.to_f32().iter().map(|&real| quant.quantize(real)).collect())
         }
-        (_, ElementType::U8, Some(quant)) if from != ElementType::I8 => {
-            Data::U8(array.to_f32().iter().map(|&real| quant.quantize_u8(real)).collect())
+        (Data::I8(raw), ElementType::U8, Some(_)) => Data::U8(raw.iter().map(|&q| shifted(q)).collect()),
+        (_, ElementType::U8, Some(quant)) => {
+            Data::U8(array.to_f32().iter().map(|&real| shifted(quant.quantize(real))).collect())
         }
         (_, ElementType::F32, _) => Data::F32(array.to_f32()),
         (_, ElementType::F64, _) => Data::F64(array.to_f64()),
@@ -181,31 +182,30 @@ fn is_whole(array: &Array) -> bool {
     array.to_f64().iter().all(|x| x.fract() == 0.0)
 }
 
-impl Quant {
-    /// The nearest int8, ties to even, as ONNX's QuantizeLinear; NaN becomes the zero point.
-    pub fn quantize(self, real: f32) -> i8 {
-        self.scaled(real).clamp(-128.0, 127.0) as i8
-    }
+/// The uint8 that means the same as an int8.
+fn shifted(q: i8) -> u8 {
+    (i16::from(q) + 128) as u8
+}
 
-    fn quantize_u8(self, real: f32) -> u8 {
-        self.scaled(real).clamp(0.0, 255.0) as u8
-    }
-
-    fn scaled(self, real: f32) -> f32 {
-        let units = (real / self.scale).round_ties_even();
-        let zero_point = self.zero_point as f32;
-        if units.is_nan() { zero_point } else { units + zero_point }
-    }
-
-    /// The real number that an integer stands for.
-    pub fn dequantize(self, q: i32) -> f32 {
-        (q - self.zero_point) as f32 * self.scale
+/// Outputs in quantized units as the real numbers that they stand for; others stay.
+pub fn dequantize(ports: &[Port], outputs: &mut [Named]) {
+    for (port, Named { array, .. }) in ports.iter().zip(outputs) {
+        let Some(quant) = port.quant else { continue };
+        match &array.data {
+            Data::I8(raw) => array.data = Data::F32(raw.iter().map(|&q| quant.dequantize(q)).collect()),
+            Data::U8(raw) => {
+                let real = |&q: &u8| quant.dequantize((i16::from(q) - 128) as i8);
+                array.data = Data::F32(raw.iter().map(real).collect());
+            }
+            _ => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Quant;
 
     fn port(shape: &[Option<usize>], element_type: ElementType, quant: Option<Quant>) -> Port {
         Port { name: "in".to_string(), shape: shape.to_vec(), element_type, quant }

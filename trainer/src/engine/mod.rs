@@ -11,8 +11,11 @@
 //! or order, a leading axis of any length, numbers converted.
 
 pub mod batch;
+pub mod float;
 #[cfg(feature = "ort")]
 pub mod ort;
+pub(crate) mod ports;
+pub mod teff;
 #[cfg(feature = "tract")]
 pub mod tract;
 
@@ -21,6 +24,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::arrays::{Array, ElementType};
+use crate::model_file;
+
+pub use ::teff::quant::QuantParams as Quant;
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -50,8 +56,6 @@ impl Kind {
 /// How an engine is set up.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Outputs of the integer engine are given as real numbers, not as int8.
-    pub dequantize: bool,
     /// ONNX Runtime runs the graph as it is written. With its optimisations it computes much of a quantized network in
     /// floating point.
     pub as_written: bool,
@@ -66,17 +70,9 @@ pub struct Port {
     pub shape: Vec<Option<usize>>,
     /// Type of the numbers.
     pub element_type: ElementType,
-    /// How real numbers become the int8 that the model computes with, where it does.
+    /// How real numbers become the int8 that the model computes with, where it does. A port of type uint8 has the
+    /// int8 numbers plus 128.
     pub quant: Option<Quant>,
-}
-
-/// `real = scale * (q - zero_point)`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quant {
-    /// Above zero.
-    pub scale: f32,
-    /// The integer that means zero.
-    pub zero_point: i32,
 }
 
 /// A loaded model.
@@ -97,13 +93,15 @@ pub trait Engine {
 /// # Errors
 /// The engine is not built in, cannot read the model, or lacks an operator.
 pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engine>> {
-    if kind != Kind::Teff && is_plan(model) {
+    if kind != Kind::Teff && model_file::is_plan(model) {
         bail!(
             "{}: is a plan, which only `--engine teff` runs. Remedy: give the ONNX file that it was compiled from",
             model.display()
         );
     }
     Ok(match kind {
+        Kind::Teff => Box::new(teff::Teff::load(model)?),
+        Kind::Float => Box::new(float::Float::load(model)?),
         #[cfg(feature = "ort")]
         Kind::Ort => Box::new(ort::Ort::load(model, options)?),
         #[cfg(feature = "tract")]
@@ -114,14 +112,6 @@ pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engin
             absent.name()
         ),
     })
-}
-
-/// Adds to the inputs of an ONNX model how real numbers become the int8 that it computes with, where they do.
-pub(crate) fn add_quants(_inputs: &mut [Port], _onnx: &[u8]) {}
-
-/// Whether the file is a compiled plan, by its name.
-pub fn is_plan(model: &Path) -> bool {
-    model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("teff"))
 }
 
 /// A shape as people write it: `[?, 3, 28]`.

@@ -45,7 +45,7 @@ impl Ort {
             .map_err(refused)?;
         let mut inputs = ports(session.inputs())?;
         let outputs = ports(session.outputs())?;
-        super::add_quants(&mut inputs, onnx);
+        super::ports::add_quants(&mut inputs, onnx);
         Ok(Ort { session, inputs, outputs })
     }
 

@@ -61,7 +61,7 @@ impl Tract {
                 port(name, datum_type, &shape)
             })
             .collect::<Result<Vec<Port>>>()?;
-        super::add_quants(&mut inputs, onnx);
+        super::ports::add_quants(&mut inputs, onnx);
         let outputs = names
             .into_iter()
             .enumerate()

@@ -10,12 +10,14 @@ use teff_compiler::front_end::FrontEndConfig;
 use crate::error::{InputError, Result};
 
 pub mod data;
+mod data_source;
 mod front_end;
 pub mod network;
 pub mod reader;
 pub mod training;
 
 pub use data::Data;
+pub use data_source::DataSource;
 pub use network::{Layer, Network};
 pub use training::{Augment, Decision, Quantize, Train};
 

@@ -1,0 +1,170 @@
+//! `trainer evaluate`: a model on a data set.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use comfy_table::Table;
+use serde::Serialize;
+
+use super::{Output, progress};
+use crate::dataset::{self, Split};
+use crate::engine::{self, Kind, Options};
+use crate::error::InputError;
+use crate::evaluation;
+use crate::metrics::ClassFigures;
+use crate::model_file::Facts;
+use crate::recipe::{DataSource, Recipe};
+
+/// Measure how many examples of a data set a model gets right
+///
+/// The samples go through the front end that the model names, as on the device. Which examples are tested on stands in
+/// the recipe; an exported model carries that part of its recipe.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The model: .onnx, or .teff for the engine `teff`
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Folder of the data set, or its parent
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Recipe whose data set is meant [default: what the model says]
+    #[arg(long, value_name = "RECIPE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Which examples
+    #[arg(long, value_enum, default_value = "test")]
+    pub split: SplitArg,
+    /// What runs the model
+    #[arg(long, value_enum, default_value = "teff")]
+    pub engine: Kind,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Which examples of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SplitArg {
+    /// Those that are measured once, at the end
+    Test,
+    /// Those that chose among epochs
+    Validation,
+    /// Those that the weights were fitted to
+    Train,
+}
+
+impl From<SplitArg> for Split {
+    fn from(split: SplitArg) -> Split {
+        match split {
+            SplitArg::Test => Split::Test,
+            SplitArg::Validation => Split::Validation,
+            SplitArg::Train => Split::Train,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    engine: &'static str,
+    split: &'static str,
+    samples: usize,
+    top1: f64,
+    classes: Vec<ClassFigures>,
+    /// Rows are true classes, columns decisions.
+    confusion: Vec<Vec<usize>>,
+    /// Examples that the loader left out.
+    skipped: usize,
+}
+
+/// Runs the sub-command.
+pub fn run(args: Args) -> Result<()> {
+    let facts = Facts::read(&args.model)?;
+    let (source, folder) = source(&args.model, args.recipe.as_deref(), &facts)?;
+    let mut engine = engine::load(args.engine, &args.model, &Options::default())?;
+    let set = dataset::load(&source.data, source.seed, args.data.as_deref(), &folder)?;
+    let split = Split::from(args.split);
+    let count = set.of(split).count();
+    if count == 0 {
+        anyhow::bail!(InputError::new(
+            folder,
+            "has no example in that split",
+            "give another `--split`, or a recipe that makes one",
+        ));
+    }
+    let bar = progress::bar(count, "examples");
+    let decided = evaluation::evaluate(&args.model, &facts, engine.as_mut(), &set, split, |done| {
+        bar.inc(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let confusion = evaluation::confusion(&decided, set.labels.len());
+    let report = Report {
+        model: args.model.display().to_string(),
+        engine: args.engine.name(),
+        split: match split {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        },
+        samples: confusion.samples(),
+        top1: confusion.top1(),
+        classes: confusion.classes(&set.labels),
+        confusion: confusion.counts().to_vec(),
+        skipped: set.skipped.count,
+    };
+    args.output.print(&report, |out| tables(out, &report, confusion.right()))
+}
+
+/// The data set that is meant, and the folder where it is looked for.
+pub(super) fn source(model: &Path, recipe: Option<&Path>, facts: &Facts) -> Result<(DataSource, PathBuf)> {
+    let folder_of = |path: &Path| path.parent().unwrap_or(Path::new("")).to_path_buf();
+    if let Some(path) = recipe {
+        return Ok((DataSource::of(&Recipe::read(path)?), folder_of(path)));
+    }
+    let text = facts.metadata("teff.data").ok_or_else(|| {
+        InputError::new(
+            model,
+            "does not say what data set it was trained on (no metadata key `teff.data`)",
+            "name its recipe with `--recipe RECIPE.toml`",
+        )
+    })?;
+    Ok((DataSource::parse(model, text)?, folder_of(model)))
+}
+
+fn tables(out: &mut dyn Write, report: &Report, right: usize) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}: {:.2} % of {} examples ({} right), {} split, engine {}",
+        report.model,
+        100.0 * report.top1,
+        report.samples,
+        right,
+        report.split,
+        report.engine
+    )?;
+    if report.skipped > 0 {
+        writeln!(out, "{} recordings were left out by the loader", report.skipped)?;
+    }
+    let percent =
+        |share: Option<f64>| share.map_or_else(|| "–".to_string(), |share| format!("{:.1} %", 100.0 * share));
+    let mut figures = Table::new();
+    figures.load_style(comfy_table::presets::ASCII_MARKDOWN);
+    figures.set_header(["class", "examples", "precision", "recall", "F1"]);
+    for class in &report.classes {
+        figures.add_row([
+            class.label.clone(),
+            class.samples.to_string(),
+            percent(class.precision),
+            percent(class.recall),
+            percent(class.f1),
+        ]);
+    }
+    writeln!(out, "\n{figures}\n\nTrue class (rows) and decision (columns):\n")?;
+    let mut matrix = Table::new();
+    let labels = report.classes.iter().map(|class| class.label.clone());
+    matrix.set_header(std::iter::once(String::new()).chain(labels));
+    for (class, row) in report.classes.iter().zip(&report.confusion) {
+        let cells = row.iter().map(|&count| if count == 0 { ".".to_string() } else { count.to_string() });
+        matrix.add_row(std::iter::once(class.label.clone()).chain(cells));
+    }
+    writeln!(out, "{matrix}")
+}

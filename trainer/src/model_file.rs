@@ -1,0 +1,116 @@
+//! Model files that a user names: reading them, and what they say about themselves.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use teff::plan::file::ModelFile;
+use teff_compiler::graph::Graph;
+use teff_compiler::{Compiled, Target};
+
+use crate::engine::ports;
+use crate::error::InputError;
+
+/// The bytes of a file.
+pub fn read(model: &Path) -> Result<Vec<u8>> {
+    Ok(std::fs::read(model).map_err(|error| InputError::unreadable(model, &error))?)
+}
+
+/// The graph of an ONNX file.
+pub fn import(model: &Path) -> Result<Graph> {
+    let bytes = read(model)?;
+    Ok(teff_compiler::onnx::import(&bytes).map_err(|error| error.in_file(model))?)
+}
+
+/// Compiles a quantized ONNX file.
+///
+/// # Errors
+/// The file is a float model, damaged, or has a node that cannot run in integers.
+pub fn compile(model: &Path, target: Target) -> Result<Compiled> {
+    Ok(teff_compiler::compile(&read(model)?, target).map_err(|error| error.in_file(model))?)
+}
+
+/// Opens a plan.
+pub fn open_plan(model: &Path) -> Result<ModelFile> {
+    let bytes = read(model)?;
+    ModelFile::from_bytes(&bytes).map_err(|error| {
+        InputError::new(
+            model,
+            format!("cannot be opened: {error}"),
+            "compile it again with `trainer compile`",
+        )
+        .into()
+    })
+}
+
+/// Whether the file is a compiled plan, by its name.
+pub fn is_plan(model: &Path) -> bool {
+    model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("teff"))
+}
+
+/// What a model says about itself, whether it is an ONNX file or a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    metadata: BTreeMap<String, String>,
+    inputs: Vec<Input>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Input {
+    shape: Vec<Option<usize>>,
+    /// Index in the ONNX tensor of each element in the order `[h, w, c]`.
+    order: Vec<usize>,
+}
+
+impl Facts {
+    /// Reads them from a file.
+    ///
+    /// # Errors
+    /// The file cannot be read or imported.
+    pub fn read(model: &Path) -> Result<Facts> {
+        if is_plan(model) {
+            let file = open_plan(model)?;
+            let plan = file.model();
+            let metadata = plan.metadata().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            let inputs = ports::wires(&plan, ports::Direction::In).map_err(|problem| {
+                InputError::new(model, problem, "compile it again with `trainer compile`")
+            })?;
+            let inputs =
+                inputs.into_iter().map(|wire| Input { shape: wire.port.shape, order: wire.nhwc }).collect();
+            Ok(Facts { metadata, inputs })
+        } else {
+            Ok(Facts::of_graph(&import(model)?))
+        }
+    }
+
+    /// Those of a graph.
+    pub fn of_graph(graph: &Graph) -> Facts {
+        let input = |port: &teff_compiler::graph::Port| Input {
+            shape: port.shape.iter().map(|&size| Some(size)).collect(),
+            order: port.order(),
+        };
+        Facts { metadata: graph.metadata.clone(), inputs: graph.inputs.iter().map(input).collect() }
+    }
+
+    /// The value of a metadata key.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Names of the classes; empty where the model has none.
+    pub fn labels(&self) -> Vec<String> {
+        self.metadata("teff.labels")
+            .map(|text| text.lines().map(str::to_string).collect())
+            .unwrap_or_default()
+    }
+
+    /// Shape of an input in the ONNX file.
+    pub fn input_shape(&self, index: usize) -> &[Option<usize>] {
+        self.inputs.get(index).map_or(&[], |input| &input.shape)
+    }
+
+    /// For each number of an input in the order `[h, w, c]`, its index in the ONNX tensor.
+    pub fn input_order(&self, index: usize) -> Option<&[usize]> {
+        self.inputs.get(index).map(|input| input.order.as_slice())
+    }
+}

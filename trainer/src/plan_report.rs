@@ -1,0 +1,229 @@
+//! What a plan costs: multiply-accumulates, parameters, flash, and RAM over time.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use serde::Serialize;
+use teff::plan::{Location, Model, NONE, OpKind, OpRecord, ValueRecord};
+
+/// One operator of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Layer {
+    /// Position in the order of execution.
+    pub index: usize,
+    /// Name of the node in the ONNX file, where it is known.
+    pub name: Option<String>,
+    /// What is computed.
+    pub operator: &'static str,
+    /// Height, width and channels of the first input.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output.
+    pub output: [usize; 3],
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// Bytes of weights, biases, multipliers and tables.
+    pub weights_bytes: u64,
+    /// Bytes of the arena that are in use while it runs, scratch included.
+    pub ram_bytes: u64,
+    #[serde(skip)]
+    picture: Picture,
+}
+
+/// What lies where in the arena while an operator runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Picture {
+    inputs: Vec<Range<usize>>,
+    output: Range<usize>,
+    others: Vec<Range<usize>>,
+    scratch: Range<usize>,
+}
+
+/// A whole plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanReport {
+    /// Processor that the weights are packed for.
+    pub target: &'static str,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// RAM: activations and scratch.
+    pub arena_bytes: u64,
+    /// The largest sum of values alive at one time: what a planner without overlap could reach at best.
+    pub live_set_bytes: u64,
+    /// Flash for weights, biases, multipliers and tables.
+    pub weights_bytes: u64,
+    /// Flash for the front end's tables.
+    pub front_end_bytes: u64,
+    /// Flash for the whole plan.
+    pub plan_bytes: u64,
+    /// Operators in the order of execution.
+    pub layers: Vec<Layer>,
+}
+
+impl PlanReport {
+    /// Looks at a plan. `names` are the names of its operators, as far as they are known.
+    pub fn new(plan: &Model<'_>, names: &[String]) -> PlanReport {
+        let header = plan.header();
+        let ops: Vec<OpRecord> = plan.ops().collect();
+        let lifetimes = lifetimes(plan, &ops);
+        let layers: Vec<Layer> = ops
+            .iter()
+            .enumerate()
+            .map(|(index, op)| layer(plan, op, index, names.get(index).cloned(), &lifetimes))
+            .collect();
+        PlanReport {
+            target: header.target().map_or("unknown", |target| target.name()),
+            macs: layers.iter().map(|layer| layer.macs).sum(),
+            parameters: layers.iter().map(|layer| layer.parameters).sum(),
+            arena_bytes: header.arena_bytes.into(),
+            live_set_bytes: header.live_set_bytes.into(),
+            weights_bytes: header.data_len.into(),
+            front_end_bytes: header.front_end_len.into(),
+            plan_bytes: header.total_len.into(),
+            layers,
+        }
+    }
+
+    /// The arena while each operator runs: one line each, addresses from left to right.
+    pub fn picture(&self, width: usize) -> String {
+        let arena = self.arena_bytes.max(1) as usize;
+        let mut text = String::new();
+        for layer in &self.layers {
+            let mut line = vec![' '; width];
+            let mut draw = |range: &Range<usize>, sign: char| {
+                if range.is_empty() {
+                    return;
+                }
+                let first = range.start * width / arena;
+                let last = ((range.end * width).div_ceil(arena)).clamp(first + 1, width.max(first + 1));
+                for cell in line.iter_mut().take(last).skip(first) {
+                    *cell = if *cell == '▒' && sign == '█' { '▓' } else { sign };
+                }
+            };
+            let picture = &layer.picture;
+            picture.others.iter().for_each(|range| draw(range, '░'));
+            draw(&picture.scratch, '·');
+            picture.inputs.iter().for_each(|range| draw(range, '▒'));
+            draw(&picture.output, '█');
+            let line: String = line.into_iter().collect();
+            let _ = writeln!(text, "{:>3} |{line}| {:>8} {}", layer.index, layer.ram_bytes, layer.operator);
+        }
+        text
+    }
+}
+
+/// For each value, the operators between which it is held.
+fn lifetimes(plan: &Model<'_>, ops: &[OpRecord]) -> Vec<Option<Range<usize>>> {
+    let mut lifetimes: Vec<Option<Range<usize>>> = vec![None; plan.header().n_values.into()];
+    let mut hold = |value: u16, at: usize| {
+        if let Some(lifetime) = lifetimes.get_mut(usize::from(value)) {
+            *lifetime = Some(match lifetime.take() {
+                Some(known) => known.start.min(at)..known.end.max(at + 1),
+                None => at..at + 1,
+            });
+        }
+    };
+    for (at, op) in ops.iter().enumerate() {
+        inputs_of(op).for_each(|value| hold(value, at));
+        hold(op.output, at);
+    }
+    let (header, last) = (plan.header(), ops.len().saturating_sub(1));
+    for i in 0..plan.n_inputs() + plan.n_outputs() {
+        let at = header.io_offset as usize + 2 * i;
+        if let Some(&[low, high]) = plan.as_bytes().get(at..at + 2) {
+            hold(u16::from_le_bytes([low, high]), if i < plan.n_inputs() { 0 } else { last });
+        }
+    }
+    lifetimes
+}
+
+fn inputs_of(op: &OpRecord) -> impl Iterator<Item = u16> + use<> {
+    let binary = matches!(op.kind, OpKind::Add | OpKind::Mul);
+    op.inputs.into_iter().take(if binary { 2 } else { 1 })
+}
+
+fn arena_range(value: &ValueRecord) -> Option<Range<usize>> {
+    match value.location {
+        Location::Arena(offset) => Some(offset as usize..offset as usize + value.view.extent.len()),
+        Location::Data(_) => None,
+    }
+}
+
+fn layer(
+    plan: &Model<'_>,
+    op: &OpRecord,
+    index: usize,
+    name: Option<String>,
+    lifetimes: &[Option<Range<usize>>],
+) -> Layer {
+    let (from, to) = (plan.value(op.inputs[0]).view.extent, plan.value(op.output).view.extent);
+    let window = (op.window.filter_h * op.window.filter_w) as u64;
+    let per_output = match op.kind {
+        OpKind::Conv2d => window * (from.c / usize::from(op.groups).max(1)) as u64,
+        OpKind::DepthwiseConv2d => window,
+        OpKind::FullyConnected => from.c as u64,
+        _ => 0,
+    };
+    let has_weights = per_output > 0;
+    let channels = to.c as u64;
+    let words = |offset: u32| if offset == NONE { 0 } else { channels };
+    let weights = if op.weights_offset == NONE { 0 } else { u64::from(op.weights_len) };
+    let held: Vec<u16> = (0..plan.header().n_values)
+        .filter(|&value| lifetimes[usize::from(value)].as_ref().is_some_and(|held| held.contains(&index)))
+        .collect();
+    let ranges_of = |values: &[u16]| -> Vec<Range<usize>> {
+        values.iter().filter_map(|&value| arena_range(&plan.value(value))).collect()
+    };
+    let inputs: Vec<u16> = inputs_of(op).collect();
+    let others: Vec<u16> =
+        held.iter().copied().filter(|value| *value != op.output && !inputs.contains(value)).collect();
+    let scratch_at = op.scratch_offset as usize;
+    let picture = Picture {
+        inputs: ranges_of(&inputs),
+        output: ranges_of(&[op.output]).first().cloned().unwrap_or_default(),
+        others: ranges_of(&others),
+        scratch: if op.scratch_len == 0 { 0..0 } else { scratch_at..scratch_at + op.scratch_len as usize },
+    };
+    let mut used = ranges_of(&held);
+    used.push(picture.scratch.clone());
+    Layer {
+        index,
+        name,
+        operator: op.kind.name(),
+        input: [from.h, from.w, from.c],
+        output: [to.h, to.w, to.c],
+        macs: to.len() as u64 * per_output,
+        parameters: if has_weights { weights + words(op.bias_offset) } else { 0 },
+        weights_bytes: weights + 4 * (words(op.bias_offset) + words(op.multipliers_offset)),
+        ram_bytes: covered(used) as u64,
+        picture,
+    }
+}
+
+/// How many bytes the ranges cover together.
+fn covered(mut ranges: Vec<Range<usize>>) -> usize {
+    ranges.sort_by_key(|range| range.start);
+    let (mut end, mut sum) = (0, 0);
+    for range in ranges {
+        let start = range.start.max(end);
+        if range.end > start {
+            sum += range.end - start;
+            end = range.end;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_ranges_count_once() {
+        assert_eq!(covered(vec![8..12, 0..4, 2..6, 3..5, 12..12]), 10);
+        assert_eq!(covered(Vec::new()), 0);
+    }
+}
