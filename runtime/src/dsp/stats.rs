@@ -40,18 +40,37 @@ impl Iterator for AxisSamples<'_> {
 
 /// The largest integer whose square is at most `x`, bit by bit.
 pub(super) fn square_root(x: u64) -> u32 {
-    let mut bit = 1_u64 << ((63 - (x | 1).leading_zeros()) & !1);
+    if let Ok(x) = u32::try_from(x) {
+        return square_root_of_word(x);
+    }
+    let mut bit = 1_u64 << ((63 - x.leading_zeros()) & !1);
     let (mut rest, mut root) = (x, 0_u64);
     while bit != 0 {
-        if rest >= root + bit {
-            rest -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
+        let trial = root + bit;
+        root >>= 1;
+        if rest >= trial {
+            rest -= trial;
+            root += bit;
         }
         bit >>= 2;
     }
     root as u32
+}
+
+/// The same in half the width, for the magnitude of each instant.
+fn square_root_of_word(x: u32) -> u32 {
+    let mut bit = 1_u32 << ((31 - (x | 1).leading_zeros()) & !1);
+    let (mut rest, mut root) = (x, 0_u32);
+    while bit != 0 {
+        let trial = root + bit;
+        root >>= 1;
+        if rest >= trial {
+            rest -= trial;
+            root += bit;
+        }
+        bit >>= 2;
+    }
+    root
 }
 
 /// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis.
@@ -102,4 +121,20 @@ fn crossings(samples: AxisSamples<'_>, average: i32) -> i32 {
         }
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::square_root;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn square_root_is_the_floor(x: u64, shift in 0_u32..64) {
+            let x = x >> shift;
+            let root = u64::from(square_root(x));
+            prop_assert!(root * root <= x);
+            prop_assert!((root + 1).checked_mul(root + 1).is_none_or(|next| next > x));
+        }
+    }
 }
