@@ -169,3 +169,29 @@ fn the_decision_is_written_as_one_line() {
     let keys: Vec<&str> = line.split(' ').map(|word| word.split_once('=').unwrap().0).collect();
     assert_eq!(keys, ["smoothing", "threshold", "hysteresis", "refractory"]);
 }
+
+#[test]
+fn every_key_of_a_recipe_stands_on_its_page() {
+    let page = std::fs::read_to_string("../docs/recipes.md").unwrap();
+    let front_end = std::fs::read_to_string("../docs/front-end.md").unwrap();
+    for name in ["machine", "digits", "fashion", "gesture", "activity"] {
+        for line in text_of(name).lines() {
+            let Some((key, _)) = line.split_once(" = ") else { continue };
+            let stands =
+                |page: &str| page.contains(&format!("`{key}`")) || page.contains(&format!("`{key} = "));
+            assert!(stands(&page) || stands(&front_end), "`{key}` of {name}");
+        }
+    }
+    // What the reader takes without any recipe of the repository using it.
+    for folder in ["data.rs", "network.rs", "training.rs"] {
+        let source = std::fs::read_to_string(Path::new("src/recipe").join(folder)).unwrap();
+        for reading in
+            ["text(\"", "texts(\"", "size(\"", "number(\"", "integer(\"", "boolean(\"", "word(\"", "pair(\""]
+        {
+            for rest in source.split(reading).skip(1) {
+                let key = rest.split('"').next().unwrap();
+                assert!(page.contains(&format!("`{key}`")), "`{key}` is read in {folder}");
+            }
+        }
+    }
+}
