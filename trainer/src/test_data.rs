@@ -8,10 +8,9 @@
 //! SKIPPED <test name>: <reason>
 //! ```
 //!
-//! to the standard error stream itself, which the test harness does not capture. `cargo xtask test` counts these lines
-//! as skipped, not as passed; everything else that a test may lack (an emulator, ONNX Runtime) is told by [`skip`].
+//! to the standard output. `cargo xtask test` runs the harness with `--show-output`, reads these lines, and counts the
+//! test as skipped, not as passed. Whatever else a test may lack (an emulator, ONNX Runtime) is told by [`skip`].
 
-use std::io::Write;
 use std::path::PathBuf;
 
 /// The file or folder `path` of the shared data, such as `data/fashion-mnist`; nothing, and a `SKIPPED` line, when it
@@ -31,8 +30,7 @@ pub fn find(test: &str, path: &str) -> Option<PathBuf> {
 
 /// Says that a test is skipped, and why.
 pub fn skip(test: &str, reason: &str) {
-    // One write, so that lines of parallel tests do not mix. A closed stream leaves nobody to tell.
-    let _ = std::io::stderr().write_all(format!("SKIPPED {test}: {reason}\n").as_bytes());
+    println!("SKIPPED {test}: {reason}");
 }
 
 /// The folder of `TEFF_SHARED`, else `shared` beside the folder that holds the workspace's `Cargo.lock`.
