@@ -20,8 +20,11 @@ pub struct Clamp {
 }
 
 impl Clamp {
-    fn passes(self, value: f32) -> bool {
-        (value > self.min) & (value < self.max)
+    /// The gradient at an output before the clamp: none where it is clamped. Without a branch, so that loops over it
+    /// are vectorised.
+    fn gradient(self, output: f32, gradient: f32) -> f32 {
+        let passes = (output > self.min) & (output < self.max);
+        f32::from_bits(gradient.to_bits() & u32::from(passes).wrapping_neg())
     }
 }
 
@@ -139,30 +142,28 @@ fn column_sums(x: &[f32], c: usize, len: usize, f: impl Fn(usize, &[f32], &mut [
     sum_in_order(parts, len)
 }
 
-/// Mean and variance of each column.
+/// Mean and variance of each column, from the sums of distances from the first row and of their squares.
 fn moments(x: &[f32], c: usize) -> (Vec<f32>, Vec<f32>) {
-    let rows = (x.len() / c) as f32;
-    let mean: Vec<f32> = column_sums(x, c, c, |_, piece, sums| {
+    let rows = (x.len() / c.max(1)).max(1) as f32;
+    let Some(first) = x.get(..c) else { return (vec![0.0; c], vec![0.0; c]) };
+    let sums = column_sums(x, c, 2 * c, |_, piece, sums| {
+        let (plain, squares) = sums.split_at_mut(c);
         for row in piece.chunks_exact(c) {
-            for (sum, x) in sums.iter_mut().zip(row) {
-                *sum += x;
+            let sums = plain.iter_mut().zip(squares.iter_mut());
+            for ((x, first), (plain, square)) in row.iter().zip(first).zip(sums) {
+                let distance = x - first;
+                *plain += distance;
+                *square += distance * distance;
             }
         }
-    })
-    .into_iter()
-    .map(|sum| sum / rows)
-    .collect();
-    let variance = column_sums(x, c, c, |_, piece, sums| {
-        for row in piece.chunks_exact(c) {
-            for ((sum, x), mean) in sums.iter_mut().zip(row).zip(&mean) {
-                *sum += (x - mean) * (x - mean);
-            }
-        }
-    })
-    .into_iter()
-    .map(|sum| sum / rows)
-    .collect();
-    (mean, variance)
+    });
+    let (plain, squares) = sums.split_at(c);
+    let mean = first.iter().zip(plain).map(|(first, sum)| first + sum / rows).collect();
+    let variance = plain.iter().zip(squares).map(|(sum, square)| {
+        let mean = sum / rows;
+        (square / rows - mean * mean).max(0.0)
+    });
+    (mean, variance.collect())
 }
 
 /// Gradients of input, gamma and beta.
@@ -181,7 +182,7 @@ fn backward(grad: &[f32], saved: &Saved) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
             let values = x.iter().zip(grad).zip(mean).zip(scale.iter().zip(&shift));
             let sums = products.iter_mut().zip(plain.iter_mut());
             for ((((x, grad), mean), (scale, shift)), (product, plain)) in values.zip(sums) {
-                let g = if clamp.passes(x * scale + shift) { *grad } else { 0.0 };
+                let g = clamp.gradient(x * scale + shift, *grad);
                 *product += g * (x - mean);
                 *plain += g;
             }
@@ -201,7 +202,7 @@ fn backward(grad: &[f32], saved: &Saved) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
             for ((out, (x, grad)), ((scale, shift), (slope, base))) in
                 out.iter_mut().zip(x.iter().zip(grad)).zip(columns)
             {
-                let g = if clamp.passes(x * scale + shift) { *grad } else { 0.0 };
+                let g = clamp.gradient(x * scale + shift, *grad);
                 *out = g * scale + x * slope + base;
             }
         }
