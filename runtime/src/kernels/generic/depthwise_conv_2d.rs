@@ -43,6 +43,7 @@ struct Taps {
 }
 
 impl Taps {
+    #[inline(never)]
     fn new(op: &DepthwiseConv2d<'_>, y: usize, x: usize) -> Self {
         let (window, extent) = (&op.window, op.input.extent);
         let (pad_top, pad_left) = (window.pad_top, window.pad_left);
@@ -169,6 +170,7 @@ fn add_block<const N: usize>(
 }
 
 /// The last `count` channels, less than a block, of one output position; gives `count`.
+#[inline(never)]
 fn channels_rest(
     op: &DepthwiseConv2d<'_>,
     input: &[i8],
@@ -194,6 +196,7 @@ fn channels_rest(
 }
 
 /// Adds the taps in the padding to the accumulators of the channels from `first`.
+#[inline(never)]
 fn add_padding(op: &DepthwiseConv2d<'_>, taps: &Taps, first: usize, acc: &mut [i32]) {
     taps.for_each_outside(op, |tap| {
         let weights = part(op.weights, tap * op.output.extent.c + first, acc.len());
@@ -204,7 +207,7 @@ fn add_padding(op: &DepthwiseConv2d<'_>, taps: &Taps, first: usize, acc: &mut [i
 }
 
 /// Requantizes and stores the channels from `c` of output position (`row`, `x`); rows count from the slice's first.
-#[inline(always)]
+#[inline(never)]
 fn store_channels(
     op: &DepthwiseConv2d<'_>,
     output: &mut [i8],

@@ -13,26 +13,28 @@ pub(super) fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i
 
 pub(super) fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
     let extent = op.view.extent;
-    let products = |lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]| {
-        for ((lhs, rhs), output) in lhs.iter().zip(rhs).zip(output) {
-            output.set(op.apply(lhs.get(), rhs.get()));
-        }
-    };
     if !op.rhs_per_channel {
-        return products(lhs, rhs, output);
+        return products(op, lhs, rhs, output);
     }
     match op.view.layout {
         Layout::Nhwc => {
             let pixels = lhs.chunks_exact(extent.c.max(1)).zip(output.chunks_exact(extent.c.max(1)));
-            pixels.for_each(|(lhs, output)| products(lhs, rhs, output));
+            pixels.for_each(|(lhs, output)| products(op, lhs, rhs, output));
         }
         Layout::Planar => {
             let planes = lhs.chunks_exact(extent.w.max(1)).zip(output.chunks_exact(extent.w.max(1)));
             for ((lhs, output), rhs) in planes.zip(rhs.iter().cycle()) {
-                let rhs = rhs.get();
-                lhs.iter().zip(output).for_each(|(lhs, output)| output.set(op.apply(lhs.get(), rhs)));
+                lhs.iter().zip(output).for_each(|(lhs, output)| output.set(op.apply(lhs.get(), rhs.get())));
             }
         }
+    }
+}
+
+/// `output[i] = lhs[i] * rhs[i]`.
+#[inline(never)]
+fn products(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+    for ((lhs, rhs), output) in lhs.iter().zip(rhs).zip(output) {
+        output.set(op.apply(lhs.get(), rhs.get()));
     }
 }
 
