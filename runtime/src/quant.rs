@@ -273,7 +273,38 @@ mod tests {
         assert_eq!(requantize(i32::MIN, big.mantissa, big.shift, 5, FULL.0, FULL.1), -128);
     }
 
+    #[test]
+    fn a_normalizer_divides_within_one_step_of_2_pow_23() {
+        let check = |sum: u32| {
+            let normalizer = Normalizer::new(sum);
+            for numerator in [0, 1, sum / 3, sum / 2, sum - 1, sum] {
+                let exact = (u64::from(numerator) << 23) / u64::from(sum);
+                let got = i64::from(normalizer.share(numerator));
+                assert!((got - exact as i64).abs() <= 1, "{numerator} of {sum}: {got} against {exact}");
+                assert!((0..=1 << 23).contains(&got));
+            }
+        };
+        // Every upper half of a normalized sum, at both ends and inside.
+        for upper in 0x8000..=0xFFFFu32 {
+            for lower in [0, 1, 0x7FFF, 0x8000, 0xFFFF] {
+                check(upper << 16 | lower);
+            }
+        }
+        for sum in (1..5000).chain((0..32).map(|bit| 1 << bit)).chain((1..32).map(|bit| (1 << bit) - 1)) {
+            check(sum);
+        }
+        assert_eq!(Normalizer::new(0), Normalizer::new(1));
+    }
+
     proptest! {
+        #[test]
+        fn both_forms_of_requantize_agree(acc: i32, mantissa in 0..=i32::MAX, shift in 0..=30u8, zp: i8, a: i8, b: i8) {
+            let shifted = if shift == 0 { acc } else { shift_left_saturating(acc, shift) };
+            let scaled = ((i64::from(shifted) * i64::from(mantissa) + (1 << 30)) >> 31) as i32;
+            let expected = clamp_i8(scaled.saturating_add(i32::from(zp)), a.min(b), a.max(b));
+            prop_assert_eq!(requantize(acc, mantissa, shift, zp, a.min(b), a.max(b)), expected);
+        }
+
         #[test]
         fn requantize_is_the_real_product_rounded_once(acc in -8_388_608..8_388_608i32, exponent in -20.0..2.0f64, zp: i8) {
             let factor = libm_exp2(exponent);

@@ -11,6 +11,8 @@ pub(crate) mod fully_connected;
 mod max_pool_2d;
 mod place;
 mod softmax;
+#[cfg(test)]
+mod tests;
 
 use core::cell::Cell;
 use core::ops::Range;

@@ -17,6 +17,8 @@ mod property;
 mod random;
 mod softmax;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 pub use outcome::{Case, Difference, Failure, Outcome};
@@ -24,6 +26,8 @@ pub use trial::{Buffers, Trial};
 
 #[cfg(test)]
 pub(crate) use property::Property;
+#[cfg(test)]
+pub(crate) use random::Random;
 
 /// A case class for one kernel set.
 pub type Class = fn(&mut Trial<'_>);
