@@ -85,7 +85,7 @@ fn windows() -> impl Iterator<Item = Spec> {
         ((6, 7), (6, 7), [0, 0, 0, 0]),
     ];
     windows.into_iter().flat_map(|(filter, stride, padding)| {
-        [1, 2, 3, 8, 15, 16, 17, 33].into_iter().flat_map(move |c| {
+        [1, 3, 16, 17].into_iter().flat_map(move |c| {
             let spec = Spec::new((6, 7, c), c)
                 .filter(filter.0, filter.1)
                 .stride(stride.0, stride.1)
