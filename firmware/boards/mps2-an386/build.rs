@@ -1,8 +1,9 @@
-//! Puts the linker script, and the model that a program links, where they are found.
+//! Puts what a program needs where it is found: the linker script, the plan of the model that is
+//! linked, and the recording that is replayed.
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -14,10 +15,40 @@ fn main() {
     if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
         println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     }
-    if env::var_os("CARGO_FEATURE_MODEL").is_some() {
-        println!("cargo:rerun-if-env-changed=TEFF_MODEL");
-        let model = env::var("TEFF_MODEL").expect("TEFF_MODEL names the plan to link");
-        println!("cargo:rerun-if-changed={model}");
-        fs::copy(&model, out.join("model.teff")).expect("TEFF_MODEL can be read");
+    recording(Path::new("recordings/machine.csv"), &out.join("recording.rs"));
+    #[cfg(feature = "model")]
+    model(&out);
+}
+
+/// Writes the recording as an array of Rust.
+fn recording(from: &Path, to: &Path) {
+    println!("cargo:rerun-if-changed={}", from.display());
+    let text = fs::read_to_string(from).expect("the recording can be read");
+    let values: Vec<&str> = text.lines().skip(1).flat_map(|line| line.split(',')).collect();
+    let array = format!("static RECORDING: [i16; {}] = [{}];\n", values.len(), values.join(","));
+    fs::write(to, array).expect("OUT_DIR can be written");
+}
+
+/// Writes the plan of the model that TEFF_MODEL names, else of models/machine, as `model.teff`.
+#[cfg(feature = "model")]
+fn model(out: &Path) {
+    use teff_compiler::{Target, build};
+
+    println!("cargo:rerun-if-env-changed=TEFF_MODEL");
+    let model = env::var_os("TEFF_MODEL")
+        .map_or_else(|| PathBuf::from("../../../models/machine/machine.onnx"), PathBuf::from);
+    println!("cargo:rerun-if-changed={}", model.display());
+    let to = out.join("model.teff");
+    let written = if model.extension().is_some_and(|extension| extension == "teff") {
+        fs::copy(&model, &to).map(|_| ()).map_err(|error| format!("{}: {error}", model.display()))
+    } else {
+        build::to_folder(&model, Target::CortexM4, out)
+            .map_err(|error| error.to_string())
+            .and_then(|(plan, _)| fs::rename(plan, &to).map_err(|error| error.to_string()))
+    };
+    if let Err(why) = written {
+        // Cargo shows it without a backtrace.
+        println!("cargo::error={why}");
+        std::process::exit(1);
     }
 }

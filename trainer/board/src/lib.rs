@@ -6,21 +6,21 @@
 //! is an error that names `cargo xtask setup`.
 
 mod board;
+mod device;
 mod elf;
 mod emulator;
 mod firmware;
 pub mod job;
 mod root;
 mod rust;
-mod verify;
 
 pub use board::{BOARDS, Board};
+pub use device::{Case, CaseResult, Device, Features};
 pub use elf::{Elf, Sizes};
 pub use emulator::{Emulator, Run, TIME_LIMIT};
 pub use firmware::{Firmware, Link};
 pub use root::project_root;
 pub use rust::{How, Rust, find_program};
-pub use verify::{Case, CaseResult, Features, features, verify};
 
 /// What a user types when a tool is missing.
 pub const SETUP: &str = "cargo xtask setup";

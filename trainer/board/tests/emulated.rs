@@ -6,14 +6,14 @@ use teff::plan::{Location, OpKind, OpRecord, PlanWriter, ValueRecord};
 use teff::quant::QuantParams;
 use teff::shape::{Layout, View};
 use teff::{ModelFile, Session};
-use teff_board::{Board, Case, Emulator, Rust, features, verify};
+use teff_board::{Board, Case, Device, Emulator, Rust};
 use teff_compiler::front_end::{FrontEndConfig, build};
 
-/// The board, or `None` (and a line that says so) where it cannot be emulated here.
-fn board() -> Option<&'static Board> {
+/// The board with its program, or `None` (and a line that says so) where it cannot be emulated here.
+fn device() -> Option<Device> {
     let board = Board::find("mps2-an386").unwrap();
     match Emulator::find(board).map(|_| ()).and_then(|()| Rust::find(board.target).map(|_| ())) {
-        Ok(()) => Some(board),
+        Ok(()) => Some(Device::open(board).unwrap()),
         Err(error) => {
             println!("SKIPPED {error:#}");
             None
@@ -76,7 +76,7 @@ fn plan() -> Vec<u8> {
 
 #[test]
 fn outputs_of_a_plan_are_those_of_the_host() {
-    let Some(board) = board() else { return };
+    let Some(device) = device() else { return };
     let file = ModelFile::from_bytes(&plan()).unwrap();
     let mut arena = file.arena();
     let mut session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();
@@ -84,7 +84,7 @@ fn outputs_of_a_plan_are_those_of_the_host() {
         .map(|seed| noise(seed, -128, 127).take(192).map(|value| value as u8).collect())
         .map(|input| Case { inputs: vec![input] })
         .collect();
-    let results = verify(board, file.as_bytes(), &cases).unwrap();
+    let results = device.infer(file.as_bytes(), &cases).unwrap();
     assert_eq!(results.len(), cases.len());
     for (case, result) in cases.iter().zip(results) {
         for (to, from) in session.input_mut(0).iter_mut().zip(&case.inputs[0]) {
@@ -103,21 +103,21 @@ fn outputs_of_a_plan_are_those_of_the_host() {
 
 #[test]
 fn a_plan_that_the_board_refuses_is_an_error_that_says_why() {
-    let Some(board) = board() else { return };
+    let Some(device) = device() else { return };
     let mut plan = plan();
     let last = plan.len() - 1;
     plan[last] ^= 1;
-    let error = verify(board, &plan, &[]).unwrap_err();
+    let error = device.infer(&plan, &[]).unwrap_err();
     assert!(format!("{error:#}").contains("checksum"), "{error:#}");
     let cases = [Case { inputs: vec![vec![0; 3]] }];
     plan[last] ^= 1;
-    let error = verify(board, &plan, &cases).unwrap_err();
+    let error = device.infer(&plan, &cases).unwrap_err();
     assert!(format!("{error:#}").contains("192"), "{error:#}");
 }
 
 #[test]
 fn features_are_those_of_the_host() {
-    let Some(board) = board() else { return };
+    let Some(device) = device() else { return };
     let lines = [
         "kind=log_mel rate_hz=8000 frame_len=256 hop_len=128 bands=32 window=8 stride=3",
         "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 bands=40 coefficients=10 window=5",
@@ -136,7 +136,7 @@ fn features_are_those_of_the_host() {
                 noise(seed as u32 + 1, -peak, peak).take(len).map(|value| value as i16).collect()
             })
             .collect();
-        let found = features(board, &blob, &recordings).unwrap();
+        let found = device.features(&blob, &recordings).unwrap();
         assert_eq!(found.len(), recordings.len());
         for (recording, found) in recordings.iter().zip(found) {
             let (frames, inputs) = on_host(&blob, recording);

@@ -18,12 +18,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[entry]
 fn main() -> ! {
     static mut ARENA: Arena<{ Linked::ARENA_BYTES }> = Arena::new();
-    if let Ok(mut session) = Session::<Linked>::new(ARENA) {
-        loop {
+    let mut session = Session::<Linked>::new(ARENA);
+    loop {
+        if let Ok(session) = &mut session {
             session.input_mut(0).fill(black_box(1));
             session.invoke();
             black_box(session.output(0).argmax());
         }
     }
-    loop {}
 }

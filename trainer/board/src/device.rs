@@ -1,5 +1,7 @@
 //! Asking an emulated board for outputs, features and instruction counts.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 
 use crate::job::{self, Kind};
@@ -32,50 +34,68 @@ pub struct Features {
     pub instructions: u64,
 }
 
-/// Runs each case through the plan on the emulated board.
-pub fn verify(board: &Board, plan: &[u8], cases: &[Case]) -> Result<Vec<CaseResult>> {
-    let cases: Vec<Vec<u8>> = cases.iter().map(|case| case.inputs.concat()).collect();
-    ask(board, Kind::Inference, plan, &cases)
+/// An emulated board with the program that answers questions, built once.
+#[derive(Debug)]
+pub struct Device {
+    board: &'static Board,
+    emulator: Emulator<'static>,
+    program: PathBuf,
 }
 
-/// Streams each recording (samples of all axes, interleaved) through the front end of that blob on
-/// the emulated board.
-pub fn features(board: &Board, blob: &[u8], recordings: &[Vec<i16>]) -> Result<Vec<Features>> {
-    let cases: Vec<Vec<u8>> = recordings
-        .iter()
-        .map(|samples| samples.iter().flat_map(|sample| sample.to_le_bytes()).collect())
-        .collect();
-    let results = ask(board, Kind::FrontEnd, blob, &cases)?;
-    Ok(results
-        .into_iter()
-        .map(|result| {
-            let bytes = |output: usize| result.outputs.get(output).map_or(&[][..], Vec::as_slice);
-            Features {
-                frames: bytes(0).chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect(),
-                inputs: bytes(1).iter().map(|byte| *byte as i8).collect(),
-                instructions: result.instructions,
-            }
-        })
-        .collect())
-}
-
-fn ask(board: &Board, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {
-    // Looked for first: a missing emulator is said at once, not after a build.
-    let emulator = Emulator::find(board)?;
-    let elf = Firmware { board, program: "verify", link: Link::None }.build()?;
-    let run = emulator.run(&elf, Some(&job::encode(kind, body, cases)), TIME_LIMIT)?;
-    let results = parse(&run.stdout)
-        .with_context(|| format!("board {} answered:\n{}", board.name, tail(&run.stdout, &run.stderr)))?;
-    if !run.success || results.len() != cases.len() {
-        bail!(
-            "board {} answered {} of {} cases:\n{}",
-            board.name,
-            results.len(),
-            cases.len(),
-            tail(&run.stdout, &run.stderr)
-        );
+impl Device {
+    /// Finds the emulator and builds the program.
+    ///
+    /// # Errors
+    /// What is missing and what installs it, or why the program does not build.
+    pub fn open(board: &'static Board) -> Result<Device> {
+        // Looked for first: a missing emulator is said at once, not after a build.
+        let emulator = Emulator::find(board)?;
+        let program = Firmware { board, program: "verify", link: Link::None }.build()?;
+        Ok(Device { board, emulator, program })
     }
-    Ok(results)
+
+    /// Runs each case through the plan.
+    ///
+    /// # Errors
+    /// The board refuses the plan or a case, or does not answer.
+    pub fn infer(&self, plan: &[u8], cases: &[Case]) -> Result<Vec<CaseResult>> {
+        let cases: Vec<Vec<u8>> = cases.iter().map(|case| case.inputs.concat()).collect();
+        self.ask(Kind::Inference, plan, &cases)
+    }
+
+    /// Streams each recording (samples of all axes, interleaved) through the front end of that blob.
+    ///
+    /// # Errors
+    /// The board refuses the blob or does not answer.
+    pub fn features(&self, blob: &[u8], recordings: &[Vec<i16>]) -> Result<Vec<Features>> {
+        let cases: Vec<Vec<u8>> = recordings
+            .iter()
+            .map(|samples| samples.iter().flat_map(|sample| sample.to_le_bytes()).collect())
+            .collect();
+        let results = self.ask(Kind::FrontEnd, blob, &cases)?;
+        Ok(results.into_iter().map(Features::from).collect())
+    }
+
+    fn ask(&self, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {
+        let run = self.emulator.run(&self.program, Some(&job::encode(kind, body, cases)), TIME_LIMIT)?;
+        let said = || format!("board {} said:\n{}", self.board.name, tail(&run.stdout, &run.stderr));
+        let results = parse(&run.stdout).with_context(said)?;
+        if !run.success || results.len() != cases.len() {
+            bail!("{} of {} cases were answered; {}", results.len(), cases.len(), said());
+        }
+        Ok(results)
+    }
+}
+
+impl From<CaseResult> for Features {
+    fn from(result: CaseResult) -> Features {
+        let bytes = |output: usize| result.outputs.get(output).map_or(&[][..], Vec::as_slice);
+        Features {
+            frames: bytes(0).as_chunks().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
+            inputs: bytes(1).iter().map(|byte| *byte as i8).collect(),
+            instructions: result.instructions,
+        }
+    }
 }
 
 /// Reads the lines described in [`crate::job`].
