@@ -5,4 +5,4 @@ pub mod import;
 pub(crate) mod proto;
 
 pub use export::export;
-pub use import::{OPERATORS, Operator, import};
+pub use import::{OPERATORS, Operator, import, operators_page};

@@ -291,7 +291,10 @@ fn is_bias(state: &Import, node: &Reader<'_>, x: &Activation, constant: &Constan
         && constant.tensor.len() == channels
         && channels > 1
         && value.quant.is_none()
-        && node.input(operand).is_some_and(|name| state.reader_count(name) == 1)
+        && node
+            .input(operand)
+            // The product itself, not another look at it that shares it with other readers.
+            .is_some_and(|name| value.name == name && state.reader_count(name) == 1)
 }
 
 /// The axes of `x` along which a constant varies, as atoms, and for each of their places, in the

@@ -12,6 +12,8 @@ mod dense;
 mod elementwise;
 mod fold;
 mod join;
+#[cfg(test)]
+mod mutations;
 mod pool;
 mod quantized;
 mod reshape;
@@ -29,7 +31,7 @@ use crate::error::{Error, Place, Result};
 use crate::graph::Graph;
 use attributes::Reader;
 use state::{Import, InputOrders};
-pub use table::{OPERATORS, Operator};
+pub use table::{OPERATORS, Operator, operators_page};
 use tensor::{MAX_ELEMENTS, OnnxTensor};
 
 /// Oldest and newest version of the standard operator set that is read.
@@ -228,9 +230,15 @@ fn unknown(node: &NodeProto, reader: &Reader<'_>) -> Error {
     } else {
         format!("this operator of domain `{domain}` is not supported")
     };
-    reader
-        .fault(what)
-        .remedy("`trainer help operators` lists those that are; replace it or cut the model before it")
+    let operator = reader.operator();
+    let remedy = if operator.starts_with("QLinear") || operator == "QGemm" {
+        "quantize the float model with `trainer quantize`, or in the QDQ form (QuantFormat.QDQ)"
+    } else if matches!(operator, "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger") {
+        "its scales are computed while the model runs; quantize the float model with `trainer quantize`"
+    } else {
+        "docs/operators.md lists those that are; replace it, or cut the model before it"
+    };
+    reader.fault(what).remedy(remedy)
 }
 
 /// Shape of a model input: a symbolic or missing first axis counts as batch of 1.

@@ -96,6 +96,27 @@ pub static OPERATORS: &[Operator] = &[
     op("Unsqueeze", "costs nothing", reshape::unsqueeze),
 ];
 
+/// The table as the text of `docs/operators.md`.
+pub fn operators_page() -> String {
+    let mut page = String::from(
+        "# Supported ONNX operators
+
+Made from the table in `trainer/compiler/src/onnx/import/table.rs`. Operator sets 7 to 26 are read. Any other
+operator, and any attribute outside of these limits, is refused with an error that names the node.
+
+Activations are int8 per tensor, weights int8 per output channel or per tensor. A \"table of 256 entries\" is exact: any
+function of one number costs one load per element.
+
+| operator | |
+|---|---|
+",
+    );
+    for operator in OPERATORS {
+        page.push_str(&format!("| {} | {} |\n", operator.name, operator.note));
+    }
+    page
+}
+
 /// The entry of a node's operator.
 pub(super) fn find(node: &NodeProto) -> Option<&'static Operator> {
     let name = node.op_type.as_deref().unwrap_or("");
@@ -113,5 +134,18 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_has_no_doubles() {
         assert!(OPERATORS.windows(2).all(|w| w[0].name < w[1].name));
+    }
+
+    #[test]
+    fn the_page_is_that_of_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operators.md");
+        if std::env::var_os("TEFF_OVERWRITE").is_some() {
+            std::fs::write(path, operators_page()).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            page == operators_page(),
+            "docs/operators.md is not that of the table: run this test with TEFF_OVERWRITE=1"
+        );
     }
 }
