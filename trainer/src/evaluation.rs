@@ -12,9 +12,6 @@ use crate::error::InputError;
 use crate::metrics::{Confusion, argmax};
 use crate::model_file::Facts;
 
-/// How many examples an engine is given at once.
-const CHUNK: usize = 64;
-
 /// Computes a model's input from samples, as the device does.
 #[derive(Debug)]
 pub struct Inputs {
@@ -125,7 +122,7 @@ pub fn evaluate(
     let mut inputs = Inputs::new(model, facts, engine.inputs())?;
     let examples: Vec<&Example> = set.of(split).collect();
     let mut decided = Vec::with_capacity(examples.len());
-    for chunk in examples.chunks(CHUNK) {
+    for chunk in examples.chunks(engine.chunk()) {
         let arrays =
             chunk.iter().map(|example| Ok(vec![inputs.of(example)?])).collect::<Result<Vec<Vec<Array>>>>()?;
         for (example, outputs) in chunk.iter().zip(engine.run(&arrays)?) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
+use teff::Model;
 use teff::plan::file::ModelFile;
 use teff_compiler::graph::Graph;
 use teff_compiler::{Compiled, Target};
@@ -32,8 +33,12 @@ pub fn compile(model: &Path, target: Target) -> Result<Compiled> {
 
 /// Opens a plan.
 pub fn open_plan(model: &Path) -> Result<ModelFile> {
-    let bytes = read(model)?;
-    ModelFile::from_bytes(&bytes).map_err(|error| {
+    plan_from_bytes(model, &read(model)?)
+}
+
+/// Opens the bytes of a plan; `model` is for messages.
+pub fn plan_from_bytes(model: &Path, plan: &[u8]) -> Result<ModelFile> {
+    ModelFile::from_bytes(plan).map_err(|error| {
         InputError::new(
             model,
             format!("cannot be opened: {error}"),
@@ -69,18 +74,24 @@ impl Facts {
     /// The file cannot be read or imported.
     pub fn read(model: &Path) -> Result<Facts> {
         if is_plan(model) {
-            let file = open_plan(model)?;
-            let plan = file.model();
-            let metadata = plan.metadata().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-            let inputs = ports::wires(&plan, ports::Direction::In).map_err(|problem| {
+            Ok(Facts::of_plan(&open_plan(model)?.model()).map_err(|problem| {
                 InputError::new(model, problem, "compile it again with `trainer compile`")
-            })?;
-            let inputs =
-                inputs.into_iter().map(|wire| Input { shape: wire.port.shape, order: wire.nhwc }).collect();
-            Ok(Facts { metadata, inputs })
+            })?)
         } else {
             Ok(Facts::of_graph(&import(model)?))
         }
+    }
+
+    /// Those of a plan.
+    ///
+    /// # Errors
+    /// What is wrong with its metadata.
+    pub fn of_plan(plan: &Model<'_>) -> Result<Facts, String> {
+        let metadata = plan.metadata().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let wires = ports::wires(plan, ports::Direction::In)?;
+        let inputs =
+            wires.into_iter().map(|wire| Input { shape: wire.port.shape, order: wire.nhwc }).collect();
+        Ok(Facts { metadata, inputs })
     }
 
     /// Those of a graph.

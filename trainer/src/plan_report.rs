@@ -23,7 +23,7 @@ pub struct Layer {
     pub macs: u64,
     /// Weights and biases.
     pub parameters: u64,
-    /// Bytes of weights, biases, multipliers and tables.
+    /// Bytes of weights, biases and tables.
     pub weights_bytes: u64,
     /// Bytes of the arena that are in use while it runs, scratch included.
     pub ram_bytes: u64,
@@ -53,7 +53,7 @@ pub struct PlanReport {
     pub arena_bytes: u64,
     /// The largest sum of values alive at one time: what a planner without overlap could reach at best.
     pub live_set_bytes: u64,
-    /// Flash for weights, biases, multipliers and tables.
+    /// Flash for weights, biases, tables and constants.
     pub weights_bytes: u64,
     /// Flash for the front end's tables.
     pub front_end_bytes: u64,
@@ -80,7 +80,7 @@ impl PlanReport {
             parameters: layers.iter().map(|layer| layer.parameters).sum(),
             arena_bytes: header.arena_bytes.into(),
             live_set_bytes: header.live_set_bytes.into(),
-            weights_bytes: header.data_len.into(),
+            weights_bytes: layers.iter().map(|layer| layer.weights_bytes).sum::<u64>() + constants(plan),
             front_end_bytes: header.front_end_len.into(),
             plan_bytes: header.total_len.into(),
             layers,
@@ -113,6 +113,12 @@ impl PlanReport {
         }
         text
     }
+}
+
+/// Bytes of the activations that are constants.
+fn constants(plan: &Model<'_>) -> u64 {
+    let values = (0..plan.header().n_values).map(|index| plan.value(index));
+    values.map(|value| plan.constant(&value).len() as u64).sum()
 }
 
 /// For each value, the operators between which it is held.
@@ -197,7 +203,7 @@ fn layer(
         output: [to.h, to.w, to.c],
         macs: to.len() as u64 * per_output,
         parameters: if has_weights { weights + words(op.bias_offset) } else { 0 },
-        weights_bytes: weights + 4 * (words(op.bias_offset) + words(op.multipliers_offset)),
+        weights_bytes: weights + 4 * words(op.bias_offset),
         ram_bytes: covered(used) as u64,
         picture,
     }

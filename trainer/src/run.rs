@@ -1,6 +1,6 @@
 //! The folder of a training run: the recipe, the weights that it ended with, and what was measured.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ struct Settings {
     seed: u64,
     fold: Option<usize>,
     front_end: String,
+    /// Where the data set was found: its folder or the parent of that.
+    data: PathBuf,
 }
 
 /// `metrics.json`: the summary of a run.
@@ -66,6 +68,10 @@ pub struct Run {
     pub recipe: Recipe,
     /// The front end, with mean and deviation of the features where they were taken from the data.
     pub front_end: FrontEndConfig,
+    /// Folder of the data set, or its parent.
+    pub data: PathBuf,
+    /// The recipe's text, as it was when the run began.
+    pub recipe_text: String,
     /// Its layers.
     pub network: Network,
     /// The weights that were kept.
@@ -83,7 +89,10 @@ impl Run {
             folder.display(),
             folder.display()
         );
-        let mut recipe = Recipe::read(&folder.join(RECIPE))?;
+        let recipe_file = folder.join(RECIPE);
+        let mut recipe = Recipe::read(&recipe_file)?;
+        let recipe_text = std::fs::read_to_string(&recipe_file)
+            .with_context(|| format!("reading {}", recipe_file.display()))?;
         let path = folder.join(SETTINGS);
         let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let damaged = || format!("{} is damaged; train again", path.display());
@@ -122,7 +131,7 @@ impl Run {
         let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let summary = serde_json::from_slice(&text)
             .with_context(|| format!("{} is damaged; train again", path.display()))?;
-        Ok(Self { recipe, front_end, network, weights, summary })
+        Ok(Self { recipe, front_end, data: settings.data, recipe_text, network, weights, summary })
     }
 }
 
@@ -140,14 +149,28 @@ pub fn clear(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a folder holds a run.
+pub fn is_run(folder: &Path) -> bool {
+    folder.join(RECIPE).is_file() && folder.join(SETTINGS).is_file()
+}
+
 /// Begins a run: puts the recipe into the folder, byte for byte, with what the command line and the data added to it.
-pub fn begin(folder: &Path, text: &[u8], recipe: &Recipe, front_end: &FrontEndConfig) -> anyhow::Result<()> {
+/// `data` is the folder in which the data set was looked for.
+pub fn begin(
+    folder: &Path,
+    text: &[u8],
+    recipe: &Recipe,
+    front_end: &FrontEndConfig,
+    data: &Path,
+) -> anyhow::Result<()> {
+    // A data set that is made and not read may have no folder.
+    let data = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
     files::write_bytes(&folder.join(RECIPE), text)?;
     let fold = match recipe.data.split.rule {
         Rule::Folds { fold, .. } => Some(fold),
         _ => None,
     };
-    let settings = Settings { seed: recipe.seed, fold, front_end: front_end.to_string() };
+    let settings = Settings { seed: recipe.seed, fold, front_end: front_end.to_string(), data };
     let text = serde_json::to_string_pretty(&settings)? + "\n";
     files::write_bytes(&folder.join(SETTINGS), text.as_bytes())
 }

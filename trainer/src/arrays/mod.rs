@@ -203,6 +203,16 @@ impl Array {
     }
 }
 
+/// How many elements of two arrays differ. Missing ones, and all of arrays of other types, count as differing.
+pub fn differing_elements(a: &Array, b: &Array) -> usize {
+    if a.element_type() != b.element_type() {
+        return a.len().max(b.len());
+    }
+    let (x, y) = (a.to_f64(), b.to_f64());
+    let differing = x.iter().zip(&y).filter(|(x, y)| x.to_bits() != y.to_bits()).count();
+    differing + x.len().abs_diff(y.len())
+}
+
 /// Reads all arrays of an `.npz` file, or the one of an `.npy` file, in the order of the file.
 ///
 /// # Errors

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use comfy_table::Table;
 use serde::Serialize;
+use teff_board::Board;
 
 use super::{Output, progress};
 use crate::dataset::{self, Split};
-use crate::engine::{self, Kind, Options};
+use crate::engine::board::OnBoard;
+use crate::engine::{self, Engine, Kind, Options};
 use crate::error::InputError;
 use crate::evaluation;
 use crate::metrics::ClassFigures;
@@ -37,6 +39,9 @@ pub struct Args {
     /// What runs the model
     #[arg(long, value_enum, default_value = "teff")]
     pub engine: Kind,
+    /// Run on this emulated board, with the engine `teff`
+    #[arg(long, value_name = "BOARD")]
+    pub board: Option<String>,
     #[command(flatten)]
     pub output: Output,
 }
@@ -66,6 +71,8 @@ impl From<SplitArg> for Split {
 struct Report {
     model: String,
     engine: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<&'static str>,
     split: &'static str,
     samples: usize,
     top1: f64,
@@ -80,7 +87,16 @@ struct Report {
 pub fn run(args: Args) -> Result<()> {
     let facts = Facts::read(&args.model)?;
     let (source, folder) = source(&args.model, args.recipe.as_deref(), &facts)?;
-    let mut engine = engine::load(args.engine, &args.model, &Options::default())?;
+    let board = args.board.as_deref().map(Board::find).transpose()?;
+    let mut engine: Box<dyn Engine> = match board {
+        Some(board) if args.engine == Kind::Teff => Box::new(OnBoard::load(&args.model, board)?),
+        Some(board) => anyhow::bail!(
+            "board {} runs plans, not the engine `{}`. Remedy: leave out `--engine` or `--board`",
+            board.name,
+            args.engine.name()
+        ),
+        None => engine::load(args.engine, &args.model, &Options::default())?,
+    };
     let set = dataset::load(&source.data, source.seed, args.data.as_deref(), &folder)?;
     let split = Split::from(args.split);
     let count = set.of(split).count();
@@ -100,6 +116,7 @@ pub fn run(args: Args) -> Result<()> {
     let report = Report {
         model: args.model.display().to_string(),
         engine: args.engine.name(),
+        board: board.map(|board| board.name),
         split: match split {
             Split::Train => "train",
             Split::Validation => "validation",
@@ -139,7 +156,7 @@ fn tables(out: &mut dyn Write, report: &Report, right: usize) -> io::Result<()> 
         report.samples,
         right,
         report.split,
-        report.engine
+        report.board.map_or_else(|| report.engine.to_string(), |board| format!("teff on {board}"))
     )?;
     if report.skipped > 0 {
         writeln!(out, "{} recordings were left out by the loader", report.skipped)?;

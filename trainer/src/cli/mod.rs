@@ -4,10 +4,14 @@
 //! standard output through [`Output`], as a table for people or as one JSON object; progress and errors
 //! go to standard error. The exit code is 0 or, after any error, 2.
 
+pub mod compile;
 pub mod evaluate;
+pub mod export;
+pub mod inspect;
 mod progress;
 pub mod run;
 pub mod train;
+pub mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -27,8 +31,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::Args),
+    Export(export::Args),
+    Compile(compile::Args),
+    Inspect(inspect::Args),
     Run(run::Args),
     Evaluate(evaluate::Args),
+    Verify(verify::Args),
 }
 
 /// How a sub-command reports its result.
@@ -70,8 +78,12 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Train(args) => train::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Compile(args) => compile::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Run(args) => run::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Verify(args) => verify::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

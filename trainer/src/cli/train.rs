@@ -67,7 +67,10 @@ mod session {
         let text = std::fs::read(&args.recipe).map_err(|e| InputError::unreadable(&args.recipe, &e))?;
         let mut recipe = Recipe::read(&args.recipe)?;
         change(&mut recipe, &args)?;
-        let folder = args.recipe.parent().unwrap_or(Path::new("."));
+        let folder = match args.recipe.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
         let set = dataset::load(&recipe.data, recipe.seed, args.data.as_deref(), folder)?;
         report(&set);
         let front_end = features::front_end(&recipe, &set)?;
@@ -93,7 +96,7 @@ mod session {
             fingerprint: &fingerprint,
         };
         job.check_folder(&out)?;
-        run::begin(&out, &text, &recipe, &front_end)?;
+        run::begin(&out, &text, &recipe, &front_end, args.data.as_deref().unwrap_or(folder))?;
         let (weights, summary) = job.run(&out)?;
         run::finish(&out, &weights, &network, &summary)?;
         args.output.print(&summary, |to| {

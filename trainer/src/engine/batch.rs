@@ -12,9 +12,6 @@ use super::{Engine, Port, shape_text};
 use crate::arrays::{Array, Data, ElementType, Named};
 use crate::error::InputError;
 
-/// How many examples an engine is given at once.
-const CHUNK: usize = 64;
-
 /// The inferences that a set of arrays asks for: per example one array per input.
 pub fn examples(inputs: &[Port], arrays: &[Named], file: &Path) -> Result<Vec<Vec<Array>>> {
     let chosen = choose(inputs, arrays, file)?;
@@ -51,7 +48,7 @@ pub fn run(
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<Named>> {
     let mut stacked: Vec<Option<Array>> = vec![None; engine.outputs().len()];
-    for chunk in examples.chunks(CHUNK) {
+    for chunk in examples.chunks(engine.chunk()) {
         for outputs in engine.run(chunk)? {
             for (stack, output) in stacked.iter_mut().zip(outputs) {
                 push(stack, output)?;
@@ -65,6 +62,18 @@ pub fn run(
         Ok(Named { name: port.name.clone(), array })
     });
     named.collect()
+}
+
+/// Arrays of single examples as one, with the examples along its first axis.
+///
+/// # Errors
+/// There is none, or their shapes or types differ.
+pub fn stack<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<Array> {
+    let mut stacked = None;
+    for array in arrays {
+        push(&mut stacked, array.clone())?;
+    }
+    stacked.ok_or_else(|| anyhow!("there is no example"))
 }
 
 /// Adds one inference's output to those before it, along the first axis.

@@ -6,11 +6,13 @@
 //! | [`float`] | `.onnx` | 32-bit floating point, the compiler's own evaluator |
 //! | [`ort`] | `.onnx` | ONNX Runtime's |
 //! | [`tract`] | `.onnx` | tract's |
+//! | [`board`] | as `teff` | the runtime's, on an emulated board |
 //!
 //! An engine knows single inferences of fixed shapes. [`batch`] brings the arrays of a user to them: matched by name
 //! or order, a leading axis of any length, numbers converted.
 
 pub mod batch;
+pub mod board;
 pub mod float;
 #[cfg(feature = "ort")]
 pub mod ort;
@@ -82,6 +84,11 @@ pub trait Engine {
 
     /// What the model gives, in its order.
     fn outputs(&self) -> &[Port];
+
+    /// How many examples are best given at once.
+    fn chunk(&self) -> usize {
+        64
+    }
 
     /// Runs one inference per example. An example has one array per input, of the port's type and shape; the result
     /// has one array per output.

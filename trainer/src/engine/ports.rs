@@ -142,11 +142,9 @@ impl Order {
         Some(Order(order))
     }
 
-    /// Copies an ONNX tensor to a value's memory.
-    pub(crate) fn to_value<T: Copy>(&self, onnx: &[T], value: &mut [T]) {
-        for (element, &index) in value.iter_mut().zip(&self.0) {
-            *element = onnx[index];
-        }
+    /// An ONNX tensor as a value's memory has it.
+    pub(crate) fn to_value<T: Copy>(&self, onnx: &[T]) -> Vec<T> {
+        self.0.iter().map(|&index| onnx[index]).collect()
     }
 
     /// The ONNX tensor of a value's memory.
@@ -174,8 +172,7 @@ mod tests {
             (Layout::Planar, [0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]),
         ] {
             let order = Order::new(&nhwc, View::new(2, 3, 2, layout)).unwrap();
-            let mut value = [0; 12];
-            order.to_value(&onnx, &mut value);
+            let value = order.to_value(&onnx);
             assert_eq!(value, expected);
             assert_eq!(order.to_onnx(&value), onnx);
         }

@@ -37,13 +37,7 @@ impl Teff {
 
     /// An engine of a plan's bytes; `model` is for messages.
     pub fn from_plan(plan: &[u8], model: &Path) -> Result<Teff> {
-        let file = ModelFile::from_bytes(plan).map_err(|error| {
-            InputError::new(
-                model,
-                format!("cannot be opened: {error}"),
-                "compile it again with `trainer compile`",
-            )
-        })?;
+        let file = model_file::plan_from_bytes(model, plan)?;
         Teff::new(file, model)
     }
 
@@ -69,38 +63,42 @@ impl Teff {
         self.file.model()
     }
 
-    /// Runs examples in quantized units, in the order of the values' memory: per example the bytes of each input and
-    /// those of each output.
-    pub fn run_raw(&mut self, examples: &[Vec<Array>]) -> Result<Vec<RawCase>> {
+    /// Examples in the order of the values' memory, as a board is given them.
+    pub fn cases(&self, examples: &[Vec<Array>]) -> Result<Vec<RawCase>> {
+        let case = |example: &Vec<Array>| {
+            let inputs = self.inputs.iter().zip(example).map(|(wire, array)| match &array.data {
+                Data::I8(numbers) => Ok(wire.order.to_value(numbers)),
+                Data::U8(numbers) => {
+                    let shifted: Vec<i8> = numbers.iter().map(|&q| (i16::from(q) - 128) as i8).collect();
+                    Ok(wire.order.to_value(&shifted))
+                }
+                _ => Err(anyhow!("input `{}` takes int8", wire.port.name)),
+            });
+            Ok(RawCase { inputs: inputs.collect::<Result<_>>()? })
+        };
+        examples.iter().map(case).collect()
+    }
+
+    /// Runs cases and gives the bytes of each output.
+    pub fn run_raw(&mut self, cases: &[RawCase]) -> Result<Vec<Vec<Vec<i8>>>> {
         let model = self.file.model();
         let mut session = Session::<AnyModel>::from_model(model, self.arena.as_mut_slice())
             .map_err(|error| anyhow!("the plan does not run: {error}"))?;
-        let mut cases = Vec::with_capacity(examples.len());
-        for example in examples {
-            let mut inputs = Vec::with_capacity(self.inputs.len());
-            for (index, (wire, array)) in self.inputs.iter().zip(example).enumerate() {
-                let value = session.input_mut(index);
-                match &array.data {
-                    Data::I8(numbers) => wire.order.to_value(numbers, value),
-                    Data::U8(numbers) => {
-                        let shifted: Vec<i8> = numbers.iter().map(|&q| (i16::from(q) - 128) as i8).collect();
-                        wire.order.to_value(&shifted, value);
-                    }
-                    _ => return Err(anyhow!("input `{}` takes int8", wire.port.name)),
-                }
-                inputs.push(value.to_vec());
+        let mut results = Vec::with_capacity(cases.len());
+        for case in cases {
+            for (index, input) in case.inputs.iter().enumerate() {
+                session.input_mut(index).copy_from_slice(input);
             }
             session.invoke();
-            let outputs =
-                (0..self.outputs.len()).map(|index| session.output(index).values.to_vec()).collect();
-            cases.push(RawCase { inputs, outputs });
+            results
+                .push((0..self.outputs.len()).map(|index| session.output(index).values.to_vec()).collect());
         }
-        Ok(cases)
+        Ok(results)
     }
 
     /// The outputs of a case as arrays of the model.
-    pub fn outputs_of(&self, case: &RawCase) -> Vec<Array> {
-        let arrays = self.outputs.iter().zip(&case.outputs).map(|(wire, bytes)| {
+    pub fn outputs_of(&self, outputs: &[Vec<i8>]) -> Vec<Array> {
+        let arrays = self.outputs.iter().zip(outputs).map(|(wire, bytes)| {
             let shape: Vec<usize> = wire.port.shape.iter().map(|size| size.unwrap_or(1)).collect();
             let numbers = wire.order.to_onnx(bytes);
             let data = match wire.port.element_type {
@@ -113,13 +111,11 @@ impl Teff {
     }
 }
 
-/// One inference in the order of the values' memory, as a board is given it.
+/// The inputs of one inference in the order of the values' memory, as a board is given them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawCase {
     /// The bytes of each input.
     pub inputs: Vec<Vec<i8>>,
-    /// The bytes of each output.
-    pub outputs: Vec<Vec<i8>>,
 }
 
 impl Engine for Teff {
@@ -132,7 +128,8 @@ impl Engine for Teff {
     }
 
     fn run(&mut self, examples: &[Vec<Array>]) -> Result<Vec<Vec<Array>>> {
-        let cases = self.run_raw(examples)?;
-        Ok(cases.iter().map(|case| self.outputs_of(case)).collect())
+        let cases = self.cases(examples)?;
+        let results = self.run_raw(&cases)?;
+        Ok(results.iter().map(|outputs| self.outputs_of(outputs)).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::data::Rule;
 use super::reader::Document;
 use super::{Data, Recipe};
 use crate::error::{InputError, Result};
@@ -31,13 +32,21 @@ impl DataSource {
         Ok(DataSource { data, seed })
     }
 
-    /// The text for `teff.data`: the seed and the `[data]` table of a recipe that was read without fault before.
-    pub fn text_of(file: &Path, recipe: &str) -> Result<String> {
+    /// The text for `teff.data`: the seed and the `[data]` table of a recipe, with the seed and the fold of `changed`,
+    /// which was read from that text.
+    pub fn text_of(file: &Path, text: &str, changed: &Recipe) -> Result<String> {
         let fault = |problem: String| InputError::new(file, problem, "write a recipe that can be read");
-        let whole: toml::Table = toml::from_str(recipe).map_err(|error| fault(error.to_string()))?;
-        let kept =
-            ["seed", "data"].into_iter().filter_map(|key| Some((key.to_string(), whole.get(key)?.clone())));
-        toml::to_string(&kept.collect::<toml::Table>()).map_err(|error| fault(error.to_string()))
+        let mut whole: toml::Table = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
+        whole.retain(|key, _| key == "data");
+        let whole_number = |number: u64| toml::Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+        whole.insert("seed".to_string(), whole_number(changed.seed));
+        if let Rule::Folds { fold, .. } = &changed.data.split.rule
+            && let Some(split) = whole.get_mut("data").and_then(|data| data.get_mut("split"))
+            && let Some(split) = split.as_table_mut()
+        {
+            split.insert("fold".to_string(), whole_number(*fold as u64));
+        }
+        toml::to_string(&whole).map_err(|error| fault(error.to_string()))
     }
 }
 
@@ -48,11 +57,16 @@ mod tests {
     #[test]
     fn the_text_of_a_recipe_reads_back() {
         let file = Path::new("recipe.toml");
-        for recipe in ["digits", "fashion", "gesture", "machine", "activity"] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../models/{recipe}/recipe.toml"));
+        for name in ["digits", "fashion", "gesture", "machine", "activity"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../models/{name}/recipe.toml"));
             let text = std::fs::read_to_string(&path).unwrap();
-            let source = DataSource::parse(file, &DataSource::text_of(file, &text).unwrap()).unwrap();
-            assert_eq!(source, DataSource::of(&Recipe::parse(file, &text).unwrap()), "{recipe}");
+            let mut recipe = Recipe::parse(file, &text).unwrap();
+            recipe.seed = 7;
+            if let Rule::Folds { fold, .. } = &mut recipe.data.split.rule {
+                *fold = 1;
+            }
+            let text = DataSource::text_of(file, &text, &recipe).unwrap();
+            assert_eq!(DataSource::parse(file, &text).unwrap(), DataSource::of(&recipe), "{text}");
         }
     }
 }

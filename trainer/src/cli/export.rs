@@ -1,0 +1,127 @@
+//! `trainer export`: from a trained run or an ONNX file to the files that a user keeps.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use teff_compiler::Target;
+use teff_compiler::quantize::Method;
+use teff_compiler::target::parse_target;
+
+use super::{Output, progress};
+use crate::export::{self, Accuracy, Calibration, Settings};
+use crate::run;
+
+/// Quantize a model and write everything that is kept of it
+///
+/// Writes model.onnx (int8, QDQ), model.teff (the plan), labels.txt, golden.npz (generated inputs and the runtime's
+/// outputs) and README.md (the model card, with the measured accuracy) into a folder: all of them, or none. A run is
+/// calibrated on its training examples and measured on its test split. A float ONNX file needs `--calibrate`; one that
+/// is quantized already is kept byte for byte.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of a finished run, or an ONNX file
+    #[arg(value_name = "RUN|MODEL.onnx")]
+    pub model: PathBuf,
+    /// Data that ranges are measured on: arrays, or the folder of a data set [default: the data set of the run]
+    #[arg(long, value_name = "X.npz|DATASET")]
+    pub calibrate: Option<PathBuf>,
+    /// Recipe of an ONNX file that does not carry its data set and front end
+    #[arg(long, value_name = "RECIPE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Leave out this share of the numbers at both ends of each range: 99.99 leaves out one in ten thousand [default:
+    /// the recipe's way, or from the smallest to the largest number]
+    #[arg(long, value_name = "PERCENT")]
+    pub percentile: Option<f64>,
+    /// Processor that the plan's weights are packed for
+    #[arg(long, value_parser = parse_target, default_value = "generic")]
+    pub target: Target,
+    /// Folder for the files
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    name: String,
+    out: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    float_top1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    int8_top1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<usize>,
+    macs: u64,
+    parameters: u64,
+    weights_bytes: u64,
+    plan_bytes: u64,
+    arena_bytes: u64,
+    live_set_bytes: u64,
+    onnx_bytes: usize,
+}
+
+/// Runs the sub-command.
+pub fn run(args: Args) -> Result<()> {
+    if let Some(percentile) = args.percentile
+        && !(50.0..=100.0).contains(&percentile)
+    {
+        bail!("`--percentile` is {percentile}. Remedy: give a number between 50 and 100, such as 99.99");
+    }
+    let calibration = args.calibrate.as_deref().map(|path| match path.is_dir() {
+        true => Calibration::DataSet(path),
+        false => Calibration::Arrays(path),
+    });
+    let settings = Settings {
+        calibration,
+        recipe: args.recipe.as_deref(),
+        method: args.percentile.map(Method::Percentile),
+        target: args.target,
+    };
+    let waiting = progress::waiting("calibrating, quantizing and measuring");
+    let model = if args.model.is_dir() {
+        if !run::is_run(&args.model) {
+            bail!(
+                "{}: is a folder without a run in it. Remedy: name the folder that `trainer train --out` wrote, or an \
+                 ONNX file",
+                args.model.display()
+            );
+        }
+        export::of_run(&args.model, &settings)
+    } else {
+        export::of_onnx(&args.model, &settings)
+    };
+    waiting.finish_and_clear();
+    let model = model?;
+    export::write(&model, &args.model, &args.out)?;
+    let figures = &model.compiled.report;
+    let report = Report {
+        name: model.name.clone(),
+        out: args.out.display().to_string(),
+        float_top1: model.float.map(|accuracy| accuracy.top1),
+        int8_top1: model.int8.map(|accuracy| accuracy.top1),
+        samples: model.int8.map(|accuracy| accuracy.samples),
+        macs: figures.macs,
+        parameters: figures.parameters,
+        weights_bytes: figures.weights_bytes,
+        plan_bytes: figures.plan_bytes,
+        arena_bytes: figures.arena_bytes,
+        live_set_bytes: figures.live_set_bytes,
+        onnx_bytes: model.onnx.len(),
+    };
+    args.output.print(&report, |out| {
+        writeln!(out, "{} written to {}", report.name, report.out)?;
+        let percent = |Accuracy { top1, samples }: Accuracy| {
+            format!("{:.2} % of {samples} test examples", 100.0 * top1)
+        };
+        if let Some(accuracy) = model.float {
+            writeln!(out, "  float  {}", percent(accuracy))?;
+        }
+        if let Some(accuracy) = model.int8 {
+            writeln!(out, "  int8   {}", percent(accuracy))?;
+        }
+        writeln!(out, "  flash  {} bytes, of them {} weights", report.plan_bytes, report.weights_bytes)?;
+        writeln!(out, "  RAM    {} bytes", report.arena_bytes)
+    })
+}

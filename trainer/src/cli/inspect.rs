@@ -1,0 +1,194 @@
+//! `trainer inspect`: what a model computes, and what it costs.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use teff::plan::file::ModelFile;
+use teff_compiler::Target;
+use teff_compiler::target::parse_target;
+
+use super::Output;
+use crate::engine::{ports, shape_text};
+use crate::error::InputError;
+use crate::model_file::{self, Facts};
+use crate::plan_report::PlanReport;
+use crate::synthetic;
+
+/// Show operators, shapes, work, RAM over time and flash of a model
+///
+/// A float model is shown as it would be after quantization; its accuracy cannot be told from that.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The model: .onnx or .teff
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Processor to compile an ONNX file for
+    #[arg(long, value_parser = parse_target, default_value = "generic")]
+    pub target: Target,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    /// False for a float model, which is shown as it would be after quantization.
+    quantized: bool,
+    inputs: Vec<PortReport>,
+    outputs: Vec<PortReport>,
+    labels: Vec<String>,
+    front_end: Option<String>,
+    licence: Option<String>,
+    #[serde(flatten)]
+    plan: PlanReport,
+}
+
+#[derive(Debug, Serialize)]
+struct PortReport {
+    name: String,
+    shape: Vec<Option<usize>>,
+    #[serde(rename = "type")]
+    element_type: &'static str,
+    scale: Option<f32>,
+    zero_point: Option<i8>,
+}
+
+/// Runs the sub-command.
+pub fn run(args: Args) -> Result<()> {
+    let (file, names, quantized) = plan(&args.model, args.target)?;
+    let model = file.model();
+    let fault =
+        |problem: String| InputError::new(&args.model, problem, "compile it again with `trainer compile`");
+    let ports = |direction| -> Result<Vec<PortReport>> {
+        let wires = ports::wires(&model, direction).map_err(fault)?;
+        let report = |wire: ports::Wire| PortReport {
+            name: wire.port.name,
+            shape: wire.port.shape,
+            element_type: wire.port.element_type.name(),
+            scale: wire.port.quant.map(|quant| quant.scale),
+            zero_point: wire.port.quant.map(|quant| quant.zero_point),
+        };
+        Ok(wires.into_iter().map(report).collect())
+    };
+    let facts = Facts::of_plan(&model).map_err(fault)?;
+    let report = Report {
+        model: args.model.display().to_string(),
+        quantized,
+        inputs: ports(ports::Direction::In)?,
+        outputs: ports(ports::Direction::Out)?,
+        labels: facts.labels(),
+        front_end: facts.metadata("teff.front_end").map(str::to_string),
+        licence: facts.metadata("teff.licence").map(str::to_string),
+        plan: PlanReport::new(&model, &names),
+    };
+    args.output.print(&report, |out| tables(out, &report))
+}
+
+/// The plan of a model, the names of its operators as far as they are known, and whether the model is quantized.
+fn plan(path: &Path, target: Target) -> Result<(ModelFile, Vec<String>, bool)> {
+    if model_file::is_plan(path) {
+        if target != Target::Generic {
+            anyhow::bail!(
+                "`--target` is for ONNX files; {} is compiled already. Remedy: leave it out",
+                path.display()
+            );
+        }
+        return Ok((model_file::open_plan(path)?, Vec::new(), true));
+    }
+    let mut onnx = model_file::read(path)?;
+    let in_file = |error: teff_compiler::Error| error.in_file(path);
+    let graph = teff_compiler::onnx::import(&onnx).map_err(in_file)?;
+    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
+    if !quantized {
+        onnx =
+            teff_compiler::onnx::export(&synthetic::quantized(&graph).map_err(in_file)?).map_err(in_file)?;
+    }
+    let compiled = teff_compiler::compile(&onnx, target).map_err(in_file)?;
+    let names = compiled.report.layers.iter().map(|layer| layer.name.clone()).collect();
+    Ok((model_file::plan_from_bytes(path, &compiled.plan)?, names, quantized))
+}
+
+fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let plan = &report.plan;
+    writeln!(out, "{}, compiled for {}", report.model, plan.target)?;
+    if !report.quantized {
+        writeln!(out, "This is a float model: what follows is its size after quantization to int8.")?;
+    }
+    for (title, ports) in [("input", &report.inputs), ("output", &report.outputs)] {
+        for port in ports {
+            write!(out, "  {title:<6}  {}  {} {}", port.name, port.element_type, shape_text(&port.shape))?;
+            match (port.scale, port.zero_point) {
+                (Some(scale), Some(zero)) if report.quantized => {
+                    writeln!(out, ", real = {scale} * (q - {zero})")?;
+                }
+                _ => writeln!(out)?,
+            }
+        }
+    }
+    if !report.labels.is_empty() {
+        writeln!(out, "  labels  {}", report.labels.join(", "))?;
+    }
+    if let Some(line) = &report.front_end {
+        writeln!(out, "  front end  {line}")?;
+    }
+    if let Some(licence) = &report.licence {
+        writeln!(out, "  licence  {licence}")?;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["#", "operator", "output h x w x c", "MACs", "parameters", "flash", "RAM", "node"]);
+    for layer in &plan.layers {
+        let [h, w, c] = layer.output;
+        table.add_row([
+            layer.index.to_string(),
+            layer.operator.to_string(),
+            format!("{h} x {w} x {c}"),
+            layer.macs.to_string(),
+            layer.parameters.to_string(),
+            layer.weights_bytes.to_string(),
+            layer.ram_bytes.to_string(),
+            short(layer.name.as_deref().unwrap_or_default()),
+        ]);
+    }
+    for column in [0, 3, 4, 5, 6] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    writeln!(out, "\n{table}\n")?;
+    writeln!(
+        out,
+        "RAM over time: one line per operator, the arena of {} bytes from left to right",
+        plan.arena_bytes
+    )?;
+    writeln!(
+        out,
+        "(▒ input, █ output, ▓ output over input, ░ kept for later, · scratch; then the bytes in use)\n"
+    )?;
+    writeln!(out, "{}", plan.picture(64))?;
+    writeln!(out, "work   {} multiply-accumulates, {} parameters", plan.macs, plan.parameters)?;
+    writeln!(
+        out,
+        "RAM    {} bytes of arena; the largest live set is {}",
+        plan.arena_bytes, plan.live_set_bytes
+    )?;
+    writeln!(
+        out,
+        "flash  {} bytes of plan: {} weights, {} front end",
+        plan.plan_bytes, plan.weights_bytes, plan.front_end_bytes
+    )
+}
+
+/// The end of a long name: its beginning is what many have in common.
+fn short(name: &str) -> String {
+    const LIMIT: usize = 40;
+    let skipped = name.chars().count().saturating_sub(LIMIT);
+    if skipped == 0 {
+        name.to_string()
+    } else {
+        format!("…{}", name.chars().skip(skipped + 1).collect::<String>())
+    }
+}

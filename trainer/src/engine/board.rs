@@ -1,0 +1,87 @@
+//! A plan on an emulated board: the very program that a device runs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use teff_board::{Board, Case};
+
+use super::teff::{RawCase, Teff};
+use super::{Engine, Port};
+use crate::arrays::Array;
+
+/// A plan, and the board that runs it.
+#[derive(Debug)]
+pub struct OnBoard {
+    board: &'static Board,
+    teff: Teff,
+    instructions: Vec<u64>,
+}
+
+impl OnBoard {
+    /// Loads a plan, or compiles a quantized ONNX file.
+    pub fn load(model: &Path, board: &'static Board) -> Result<OnBoard> {
+        Ok(OnBoard { board, teff: Teff::load(model)?, instructions: Vec::new() })
+    }
+
+    /// The plan on the host.
+    pub fn host(&mut self) -> &mut Teff {
+        &mut self.teff
+    }
+
+    /// Instructions of each inference so far.
+    pub fn instructions(&self) -> &[u64] {
+        &self.instructions
+    }
+
+    /// Runs cases on the board and gives the bytes of their outputs.
+    pub fn run_raw(&mut self, cases: &[RawCase]) -> Result<Vec<Vec<Vec<i8>>>> {
+        let plan = self.teff.model().as_bytes().to_vec();
+        let given: Vec<Case> = cases
+            .iter()
+            .map(|case| Case {
+                inputs: case.inputs.iter().map(|input| input.iter().map(|&q| q as u8).collect()).collect(),
+            })
+            .collect();
+        let results = teff_board::verify(self.board, &plan, &given)
+            .with_context(|| format!("board {} did not run the model", self.board.name))?;
+        if results.len() != cases.len() {
+            bail!("board {} answered {} of {} cases", self.board.name, results.len(), cases.len());
+        }
+        self.instructions.extend(results.iter().map(|result| result.instructions));
+        let signed = |bytes: &Vec<u8>| bytes.iter().map(|&byte| byte as i8).collect();
+        Ok(results.iter().map(|result| result.outputs.iter().map(signed).collect()).collect())
+    }
+
+    /// How many cases the board's memory holds beside the plan.
+    fn room(&self, examples: &[Vec<Array>]) -> usize {
+        let case: usize = examples.first().map_or(1, |arrays| arrays.iter().map(Array::len).sum());
+        let left = self.board.job_bytes.saturating_sub(self.teff.model().as_bytes().len() + 4096);
+        (left / (case + 8)).max(1)
+    }
+}
+
+impl Engine for OnBoard {
+    fn inputs(&self) -> &[Port] {
+        self.teff.inputs()
+    }
+
+    fn outputs(&self) -> &[Port] {
+        self.teff.outputs()
+    }
+
+    fn chunk(&self) -> usize {
+        // Each start of the emulator costs more than a few inferences.
+        512
+    }
+
+    fn run(&mut self, examples: &[Vec<Array>]) -> Result<Vec<Vec<Array>>> {
+        let mut results = Vec::with_capacity(examples.len());
+        for part in examples.chunks(self.room(examples)) {
+            let cases = self.teff.cases(part)?;
+            for outputs in self.run_raw(&cases)? {
+                results.push(self.teff.outputs_of(&outputs));
+            }
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,155 @@
+//! The model card: what the model does, how well, from what data, under which licence, how large.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::{Accuracy, Model};
+use crate::engine::{Port, shape_text};
+use crate::golden;
+use crate::model_file::Facts;
+use crate::recipe::Recipe;
+
+/// What the card is written from.
+#[derive(Debug)]
+pub struct Card<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// What it says about itself.
+    pub facts: &'a Facts,
+    /// Its inputs and outputs.
+    pub ports: [&'a [Port]; 2],
+}
+
+impl Card<'_> {
+    /// The card as Markdown. It depends on the model alone.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, to: &mut String) -> std::fmt::Result {
+        let model = self.model;
+        let report = &model.compiled.report;
+        writeln!(to, "# {}\n", model.name)?;
+        if let Some((recipe, _)) = &model.recipe {
+            writeln!(to, "{}.\n", recipe.card.title.trim_end_matches('.'))?;
+        }
+        writeln!(
+            to,
+            "An int8 network for Teff: `model.onnx` is the model, a standard ONNX file in QDQ form;"
+        )?;
+        writeln!(
+            to,
+            "`model.teff` is the plan that was compiled from it for the target `{}`.\n",
+            report.target
+        )?;
+        writeln!(to, "## Accuracy\n")?;
+        self.accuracy(to)?;
+        writeln!(to, "## Cost\n")?;
+        writeln!(to, "| | |\n|---|---|")?;
+        for (what, number) in [
+            ("multiply-accumulates of one inference", report.macs),
+            ("weights and biases", report.parameters),
+            ("bytes of weights, biases and tables", report.weights_bytes),
+            ("bytes of flash for the plan", report.plan_bytes),
+            ("bytes of RAM (arena)", report.arena_bytes),
+            ("bytes of the largest live set", report.live_set_bytes),
+            ("bytes of the ONNX file", model.onnx.len() as u64),
+        ] {
+            writeln!(to, "| {what} | {number} |")?;
+        }
+        writeln!(to, "\n## Input and output\n")?;
+        for (title, ports) in [("Input", self.ports[0]), ("Output", self.ports[1])] {
+            for port in ports {
+                write!(to, "- {title} `{}`, shape {}", port.name, shape_text(&port.shape))?;
+                match port.quant {
+                    Some(quant) => {
+                        writeln!(to, ", int8: real = {} × (q − {})", quant.scale, quant.zero_point)?;
+                    }
+                    None => writeln!(to)?,
+                }
+            }
+        }
+        if let Some(line) = self.facts.metadata("teff.front_end") {
+            writeln!(to, "- Front end: `{line}`")?;
+        }
+        if !self.facts.labels().is_empty() {
+            writeln!(to, "- Classes: {}", self.facts.labels().join(", "))?;
+        }
+        if let Some(line) = self.facts.metadata("teff.decision") {
+            writeln!(to, "- Decision: `{line}`")?;
+        }
+        writeln!(to)?;
+        self.provenance(to)?;
+        writeln!(to, "## Files\n")?;
+        writeln!(
+            to,
+            "- `{}`: generated inputs and the runtime's outputs for them, in quantized units;",
+            golden::FILE
+        )?;
+        writeln!(
+            to,
+            "  `trainer verify model.onnx --board mps2-an386` compares a board with them bit for bit."
+        )?;
+        let hash: String = Sha256::digest(&model.onnx).iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(to, "- SHA-256 of `model.onnx`: `{hash}`")
+    }
+
+    fn accuracy(&self, to: &mut String) -> std::fmt::Result {
+        let model = self.model;
+        if model.float.is_none() && model.int8.is_none() {
+            return writeln!(to, "Not measured: no labelled data was given.\n");
+        }
+        writeln!(to, "| network | top-1 on the test split | test examples |\n|---|---|---|")?;
+        let row = |to: &mut String, name: &str, accuracy: Option<Accuracy>| match accuracy {
+            Some(Accuracy { top1, samples }) => writeln!(to, "| {name} | {top1:.4} | {samples} |"),
+            None => Ok(()),
+        };
+        row(to, "float", model.float)?;
+        row(to, "int8, as on the device", model.int8)?;
+        writeln!(to)
+    }
+
+    fn provenance(&self, to: &mut String) -> std::fmt::Result {
+        let Some((recipe, _)) = &self.model.recipe else {
+            if let Some(licence) = self.facts.metadata("teff.licence") {
+                writeln!(to, "## Data and licence\n\n{licence}\n")?;
+            }
+            return Ok(());
+        };
+        let card = &recipe.card;
+        writeln!(to, "## Data and licence\n")?;
+        writeln!(to, "- Trained on: {}", card.data)?;
+        writeln!(to, "- Licence of the data: {}", card.data_licence)?;
+        writeln!(to, "- Licence of the weights: {} (see `LICENSE`)", card.licence)?;
+        writeln!(to, "- Recipe: `recipe.toml`, seed {}\n", recipe.seed)
+    }
+}
+
+/// The licence file of weights.
+pub fn licence(recipe: &Recipe) -> String {
+    let card = &recipe.card;
+    format!(
+        "The weights in model.onnx and model.teff, and the numbers in golden.npz that were computed with them, are \
+         licensed\nunder: {}\n\nThey were trained on: {}\nwhich is licensed under: {}\n{}",
+        card.licence,
+        card.data,
+        card.data_licence,
+        licence_link(&card.licence)
+    )
+}
+
+/// Where the full text of a licence stands, for those of Creative Commons.
+fn licence_link(licence: &str) -> String {
+    let mut words = licence.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some("CC"), Some(kind), Some(version)) => format!(
+            "\nFull text: https://creativecommons.org/licenses/{}/{version}/legalcode\n",
+            kind.to_ascii_lowercase()
+        ),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,300 @@
+//! From a trained run, or any ONNX file, to the folder that a user keeps: quantized ONNX, plan, labels, golden vectors,
+//! model card.
+
+pub mod card;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use teff_compiler::graph::Graph;
+use teff_compiler::quantize::{self, Method};
+use teff_compiler::{Compiled, Target};
+
+use crate::arrays;
+use crate::dataset::{self, DataSet, Split};
+use crate::engine::float::Float;
+use crate::engine::teff::Teff;
+use crate::engine::{Engine, batch};
+use crate::evaluation;
+use crate::features::{self, Features};
+use crate::files::Staged;
+use crate::golden;
+use crate::metrics::Confusion;
+use crate::model_file::{self, Facts};
+use crate::recipe::{self, DataSource, Recipe};
+use crate::rng::Rng;
+use crate::run::Run;
+use crate::trace::trace;
+use card::Card;
+
+/// Names of the files.
+pub const ONNX: &str = "model.onnx";
+/// The compiled plan.
+pub const PLAN: &str = "model.teff";
+/// One label per line.
+pub const LABELS: &str = "labels.txt";
+/// The model card.
+pub const CARD: &str = "README.md";
+/// What the weights may be used for.
+pub const LICENCE: &str = "LICENSE";
+/// The recipe of a trained model.
+pub const RECIPE: &str = "recipe.toml";
+
+/// A quantized model and all that is known about it.
+#[derive(Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// The quantized graph; `None` where the ONNX file was quantized already and is kept byte for byte.
+    pub graph: Option<Graph>,
+    /// The ONNX file.
+    pub onnx: Vec<u8>,
+    /// Its plan.
+    pub compiled: Compiled,
+    /// The recipe and its text, where it has one.
+    pub recipe: Option<(Recipe, String)>,
+    /// Accuracy before quantization.
+    pub float: Option<Accuracy>,
+    /// Accuracy of the integers.
+    pub int8: Option<Accuracy>,
+}
+
+/// How many test examples were right.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accuracy {
+    /// Share of examples that were right.
+    pub top1: f64,
+    /// How many examples there were.
+    pub samples: usize,
+}
+
+impl From<&Confusion> for Accuracy {
+    fn from(confusion: &Confusion) -> Accuracy {
+        Accuracy { top1: confusion.top1(), samples: confusion.samples() }
+    }
+}
+
+/// Where calibration examples and test examples come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Calibration<'a> {
+    /// Arrays in a file.
+    Arrays(&'a Path),
+    /// The folder of a data set, or its parent.
+    DataSet(&'a Path),
+}
+
+/// The settings of an export.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Calibration data; for a run, the folder of its data set where that has moved.
+    pub calibration: Option<Calibration<'a>>,
+    /// Recipe of a model that does not carry its own.
+    pub recipe: Option<&'a Path>,
+    /// How ranges are chosen, in place of the recipe's way.
+    pub method: Option<Method>,
+    /// Processor that weights are packed for.
+    pub target: Target,
+}
+
+/// Quantizes and measures the network of a run.
+pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
+    let run = Run::open(folder)?;
+    let recipe = &run.recipe;
+    let data = match settings.calibration {
+        Some(Calibration::DataSet(data)) => data,
+        Some(Calibration::Arrays(file)) => bail!(
+            "{}: is an array file, but a run is calibrated on its own data set. Remedy: leave `--calibrate` out, or name \
+             the folder of the data set",
+            file.display()
+        ),
+        None => &run.data,
+    };
+    if settings.recipe.is_some() {
+        bail!("`--recipe` is for ONNX files; the run {} has its own. Remedy: leave it out", folder.display());
+    }
+    let set = dataset::load(&recipe.data, recipe.seed, Some(data), data)?;
+    let mut graph = trace(&recipe.name, &run.network, &run.weights)?;
+    describe(&mut graph, recipe, &run.recipe_text, &run.front_end.to_string(), folder)?;
+    let features = Features::new(&set, Split::Train, &run.front_end)?;
+    let method = settings.method.unwrap_or(method_of(recipe));
+    let graph = quantize_on(&graph, &features, recipe.quantize.samples, recipe.seed, method)?;
+    let mut model = finish(folder, recipe.name.clone(), graph, settings.target)?;
+    model.float = Some(Accuracy { top1: run.summary.float_top1, samples: run.summary.samples });
+    model.int8 = Some(measure_int8(folder, &model, &set)?);
+    model.recipe = Some((run.recipe.clone(), run.recipe_text.clone()));
+    Ok(model)
+}
+
+/// Quantizes an ONNX file, unless it is quantized already, and measures it where there is a data set.
+pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
+    let onnx = model_file::read(path)?;
+    let in_file = |error: teff_compiler::Error| error.in_file(path);
+    let mut graph = teff_compiler::onnx::import(&onnx).map_err(in_file)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let recipe = settings.recipe.map(|file| Ok::<_, anyhow::Error>((Recipe::read(file)?, read_text(file)?)));
+    let recipe = recipe.transpose()?;
+    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
+    if quantized {
+        if matches!(settings.calibration, Some(Calibration::Arrays(_))) || settings.method.is_some() {
+            bail!(
+                "{}: is quantized already. Remedy: leave out `--calibrate` and `--percentile`",
+                path.display()
+            );
+        }
+        let compiled = teff_compiler::compile(&onnx, settings.target).map_err(in_file)?;
+        let mut model = Model { name, graph: None, onnx, compiled, recipe, float: None, int8: None };
+        if let Some(Calibration::DataSet(data)) = settings.calibration {
+            let set = data_set(path, &Facts::of_graph(&graph), &model.recipe, data)?;
+            model.int8 = Some(measure_int8(path, &model, &set)?);
+        }
+        return Ok(model);
+    }
+    let method =
+        settings.method.unwrap_or(recipe.as_ref().map_or(Method::MinMax, |(recipe, _)| method_of(recipe)));
+    match settings.calibration {
+        None => bail!(
+            "{}: is a float model, and its ranges have to be measured. Remedy: give `--calibrate X.npz` with some inputs, \
+             or `--calibrate DATASET`",
+            path.display()
+        ),
+        Some(Calibration::Arrays(file)) => {
+            let arrays = arrays::read(file)?;
+            let float = Float::new(graph.clone());
+            let examples = batch::examples(float.inputs(), &arrays, file)?;
+            let samples: Vec<Vec<Vec<f32>>> = examples
+                .iter()
+                .map(|example| {
+                    let ports = graph.inputs.iter().zip(example);
+                    ports.map(|(port, array)| port.to_value(&array.to_f32())).collect()
+                })
+                .collect();
+            let slices = samples.iter().map(|sample| sample.iter().map(Vec::as_slice).collect());
+            let quantized = quantize::quantize(&graph, slices, method).map_err(in_file)?;
+            let mut model = finish(path, name, quantized, settings.target)?;
+            model.recipe = recipe;
+            Ok(model)
+        }
+        Some(Calibration::DataSet(data)) => {
+            let set = data_set(path, &Facts::of_graph(&graph), &recipe, data)?;
+            if let (Some((recipe, text)), None) = (&recipe, graph.metadata.get("teff.front_end")) {
+                let front_end = features::front_end(recipe, &set)?.to_string();
+                describe(&mut graph, recipe, text, &front_end, path)?;
+            }
+            let facts = Facts::of_graph(&graph);
+            let line = facts.metadata("teff.front_end").with_context(|| {
+                format!(
+                    "{}: does not say how its input is computed from samples. Remedy: name its recipe with `--recipe`",
+                    path.display()
+                )
+            })?;
+            let config = teff_compiler::front_end::FrontEndConfig::parse(line).map_err(in_file)?;
+            let features = Features::new(&set, Split::Train, &config)?;
+            let settled = recipe.as_ref().map(|(recipe, _)| (recipe.quantize.samples, recipe.seed));
+            let (samples, seed) = settled.unwrap_or((recipe::Quantize::default().samples, 0));
+            let quantized = quantize_on(&graph, &features, samples, seed, method)
+                .map_err(|e| e.context(path.display().to_string()))?;
+            let mut float = Float::new(graph);
+            let decided = evaluation::evaluate(path, &facts, &mut float, &set, Split::Test, |_| {})?;
+            let mut model = finish(path, name, quantized, settings.target)?;
+            model.float = Some(Accuracy::from(&evaluation::confusion(&decided, set.labels.len())));
+            model.int8 = Some(measure_int8(path, &model, &set)?);
+            model.recipe = recipe;
+            Ok(model)
+        }
+    }
+}
+
+/// Writes the files of a model into a folder: all of them, or none.
+pub fn write(model: &Model, source: &Path, folder: &Path) -> Result<()> {
+    let mut staged = Staged::new(folder)?;
+    staged.add(ONNX, &model.onnx)?;
+    staged.add(PLAN, &model.compiled.plan)?;
+    let mut engine = Teff::from_plan(&model.compiled.plan, source)?;
+    let facts = Facts::of_plan(&engine.model()).map_err(anyhow::Error::msg)?;
+    if !facts.labels().is_empty() {
+        staged.add(LABELS, (facts.labels().join("\n") + "\n").as_bytes())?;
+    }
+    let golden = arrays::to_npz(&golden::make(&mut engine)?).context("golden vectors")?;
+    staged.add(golden::FILE, &golden)?;
+    let card = Card { model, facts: &facts, ports: [engine.inputs(), engine.outputs()] };
+    staged.add(CARD, card.text().as_bytes())?;
+    if let Some((recipe, text)) = &model.recipe {
+        staged.add(RECIPE, text.as_bytes())?;
+        staged.add(LICENCE, card::licence(recipe).as_bytes())?;
+    }
+    staged.finish()
+}
+
+/// Puts what a recipe says into the metadata of a graph.
+fn describe(graph: &mut Graph, recipe: &Recipe, text: &str, front_end: &str, source: &Path) -> Result<()> {
+    let mut put = |key: &str, value: String| graph.metadata.insert(format!("teff.{key}"), value);
+    put("version", "1".to_string());
+    put("labels", recipe.data.labels.join("\n"));
+    put("front_end", front_end.to_string());
+    if let Some(decision) = &recipe.decision {
+        put(
+            "decision",
+            format!(
+                "smoothing={} threshold={} hysteresis={} refractory={}",
+                decision.smoothing, decision.threshold, decision.hysteresis, decision.refractory
+            ),
+        );
+    }
+    put("data", DataSource::text_of(source, text, recipe)?);
+    put(
+        "licence",
+        format!("{}; trained on {} ({})", recipe.card.licence, recipe.card.data, recipe.card.data_licence),
+    );
+    Ok(())
+}
+
+fn method_of(recipe: &Recipe) -> Method {
+    match recipe.quantize.method {
+        recipe::training::Method::MinMax => Method::MinMax,
+        recipe::training::Method::Percentile(percentile) => Method::Percentile(percentile),
+    }
+}
+
+/// Quantizes on training examples, chosen by the seed.
+fn quantize_on(
+    graph: &Graph,
+    features: &Features,
+    samples: usize,
+    seed: u64,
+    method: Method,
+) -> Result<Graph> {
+    let mut order: Vec<usize> = (0..features.len()).collect();
+    Rng::for_purpose(seed, "calibration").shuffle(&mut order);
+    let chosen = order.iter().take(samples).map(|&example| vec![features.plain(example)]);
+    Ok(quantize::quantize(graph, chosen, method)?)
+}
+
+fn finish(source: &Path, name: String, graph: Graph, target: Target) -> Result<Model> {
+    let in_file = |error: teff_compiler::Error| error.in_file(source);
+    let onnx = teff_compiler::onnx::export(&graph).map_err(in_file)?;
+    let compiled = teff_compiler::compile(&onnx, target).map_err(in_file)?;
+    Ok(Model { name, graph: Some(graph), onnx, compiled, recipe: None, float: None, int8: None })
+}
+
+fn measure_int8(source: &Path, model: &Model, set: &DataSet) -> Result<Accuracy> {
+    let mut engine = Teff::from_plan(&model.compiled.plan, source)?;
+    let facts = Facts::of_plan(&engine.model()).map_err(anyhow::Error::msg)?;
+    let decided = evaluation::evaluate(source, &facts, &mut engine, set, Split::Test, |_| {})?;
+    Ok(Accuracy::from(&evaluation::confusion(&decided, set.labels.len())))
+}
+
+fn data_set(path: &Path, facts: &Facts, recipe: &Option<(Recipe, String)>, data: &Path) -> Result<DataSet> {
+    let source = match (recipe, facts.metadata("teff.data")) {
+        (Some((recipe, _)), _) => DataSource::of(recipe),
+        (None, Some(text)) => DataSource::parse(path, text)?,
+        (None, None) => bail!(
+            "{}: does not say what its data set is. Remedy: name its recipe with `--recipe`",
+            path.display()
+        ),
+    };
+    Ok(dataset::load(&source.data, source.seed, Some(data), data)?)
+}
+
+fn read_text(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
