@@ -1,21 +1,16 @@
-//! 2-D depthwise convolution: a block of channels at a time where channels lie side by side, a block of pixels where
-//! pixels do.
+//! 2-D depthwise convolution: a run of channels at a time where channels lie side by side, a run of pixels where
+//! pixels do. Taps are taken three at a time, so that each accumulator is loaded and stored once for three products.
 
 use core::ops::Range;
 
 use super::dot::multiply_add;
 use super::window::taps_inside;
 use crate::kernels::params::DepthwiseConv2d;
+use crate::quant::requantize;
 use crate::shape::Layout;
 
-/// Accumulators kept at a time: what the registers hold.
-#[cfg(target_arch = "arm")]
-const BLOCK: usize = 4;
-/// Accumulators kept at a time: what the registers hold.
-#[cfg(not(target_arch = "arm"))]
-const BLOCK: usize = 16;
-/// Where fewer are left.
-const HALF_BLOCK: usize = BLOCK / 2;
+/// Accumulators kept at a time, on the stack.
+const RUN: usize = 32;
 
 pub(super) fn depthwise_conv_2d(
     op: &DepthwiseConv2d<'_>,
@@ -33,13 +28,13 @@ pub(super) fn depthwise_conv_2d(
     }
 }
 
-/// The taps of one output position that lie inside the input, and the input position of tap (0, 0) in padded
-/// coordinates.
+/// The taps of one output position that lie inside the input.
 struct Taps {
     ky: Range<usize>,
     kx: Range<usize>,
-    top: usize,
-    left: usize,
+    /// Input row under tap row 0, and column under tap column 0; both wrap around where that is in the padding.
+    iy: usize,
+    ix: usize,
 }
 
 impl Taps {
@@ -52,8 +47,8 @@ impl Taps {
         Self {
             ky: if kx.is_empty() { 0..0 } else { ky },
             kx,
-            top: y * window.stride_h,
-            left: x * window.stride_w,
+            iy: (y * window.stride_h).wrapping_sub(pad_top),
+            ix: (x * window.stride_w).wrapping_sub(pad_left),
         }
     }
 
@@ -61,47 +56,42 @@ impl Taps {
         self.ky.len() == op.window.filter_h && self.kx.len() == op.window.filter_w
     }
 
-    /// Calls `visit` with the index of the tap and its input position, for all taps inside the input.
+    /// For every tap inside the input: its index in the filter, and its element of channel 0 in the input.
     #[inline(always)]
-    fn for_each_inside(&self, op: &DepthwiseConv2d<'_>, mut visit: impl FnMut(usize, usize, usize)) {
-        let window = &op.window;
-        for ky in self.ky.clone() {
-            let iy = (self.top + ky * window.dilation_h).wrapping_sub(window.pad_top);
-            for kx in self.kx.clone() {
-                let ix = (self.left + kx * window.dilation_w).wrapping_sub(window.pad_left);
-                visit(ky * window.filter_w + kx, iy, ix);
+    fn inside(&self, op: &DepthwiseConv2d<'_>) -> impl Iterator<Item = (usize, usize)> {
+        let (filter_w, first_column) = (op.window.filter_w, self.kx.start);
+        let (dilation_w, w_stride) = (op.window.dilation_w, op.input.w_stride());
+        let (row_step, column_step) =
+            (op.window.dilation_h * op.input.extent.row_len(), dilation_w * w_stride);
+        let (end_row, end_column) = (self.ky.end, self.kx.end);
+        let first_y = self.iy.wrapping_add(self.ky.start * op.window.dilation_h);
+        let first_x = self.ix.wrapping_add(first_column * dilation_w);
+        let (mut ky, mut kx) = (self.ky.start, first_column);
+        let mut row =
+            first_y.wrapping_mul(op.input.extent.row_len()).wrapping_add(first_x.wrapping_mul(w_stride));
+        let mut element = row;
+        core::iter::from_fn(move || {
+            if kx == end_column {
+                (ky, kx) = (ky + 1, first_column);
+                row = row.wrapping_add(row_step);
+                element = row;
             }
-        }
+            if ky >= end_row {
+                return None;
+            }
+            let tap = (ky * filter_w + kx, element);
+            kx += 1;
+            element = element.wrapping_add(column_step);
+            Some(tap)
+        })
     }
 
-    /// For filter row `ky`: inputs and weights of each tap inside, NHWC, from channel `first` on.
-    #[inline(always)]
-    fn filter_row<'s>(
-        &self,
-        op: &DepthwiseConv2d<'s>,
-        input: &'s [i8],
-        ky: usize,
-        first: usize,
-    ) -> (impl Iterator<Item = &'s [i8]>, impl Iterator<Item = &'s [i8]>) {
-        let (window, c) = (&op.window, op.input.extent.c);
-        let iy = (self.top + ky * window.dilation_h).wrapping_sub(window.pad_top);
-        let ix = (self.left + self.kx.start * window.dilation_w).wrapping_sub(window.pad_left);
-        let tap = ky * window.filter_w + self.kx.start;
-        let values = input.get(op.input.index(iy, ix, first)..).unwrap_or(&[]);
-        let weights = op.weights.get(tap * c + first..).unwrap_or(&[]);
-        let values = values.chunks((c * window.dilation_w).max(1));
-        (values, weights.chunks(c.max(1)).take(self.kx.len()))
-    }
-
-    /// Calls `visit` with the index of every tap in the padding.
-    fn for_each_outside(&self, op: &DepthwiseConv2d<'_>, mut visit: impl FnMut(usize)) {
-        for ky in 0..op.window.filter_h {
-            for kx in 0..op.window.filter_w {
-                if !(self.ky.contains(&ky) && self.kx.contains(&kx)) {
-                    visit(ky * op.window.filter_w + kx);
-                }
-            }
-        }
+    /// The index in the filter of every tap in the padding.
+    fn outside(&self, op: &DepthwiseConv2d<'_>) -> impl Iterator<Item = usize> {
+        let filter_w = op.window.filter_w;
+        let taps = (0..op.window.filter_h).flat_map(move |ky| (0..filter_w).map(move |kx| (ky, kx)));
+        let is_outside = move |&(ky, kx): &(usize, usize)| !(self.ky.contains(&ky) && self.kx.contains(&kx));
+        taps.filter(is_outside).map(move |(ky, kx)| ky * filter_w + kx)
     }
 }
 
@@ -111,99 +101,75 @@ fn part<T>(slice: &[T], first: usize, len: usize) -> &[T] {
     slice.get(first..).and_then(|slice| slice.get(..len)).unwrap_or(&[])
 }
 
+/// Adds all items to the accumulators: whole groups of three with `three`, the rest with `one`.
+#[inline(always)]
+fn add_taps<T>(
+    acc: &mut [i32],
+    mut items: impl Iterator<Item = T>,
+    three: impl Fn(&mut [i32], [T; 3]),
+    one: impl Fn(&mut [i32], T),
+) {
+    while let Some(a) = items.next() {
+        match (items.next(), items.next()) {
+            (Some(b), Some(c)) => three(acc, [a, b, c]),
+            (Some(b), None) => {
+                one(acc, a);
+                one(acc, b);
+            }
+            (None, _) => one(acc, a),
+        }
+    }
+}
+
 /// One output row with as many channels as the input, input NHWC.
 fn channels_row(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], row: usize, y: usize) {
     let c = op.output.extent.c;
     for x in 0..op.output.extent.w {
         let taps = Taps::new(op, y, x);
-        let mut first = 0;
-        while first < c {
-            let at = (row, x, first);
-            first += match c - first {
-                BLOCK.. => channels_block::<BLOCK>(op, input, output, &taps, at),
-                HALF_BLOCK.. => channels_block::<HALF_BLOCK>(op, input, output, &taps, at),
-                rest => channels_rest(op, input, output, &taps, at, rest),
-            };
-        }
-    }
-}
-
-/// `N` channels of one output position; gives `N`.
-#[inline(always)]
-fn channels_block<const N: usize>(
-    op: &DepthwiseConv2d<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    taps: &Taps,
-    at: (usize, usize, usize),
-) -> usize {
-    let bias = op.bias.get(at.2..).and_then(|bias| bias.first_chunk::<N>());
-    let mut acc = bias.copied().unwrap_or([0; N]);
-    add_block(op, input, taps, at.2, &mut acc);
-    if !taps.is_complete(op) {
-        add_padding(op, taps, at.2, &mut acc);
-    }
-    store_channels(op, output, at, &acc);
-    N
-}
-
-/// Adds the taps inside the input to `N` accumulators.
-// Not inlined: with the accumulators in memory at the end, LLVM finds the vectors of this loop.
-#[inline(never)]
-fn add_block<const N: usize>(
-    op: &DepthwiseConv2d<'_>,
-    input: &[i8],
-    taps: &Taps,
-    first: usize,
-    acc: &mut [i32; N],
-) {
-    for ky in taps.ky.clone() {
-        let (values, weights) = taps.filter_row(op, input, ky, first);
-        for (values, weights) in values.zip(weights) {
-            if let (Some(values), Some(weights)) = (values.first_chunk::<N>(), weights.first_chunk::<N>()) {
-                for ((acc, &value), &weight) in acc.iter_mut().zip(values).zip(weights) {
-                    *acc = multiply_add(*acc, value, weight);
-                }
+        for first in (0..c).step_by(RUN) {
+            let count = (c - first).min(RUN);
+            let mut acc = [0; RUN];
+            let acc = acc.get_mut(..count).unwrap_or(&mut []);
+            acc.iter_mut().zip(part(op.bias, first, count)).for_each(|(acc, &bias)| *acc = bias);
+            let items = taps.inside(op).map(|(tap, element)| {
+                (part(input, element + first, count), part(op.weights, tap * c + first, count))
+            });
+            add_taps(acc, items, add_three, add_one);
+            if !taps.is_complete(op) {
+                add_padding(op, &taps, first, acc);
             }
+            store_channels(op, output, (row, x, first), acc);
         }
     }
 }
 
-/// The last `count` channels, less than a block, of one output position; gives `count`.
+/// Adds the products of three pairs of values and weights, element by element.
+// Not inlined, nor is `add_one`: on their own, LLVM vectorizes these loops.
 #[inline(never)]
-fn channels_rest(
-    op: &DepthwiseConv2d<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    taps: &Taps,
-    at: (usize, usize, usize),
-    count: usize,
-) -> usize {
-    let mut acc = [0; BLOCK];
-    let acc = acc.get_mut(..count).unwrap_or(&mut []);
-    acc.iter_mut().zip(part(op.bias, at.2, count)).for_each(|(acc, &bias)| *acc = bias);
-    for ky in taps.ky.clone() {
-        let (values, weights) = taps.filter_row(op, input, ky, at.2);
-        for (values, weights) in values.zip(weights) {
-            for ((acc, &value), &weight) in acc.iter_mut().zip(values).zip(weights) {
-                *acc = multiply_add(*acc, value, weight);
-            }
-        }
+fn add_three(acc: &mut [i32], [(x0, w0), (x1, w1), (x2, w2)]: [(&[i8], &[i8]); 3]) {
+    let elements = acc.iter_mut().zip(x0).zip(w0).zip(x1).zip(w1).zip(x2).zip(w2);
+    for ((((((acc, &x0), &w0), &x1), &w1), &x2), &w2) in elements {
+        *acc = multiply_add(multiply_add(multiply_add(*acc, x0, w0), x1, w1), x2, w2);
     }
-    add_padding(op, taps, at.2, acc);
-    store_channels(op, output, at, acc);
-    count
+}
+
+/// Adds the products of values and weights, element by element.
+#[inline(never)]
+fn add_one(acc: &mut [i32], (values, weights): (&[i8], &[i8])) {
+    for ((acc, &value), &weight) in acc.iter_mut().zip(values).zip(weights) {
+        *acc = multiply_add(*acc, value, weight);
+    }
 }
 
 /// Adds the taps in the padding to the accumulators of the channels from `first`.
 #[inline(never)]
 fn add_padding(op: &DepthwiseConv2d<'_>, taps: &Taps, first: usize, acc: &mut [i32]) {
-    taps.for_each_outside(op, |tap| {
+    for tap in taps.outside(op) {
         let weights = part(op.weights, tap * op.output.extent.c + first, acc.len());
         for (acc, &weight) in acc.iter_mut().zip(weights) {
             *acc = multiply_add(*acc, op.input_zero_point, weight);
         }
-    });
+    }
 }
 
 /// Requantizes and stores the channels from `c` of output position (`row`, `x`); rows count from the slice's first.
@@ -215,9 +181,8 @@ fn store_channels(
     acc: &[i32],
 ) {
     let r = &op.requantize;
-    let multipliers = part(r.multipliers, c, acc.len());
-    let quantized = acc.iter().zip(multipliers).map(|(&acc, &mantissa)| {
-        crate::quant::requantize(acc, mantissa, r.shift, r.zero_point, r.output_min, r.output_max)
+    let quantized = acc.iter().zip(part(r.multipliers, c, acc.len())).map(|(&acc, &mantissa)| {
+        requantize(acc, mantissa, r.shift, r.zero_point, r.output_min, r.output_max)
     });
     let elements = output.get_mut(op.output.index(row, x, c)..).unwrap_or(&mut []);
     match op.output.layout {
@@ -236,111 +201,97 @@ fn multiplied_row(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], row
     for x in 0..op.output.extent.w {
         let taps = Taps::new(op, y, x);
         for c_in in 0..op.input.extent.c {
-            let end = (c_in + 1) * multiplier;
-            let mut first = c_in * multiplier;
-            while first < end {
-                let count = (end - first).min(BLOCK);
-                let mut acc = [0; BLOCK];
+            for first in (c_in * multiplier..(c_in + 1) * multiplier).step_by(RUN) {
+                let count = ((c_in + 1) * multiplier - first).min(RUN);
+                let mut acc = [0; RUN];
                 let acc = acc.get_mut(..count).unwrap_or(&mut []);
                 acc.iter_mut().zip(part(op.bias, first, count)).for_each(|(acc, &bias)| *acc = bias);
-                taps.for_each_inside(op, |tap, iy, ix| {
-                    let value = input.get(op.input.index(iy, ix, c_in)).copied().unwrap_or(0);
-                    let weights = part(op.weights, tap * c_out + first, count);
-                    for (acc, &weight) in acc.iter_mut().zip(weights) {
-                        *acc = multiply_add(*acc, value, weight);
-                    }
+                let items = taps.inside(op).map(|(tap, element)| {
+                    let value = input.get(element + c_in).copied().unwrap_or(0);
+                    (part(op.weights, tap * c_out + first, count), value)
                 });
-                add_padding(op, &taps, first, acc);
+                add_taps(acc, items, add_three_scaled, add_one_scaled);
+                if !taps.is_complete(op) {
+                    add_padding(op, &taps, first, acc);
+                }
                 store_channels(op, output, (row, x, first), acc);
-                first += count;
             }
         }
     }
 }
 
-/// One output row, input planar: channel by channel, a block of pixels at a time.
+/// Adds three runs, each times a factor.
+#[inline(never)]
+fn add_three_scaled(acc: &mut [i32], [(x0, f0), (x1, f1), (x2, f2)]: [(&[i8], i8); 3]) {
+    for (((acc, &x0), &x1), &x2) in acc.iter_mut().zip(x0).zip(x1).zip(x2) {
+        *acc = multiply_add(multiply_add(multiply_add(*acc, x0, f0), x1, f1), x2, f2);
+    }
+}
+
+/// Adds a run times a factor.
+#[inline(never)]
+fn add_one_scaled(acc: &mut [i32], (values, factor): (&[i8], i8)) {
+    for (acc, &value) in acc.iter_mut().zip(values) {
+        *acc = multiply_add(*acc, value, factor);
+    }
+}
+
+/// One output row, input planar: a run of pixels, channel by channel.
 fn planar_row(op: &DepthwiseConv2d<'_>, input: &[i8], output: &mut [i8], row: usize, y: usize) {
-    let width = op.output.extent.w;
-    // As many pixels as have every column of the filter inside.
-    let has_columns = |x: usize| Taps::new(op, y, x).kx.len() == op.window.filter_w;
+    let (c_out, width) = (op.output.extent.c, op.output.extent.w);
+    let multiplier = (c_out / op.input.extent.c.max(1)).max(1);
+    let stride = op.window.stride_w.max(1);
     let mut x = 0;
     while x < width {
         let taps = Taps::new(op, y, x);
-        x += match width - x {
-            BLOCK.. if has_columns(x) && has_columns(x + BLOCK - 1) => {
-                planar_block::<BLOCK>(op, input, output, &taps, (row, x))
-            }
-            HALF_BLOCK.. if has_columns(x) && has_columns(x + HALF_BLOCK - 1) => {
-                planar_block::<HALF_BLOCK>(op, input, output, &taps, (row, x))
-            }
-            _ => planar_block::<1>(op, input, output, &taps, (row, x)),
+        // As many pixels as have the same columns of the filter inside: all of them.
+        let has_columns = |x: usize| Taps::new(op, y, x).kx.len() == op.window.filter_w;
+        let count = match (width - x).min(RUN) {
+            most if taps.kx.len() < op.window.filter_w => most.min(1),
+            most => (1..=most).rev().find(|count| has_columns(x + count - 1)).unwrap_or(1),
         };
-    }
-}
-
-/// `N` pixels of every channel, planar input; gives `N`. The taps of the first pixel hold for all.
-#[inline(always)]
-fn planar_block<const N: usize>(
-    op: &DepthwiseConv2d<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    taps: &Taps,
-    (row, x): (usize, usize),
-) -> usize {
-    for c in 0..op.output.extent.c {
-        let mut acc = [op.bias.get(c).copied().unwrap_or(0); N];
-        add_planar(op, input, taps, c, &mut acc);
-        if !taps.is_complete(op) {
-            taps.for_each_outside(op, |tap| {
-                let weight = op.weights.get(tap * op.output.extent.c + c).copied().unwrap_or(0);
-                acc.iter_mut().for_each(|acc| *acc = multiply_add(*acc, op.input_zero_point, weight));
+        for c in 0..c_out {
+            let mut acc = [op.bias.get(c).copied().unwrap_or(0); RUN];
+            let acc = acc.get_mut(..count).unwrap_or(&mut []);
+            let items = taps.inside(op).map(|(tap, element)| {
+                let values = input.get(element + c / multiplier * op.input.c_stride()..).unwrap_or(&[]);
+                (values, op.weights.get(tap * c_out + c).copied().unwrap_or(0))
             });
-        }
-        let elements = output.get_mut(op.output.index(row, x, c)..).unwrap_or(&mut []);
-        let elements = elements.iter_mut().step_by(op.output.w_stride().max(1));
-        elements.zip(&acc).for_each(|(element, &acc)| *element = op.requantize.apply(acc, c));
-    }
-    N
-}
-
-/// Adds the taps inside the input to the accumulators of `N` pixels of channel `c`.
-// Not inlined, as `add_block`.
-#[inline(never)]
-fn add_planar<const N: usize>(
-    op: &DepthwiseConv2d<'_>,
-    input: &[i8],
-    taps: &Taps,
-    c: usize,
-    acc: &mut [i32; N],
-) {
-    let (window, c_out) = (&op.window, op.output.extent.c);
-    let multiplier = (c_out / op.input.extent.c.max(1)).max(1);
-    let (stride, dilation) = (window.stride_w.max(1), window.dilation_w.max(1));
-    let ix = (taps.left + taps.kx.start * dilation).wrapping_sub(window.pad_left);
-    for ky in taps.ky.clone() {
-        let iy = (taps.top + ky * window.dilation_h).wrapping_sub(window.pad_top);
-        let values = input.get(op.input.index(iy, ix, c / multiplier)..).unwrap_or(&[]);
-        let tap = ky * window.filter_w + taps.kx.start;
-        let weights = op.weights.get(tap * c_out + c..).unwrap_or(&[]).iter().step_by(c_out.max(1));
-        let weights = weights.take(taps.kx.len());
-        if N == 1 {
-            let acc = acc.iter_mut().take(1);
-            acc.for_each(|acc| {
-                *acc = values
-                    .iter()
-                    .step_by(dilation)
-                    .zip(weights.clone())
-                    .fold(*acc, |acc, (&value, &weight)| multiply_add(acc, value, weight));
-            });
-            continue;
-        }
-        for (kx, &weight) in weights.enumerate() {
-            let values = values.get(kx * dilation..).unwrap_or(&[]);
-            let add = |(acc, &value): (&mut i32, &i8)| *acc = multiply_add(*acc, value, weight);
-            match values.first_chunk::<N>() {
-                Some(values) if stride == 1 => acc.iter_mut().zip(values).for_each(add),
-                _ => acc.iter_mut().zip(values.iter().step_by(stride)).for_each(add),
+            if stride == 1 {
+                add_taps(acc, items, add_three_scaled, add_one_scaled);
+            } else {
+                items.for_each(|(values, weight)| {
+                    let values = values.iter().step_by(stride);
+                    acc.iter_mut()
+                        .zip(values)
+                        .for_each(|(acc, &value)| *acc = multiply_add(*acc, value, weight));
+                });
             }
+            if !taps.is_complete(op) {
+                for tap in taps.outside(op) {
+                    let weight = op.weights.get(tap * c_out + c).copied().unwrap_or(0);
+                    acc.iter_mut().for_each(|acc| *acc = multiply_add(*acc, op.input_zero_point, weight));
+                }
+            }
+            store_pixels(op, output, (row, x, c), acc);
         }
+        x += count;
+    }
+}
+
+/// Requantizes and stores the pixels from `x` of channel `c`; rows count from the slice's first.
+#[inline(never)]
+fn store_pixels(
+    op: &DepthwiseConv2d<'_>,
+    output: &mut [i8],
+    (row, x, c): (usize, usize, usize),
+    acc: &[i32],
+) {
+    let r = &op.requantize;
+    let mantissa = r.multipliers.get(c).copied().unwrap_or(0);
+    let elements = output.get_mut(op.output.index(row, x, c)..).unwrap_or(&mut []);
+    let elements = elements.iter_mut().step_by(op.output.w_stride().max(1));
+    for (element, &acc) in elements.zip(acc) {
+        *element = requantize(acc, mantissa, r.shift, r.zero_point, r.output_min, r.output_max);
     }
 }
