@@ -1,10 +1,8 @@
 //! For the build script of a firmware package: compiles a model into `OUT_DIR`.
 //!
 //! ```no_run
-//! // build.rs
-//! fn main() {
-//!     teff_compiler::build::run("../../models/digits/digits.onnx", teff_compiler::Target::CortexM4);
-//! }
+//! // In `main` of build.rs:
+//! teff_compiler::build::run("../../models/digits/digits.onnx", teff_compiler::Target::CortexM4);
 //! ```
 //!
 //! The firmware then embeds the plan:

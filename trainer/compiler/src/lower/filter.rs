@@ -153,6 +153,14 @@ fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<F
             "its weights are quantized along another axis than the output channels",
         ));
     }
+    if weights.contains(&i8::MIN) {
+        return Err(Error::node(
+            &node.name,
+            node.op.name(),
+            "a weight is -128, and weights go from -127 to 127",
+        )
+        .remedy("quantize weights symmetrically, with -127 as the smallest"));
+    }
     let channels = value.shape[channel_axis];
     let mut rows = vec![Vec::with_capacity(weights.len() / channels); channels];
     if channel_axis == 0 {

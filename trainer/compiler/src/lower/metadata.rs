@@ -4,14 +4,15 @@ use super::steps::Operand;
 use crate::error::Result;
 use crate::front_end::{self, FrontEndConfig};
 use crate::graph::{Graph, Port};
+use crate::onnx::metadata::{FRONT_END, INPUTS, OUTPUTS};
 
 /// The graph's metadata, and `teff.inputs` and `teff.outputs`.
 pub(super) fn pairs(graph: &Graph) -> Vec<(String, String)> {
     let described = |ports: &[Port]| ports.iter().map(describe).collect::<Vec<_>>().join("\n");
     let mut pairs: Vec<(String, String)> = graph.metadata.clone().into_iter().collect();
-    pairs.retain(|(key, _)| key != "teff.inputs" && key != "teff.outputs");
-    pairs.push(("teff.inputs".into(), described(&graph.inputs)));
-    pairs.push(("teff.outputs".into(), described(&graph.outputs)));
+    pairs.retain(|(key, _)| key != INPUTS && key != OUTPUTS);
+    pairs.push((INPUTS.into(), described(&graph.inputs)));
+    pairs.push((OUTPUTS.into(), described(&graph.outputs)));
     pairs
 }
 
@@ -30,7 +31,7 @@ fn describe(port: &Port) -> String {
 
 /// Settings and tables of the front end for the model's first input; empty where there is none.
 pub(super) fn front_end(graph: &Graph, operands: &[Operand]) -> Result<Vec<u8>> {
-    let (Some(line), Some(input)) = (graph.metadata.get("teff.front_end"), operands.first()) else {
+    let (Some(line), Some(input)) = (graph.metadata.get(FRONT_END), operands.first()) else {
         return Ok(Vec::new());
     };
     front_end::build(&FrontEndConfig::parse(line)?, input.quant.scale, input.quant.zero_point)

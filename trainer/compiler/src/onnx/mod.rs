@@ -2,6 +2,7 @@
 
 pub mod export;
 pub mod import;
+pub mod metadata;
 pub(crate) mod proto;
 
 pub use export::export;

@@ -6,10 +6,10 @@ use crate::graph::{Clamp, Conv2d, Graph, Op, Tensor, Unary, ValueId};
 pub fn fold_batch_norm(graph: &mut Graph) {
     let mut index = 0;
     while index < graph.nodes.len() {
-        if fold_into_producer(graph, index) || fold_into_reader(graph, index) {
-            // What was before may now stand next to another one.
-            index = 0;
-        } else {
+        if let Some(producer) = fold_into_producer(graph, index) {
+            // The producer, if it is a scaling itself, may now stand next to another layer.
+            index = producer;
+        } else if !fold_into_reader(graph, index) {
             index += 1;
         }
     }
@@ -46,22 +46,22 @@ fn output_channels(graph: &Graph, index: usize) -> Option<(usize, ChannelOf)> {
     }
 }
 
-fn fold_into_producer(graph: &mut Graph, index: usize) -> bool {
-    let Some((scale, offset)) = factors(graph, index) else { return false };
+fn fold_into_producer(graph: &mut Graph, index: usize) -> Option<usize> {
+    let (scale, offset) = factors(graph, index)?;
     let input = graph.nodes[index].inputs[0];
-    let Some(producer) = graph.nodes.iter().position(|n| n.output() == input) else { return false };
+    let producer = graph.nodes.iter().position(|n| n.output() == input)?;
     let consumers = graph.consumers();
     if super::only_reader(graph, &consumers, input) != Some(index)
         || graph.nodes[producer].op.activation().is_some_and(|a| !a.is_none())
     {
-        return false;
+        return None;
     }
-    let Some((channels, channel_of)) = output_channels(graph, producer) else { return false };
+    let (channels, channel_of) = output_channels(graph, producer)?;
     let node = &graph.nodes[producer];
     let real = |i: usize| graph.value(*node.inputs.get(i)?).constant.as_ref()?.as_f32();
-    let Some(filter) = real(1) else { return false };
+    let filter = real(1)?;
     if node.inputs.len() > 2 && real(2).is_none() || scale.len() != channels {
-        return false;
+        return None;
     }
     let len = filter.len();
     let filter: Vec<f32> =
@@ -72,7 +72,7 @@ fn fold_into_producer(graph: &mut Graph, index: usize) -> bool {
     };
     set_weights(graph, producer, filter, bias);
     super::absorb_reader(graph, producer, index);
-    true
+    Some(producer)
 }
 
 /// Before a layer without padding: into the columns of its filter.

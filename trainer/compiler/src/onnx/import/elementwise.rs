@@ -227,11 +227,11 @@ fn with_constant(state: &mut Import, node: &Reader<'_>, first: bool) -> Result<(
     let reals = constant.dequantized();
 
     // A constant after a matrix product or convolution without bias is its bias.
-    if operator == "Add" && is_bias(state, node, &x, &constant, usize::from(first)) {
-        if attach_bias(state, node, x.value, &constant)? {
-            let kind = PortType::F32;
-            return state.give(node, x.value, x.view.clone(), kind);
-        }
+    if operator == "Add"
+        && is_bias(state, node, &x, &constant, usize::from(first))
+        && attach_bias(state, node, x.value, &constant)?
+    {
+        return state.give(node, x.value, x.view.clone(), PortType::F32);
     }
 
     if let [number] = reals[..]

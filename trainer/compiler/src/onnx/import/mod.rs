@@ -37,6 +37,9 @@ use tensor::{MAX_ELEMENTS, OnnxTensor};
 /// Oldest and newest version of the standard operator set that is read.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
 
+/// Largest number of nodes of a file that is accepted.
+const MAX_NODES: usize = 10_000;
+
 /// Reads an ONNX file: float, or quantized in the QDQ form.
 ///
 /// # Errors
@@ -55,6 +58,10 @@ pub fn import(bytes: &[u8]) -> Result<Graph> {
         return Err(Error::model("sparse initializers are not supported")
             .remedy("export the weights as dense tensors"));
     }
+    if file.node.len() > MAX_NODES {
+        return Err(Error::model(format!("{} nodes are more than {MAX_NODES}", file.node.len()))
+            .remedy("this is not a model for small devices"));
+    }
     let order = order_nodes(file)?;
 
     let mut orders = InputOrders::new();
@@ -64,7 +71,7 @@ pub fn import(bytes: &[u8]) -> Result<Graph> {
         match run(&mut state, file, &order) {
             Ok(()) => {
                 let mut graph = state.finish(file)?;
-                graph.metadata = metadata(&model);
+                graph.metadata = super::metadata::read(&model.metadata_props)?;
                 graph.verify()?;
                 return Ok(graph);
             }
@@ -99,14 +106,6 @@ fn check_versions(model: &ModelProto) -> Result<i64> {
         .remedy("export with opset 17, or convert with onnx.version_converter"));
     }
     Ok(opset)
-}
-
-fn metadata(model: &ModelProto) -> BTreeMap<String, String> {
-    let entries = model.metadata_props.iter().filter_map(|entry| {
-        let key = entry.key.clone()?;
-        key.starts_with("teff.").then(|| (key, entry.value.clone().unwrap_or_default()))
-    });
-    entries.collect()
 }
 
 /// Indices of the nodes that outputs depend on, each after those it reads from.

@@ -181,18 +181,18 @@ proptest! {
             }
         }
         let bytes = model.encode_to_vec();
-        if let Ok(graph) = import(&bytes) {
-            if graph.values().iter().all(|v| v.len() < 1 << 16) {
-                let mut evaluator = Evaluator::new(&graph).unwrap();
-                let inputs: Vec<Vec<f32>> =
-                    graph.inputs.iter().map(|p| vec![0.5; graph.value(p.value).len()]).collect();
-                let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-                evaluator.run(&inputs).unwrap();
-                if import_quantized(&bytes).is_ok() {
-                    let _ = compile(&bytes, crate::Target::Generic);
-                } else {
-                    let _ = quantize(&graph, [inputs], Method::MinMax).map(|q| export(&q));
-                }
+        if let Ok(graph) = import(&bytes)
+            && graph.values().iter().all(|v| v.len() < 1 << 16)
+        {
+            let mut evaluator = Evaluator::new(&graph).unwrap();
+            let inputs: Vec<Vec<f32>> =
+                graph.inputs.iter().map(|p| vec![0.5; graph.value(p.value).len()]).collect();
+            let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+            evaluator.run(&inputs).unwrap();
+            if import_quantized(&bytes).is_ok() {
+                let _ = compile(&bytes, crate::Target::Generic);
+            } else {
+                let _ = quantize(&graph, [inputs], Method::MinMax).map(|q| export(&q));
             }
         }
     }
