@@ -4,6 +4,7 @@
 
 pub mod arrays;
 pub mod cli;
+pub mod compare;
 pub mod dataset;
 pub mod engine;
 pub mod error;

@@ -150,7 +150,7 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             layer.parameters.to_string(),
             layer.weights_bytes.to_string(),
             layer.ram_bytes.to_string(),
-            short(layer.name.as_deref().unwrap_or_default()),
+            super::short(layer.name.as_deref().unwrap_or_default()),
         ]);
     }
     for column in [0, 3, 4, 5, 6] {
@@ -180,15 +180,4 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         "flash  {} bytes of plan: {} weights, {} front end",
         plan.plan_bytes, plan.weights_bytes, plan.front_end_bytes
     )
-}
-
-/// The end of a long name: its beginning is what many have in common.
-fn short(name: &str) -> String {
-    const LIMIT: usize = 40;
-    let skipped = name.chars().count().saturating_sub(LIMIT);
-    if skipped == 0 {
-        name.to_string()
-    } else {
-        format!("…{}", name.chars().skip(skipped + 1).collect::<String>())
-    }
 }

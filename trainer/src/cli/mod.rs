@@ -4,6 +4,7 @@
 //! standard output through [`Output`], as a table for people or as one JSON object; progress and errors
 //! go to standard error. The exit code is 0 or, after any error, 2.
 
+pub mod compare;
 pub mod compile;
 pub mod evaluate;
 pub mod export;
@@ -36,6 +37,7 @@ enum Command {
     Inspect(inspect::Args),
     Run(run::Args),
     Evaluate(evaluate::Args),
+    Compare(compare::Args),
     Verify(verify::Args),
 }
 
@@ -66,6 +68,17 @@ impl Output {
     }
 }
 
+/// The end of a long name: its beginning is what many have in common.
+fn short(name: &str) -> String {
+    const LIMIT: usize = 40;
+    let skipped = name.chars().count().saturating_sub(LIMIT);
+    if skipped == 0 {
+        name.to_string()
+    } else {
+        format!("…{}", name.chars().skip(skipped + 1).collect::<String>())
+    }
+}
+
 /// Parses the command line, runs the sub-command and turns its result into an exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -83,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Run(args) => run::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Verify(args) => verify::run(args),
     };
     match result {

@@ -13,6 +13,8 @@
 
 pub mod batch;
 pub mod board;
+#[cfg(feature = "ort")]
+pub(crate) mod expose;
 pub mod float;
 #[cfg(feature = "ort")]
 pub mod ort;
