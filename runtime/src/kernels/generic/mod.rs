@@ -11,6 +11,8 @@ mod fully_connected;
 mod place;
 mod pool;
 mod softmax;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use core::cell::Cell;
@@ -85,11 +87,4 @@ impl Kernels for Generic {
     fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         place::place(op, input, output, rows);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Generic;
-
-    crate::kernels::suite::kernel_suite!(Generic);
 }
