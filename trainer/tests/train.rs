@@ -28,6 +28,7 @@ format = "machine"
 path = "machine"
 labels = ["healthy", "imbalance", "misalignment", "bearing_fault", "looseness"]
 machines = 30
+seed = 1
 seconds = 1
 
 [data.window]

@@ -66,8 +66,8 @@ fn images(tensor: &Tensor<1>) -> Tensor<4> {
 #[test]
 fn gradients_are_the_slopes() {
     let x = random(N * GEOMETRY.input_len(), 1);
-    check_gradients(&[x.clone()], |leaves| weigh(patches(images(&leaves[0]), GEOMETRY)));
-    check_gradients(&[x.clone()], |leaves| weigh(average_pool(images(&leaves[0]), GEOMETRY)));
+    check_gradients(std::slice::from_ref(&x), |leaves| weigh(patches(images(&leaves[0]), GEOMETRY)));
+    check_gradients(std::slice::from_ref(&x), |leaves| weigh(average_pool(images(&leaves[0]), GEOMETRY)));
     // Values far apart, so that a small change does not change which is largest.
     let mut apart: Vec<f32> = (0..x.len()).map(|i| i as f32 * 0.1).collect();
     Rng::new(4).shuffle(&mut apart);
