@@ -161,6 +161,9 @@ fn table_of(input: QuantParams, output: QuantParams, function: impl Fn(f64) -> f
         .collect()
 }
 
+/// Channels up to which the result is within 1 of the correctly rounded one (`docs/arithmetic.md`).
+const SOFTMAX_CHANNELS: usize = 2048;
+
 /// Softmax: a table of exponentials and one multiplier (`docs/arithmetic.md`).
 pub(super) fn softmax(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
     let input = lowering.read(node.inputs[0])?;
@@ -168,6 +171,12 @@ pub(super) fn softmax(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
     let output = lowering.define(node.output())?;
     let (from, to) = (lowering.operand(input).quant, lowering.operand(output).clone());
     let channels = to.view.extent.c;
+    if channels > SOFTMAX_CHANNELS {
+        let reason =
+            format!("{channels} channels; the rounding of exponentials is bounded up to {SOFTMAX_CHANNELS}");
+        return Err(Error::node(&node.name, "softmax", reason)
+            .remedy("leave the softmax out: it does not change the order of the scores"));
+    }
     let bits = 31 - i32::try_from(channels.next_power_of_two().trailing_zeros()).unwrap_or(31);
     let one = f64::from(1u32 << bits.clamp(0, 24));
     let exponentials =
