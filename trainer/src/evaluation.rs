@@ -1,6 +1,7 @@
 //! A classifier on a data set: samples through the model's own front end, its scores against the labels.
 
 use std::path::Path;
+use teff_compiler::onnx::metadata;
 
 use anyhow::{Context, Result, bail};
 use teff_compiler::front_end::{Extractor, FrontEndConfig};
@@ -34,7 +35,7 @@ impl Inputs {
                 "evaluate its outputs with `trainer run`",
             ));
         };
-        let line = facts.metadata("teff.front_end").ok_or_else(|| {
+        let line = facts.metadata(metadata::FRONT_END).ok_or_else(|| {
             InputError::new(
                 model,
                 "does not say how its input is computed from samples (no metadata key `teff.front_end`)",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use teff_compiler::onnx::metadata;
 
 use anyhow::Result;
 use teff::Model;
@@ -110,7 +111,7 @@ impl Facts {
 
     /// Names of the classes; empty where the model has none.
     pub fn labels(&self) -> Vec<String> {
-        self.metadata("teff.labels")
+        self.metadata(metadata::LABELS)
             .map(|text| text.lines().map(str::to_string).collect())
             .unwrap_or_default()
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use teff_compiler::onnx::metadata;
 
 use anyhow::Result;
 use comfy_table::Table;
@@ -137,7 +138,7 @@ pub(super) fn source(model: &Path, recipe: Option<&Path>, facts: &Facts) -> Resu
     if let Some(path) = recipe {
         return Ok((DataSource::of(&Recipe::read(path)?), folder_of(path)));
     }
-    let text = facts.metadata("teff.data").ok_or_else(|| {
+    let text = facts.metadata(metadata::DATA).ok_or_else(|| {
         InputError::new(
             model,
             "does not say what data set it was trained on (no metadata key `teff.data`)",

@@ -1,6 +1,6 @@
 //! `trainer export`: from a trained run or an ONNX file to the files that a user keeps.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -64,19 +64,10 @@ struct Report {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
-    if let Some(percentile) = args.percentile
-        && !(50.0..=100.0).contains(&percentile)
-    {
-        bail!("`--percentile` is {percentile}. Remedy: give a number between 50 and 100, such as 99.99");
-    }
-    let calibration = args.calibrate.as_deref().map(|path| match path.is_dir() {
-        true => Calibration::DataSet(path),
-        false => Calibration::Arrays(path),
-    });
     let settings = Settings {
-        calibration,
+        calibration: args.calibrate.as_deref().map(calibration),
         recipe: args.recipe.as_deref(),
-        method: args.percentile.map(Method::Percentile),
+        method: method(args.percentile)?,
         target: args.target,
     };
     let waiting = progress::waiting("calibrating, quantizing and measuring");
@@ -124,4 +115,19 @@ pub fn run(args: Args) -> Result<()> {
         writeln!(out, "  flash  {} bytes, of them {} weights", report.plan_bytes, report.weights_bytes)?;
         writeln!(out, "  RAM    {} bytes", report.arena_bytes)
     })
+}
+
+/// Calibration data of the command line: a folder is a data set, a file holds arrays.
+pub(super) fn calibration(path: &Path) -> Calibration<'_> {
+    if path.is_dir() { Calibration::DataSet(path) } else { Calibration::Arrays(path) }
+}
+
+/// How ranges are chosen, where the command line says so.
+pub(super) fn method(percentile: Option<f64>) -> Result<Option<Method>> {
+    match percentile {
+        Some(percentile) if !(50.0..=100.0).contains(&percentile) => {
+            bail!("`--percentile` is {percentile}. Remedy: give a number between 50 and 100, such as 99.99")
+        }
+        other => Ok(other.map(Method::Percentile)),
+    }
 }

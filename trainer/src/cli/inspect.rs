@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use teff_compiler::onnx::metadata;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -80,8 +81,8 @@ pub fn run(args: Args) -> Result<()> {
         inputs: ports(ports::Direction::In)?,
         outputs: ports(ports::Direction::Out)?,
         labels: facts.labels(),
-        front_end: facts.metadata("teff.front_end").map(str::to_string),
-        licence: facts.metadata("teff.licence").map(str::to_string),
+        front_end: facts.metadata(metadata::FRONT_END).map(str::to_string),
+        licence: facts.metadata(metadata::LICENCE).map(str::to_string),
         plan: PlanReport::new(&model, &names),
     };
     args.output.print(&report, |out| tables(out, &report))

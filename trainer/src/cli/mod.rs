@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod export;
 pub mod inspect;
 mod progress;
+pub mod quantize;
 pub mod run;
 pub mod train;
 pub mod verify;
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Train(train::Args),
     Export(export::Args),
+    Quantize(quantize::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
     Run(run::Args),
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => train::run(args),
         Command::Export(args) => export::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Run(args) => run::run(args),

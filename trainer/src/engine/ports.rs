@@ -3,6 +3,7 @@
 use teff::plan::{Model, ValueRecord};
 use teff::shape::View;
 use teff_compiler::graph::{self, Graph, PortType};
+use teff_compiler::onnx::metadata;
 
 use super::{Port, Quant};
 use crate::arrays::ElementType;
@@ -64,8 +65,8 @@ pub(crate) struct Wire {
 /// What is wrong with the metadata.
 pub(crate) fn wires(plan: &Model<'_>, direction: Direction) -> Result<Vec<Wire>, String> {
     let (key, count) = match direction {
-        Direction::In => ("teff.inputs", plan.n_inputs()),
-        Direction::Out => ("teff.outputs", plan.n_outputs()),
+        Direction::In => (metadata::INPUTS, plan.n_inputs()),
+        Direction::Out => (metadata::OUTPUTS, plan.n_outputs()),
     };
     let text = plan.metadata_value(key).ok_or_else(|| format!("has no metadata key `{key}`"))?;
     let lines: Vec<&str> = text.lines().collect();

@@ -1,6 +1,7 @@
 //! The model card: what the model does, how well, from what data, under which licence, how large.
 
 use std::fmt::Write as _;
+use teff_compiler::onnx::metadata;
 
 use sha2::{Digest, Sha256};
 
@@ -73,13 +74,13 @@ impl Card<'_> {
                 }
             }
         }
-        if let Some(line) = self.facts.metadata("teff.front_end") {
+        if let Some(line) = self.facts.metadata(metadata::FRONT_END) {
             writeln!(to, "- Front end: `{line}`")?;
         }
         if !self.facts.labels().is_empty() {
             writeln!(to, "- Classes: {}", self.facts.labels().join(", "))?;
         }
-        if let Some(line) = self.facts.metadata("teff.decision") {
+        if let Some(line) = self.facts.metadata(metadata::DECISION) {
             writeln!(to, "- Decision: `{line}`")?;
         }
         writeln!(to)?;
@@ -115,7 +116,7 @@ impl Card<'_> {
 
     fn provenance(&self, to: &mut String) -> std::fmt::Result {
         let Some((recipe, _)) = &self.model.recipe else {
-            if let Some(licence) = self.facts.metadata("teff.licence") {
+            if let Some(licence) = self.facts.metadata(metadata::LICENCE) {
                 writeln!(to, "## Data and licence\n\n{licence}\n")?;
             }
             return Ok(());

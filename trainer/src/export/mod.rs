@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use teff_compiler::graph::Graph;
+use teff_compiler::onnx::metadata;
 use teff_compiler::quantize::{self, Method};
 use teff_compiler::{Compiled, Target};
 
@@ -45,8 +46,8 @@ pub const RECIPE: &str = "recipe.toml";
 pub struct Model {
     /// Its name.
     pub name: String,
-    /// The quantized graph; `None` where the ONNX file was quantized already and is kept byte for byte.
-    pub graph: Option<Graph>,
+    /// Whether it was quantized here; an ONNX file that was quantized already is kept byte for byte.
+    pub was_float: bool,
     /// The ONNX file.
     pub onnx: Vec<u8>,
     /// Its plan.
@@ -142,7 +143,7 @@ pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
             );
         }
         let compiled = teff_compiler::compile(&onnx, settings.target).map_err(in_file)?;
-        let mut model = Model { name, graph: None, onnx, compiled, recipe, float: None, int8: None };
+        let mut model = Model { name, was_float: false, onnx, compiled, recipe, float: None, int8: None };
         if let Some(Calibration::DataSet(data)) = settings.calibration {
             let set = data_set(path, &Facts::of_graph(&graph), &model.recipe, data)?;
             model.int8 = Some(measure_int8(path, &model, &set)?);
@@ -176,12 +177,12 @@ pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
         }
         Some(Calibration::DataSet(data)) => {
             let set = data_set(path, &Facts::of_graph(&graph), &recipe, data)?;
-            if let (Some((recipe, text)), None) = (&recipe, graph.metadata.get("teff.front_end")) {
+            if let (Some((recipe, text)), None) = (&recipe, graph.metadata.get(metadata::FRONT_END)) {
                 let front_end = features::front_end(recipe, &set)?.to_string();
                 describe(&mut graph, recipe, text, &front_end, path)?;
             }
             let facts = Facts::of_graph(&graph);
-            let line = facts.metadata("teff.front_end").with_context(|| {
+            let line = facts.metadata(metadata::FRONT_END).with_context(|| {
                 format!(
                     "{}: does not say how its input is computed from samples. Remedy: name its recipe with `--recipe`",
                     path.display()
@@ -227,22 +228,22 @@ pub fn write(model: &Model, source: &Path, folder: &Path) -> Result<()> {
 
 /// Puts what a recipe says into the metadata of a graph.
 fn describe(graph: &mut Graph, recipe: &Recipe, text: &str, front_end: &str, source: &Path) -> Result<()> {
-    let mut put = |key: &str, value: String| graph.metadata.insert(format!("teff.{key}"), value);
-    put("version", "1".to_string());
-    put("labels", recipe.data.labels.join("\n"));
-    put("front_end", front_end.to_string());
+    let mut put = |key: &str, value: String| graph.metadata.insert(key.to_string(), value);
+    put(metadata::VERSION, metadata::CURRENT_VERSION.to_string());
+    put(metadata::LABELS, recipe.data.labels.join("\n"));
+    put(metadata::FRONT_END, front_end.to_string());
     if let Some(decision) = &recipe.decision {
         put(
-            "decision",
+            metadata::DECISION,
             format!(
                 "smoothing={} threshold={} hysteresis={} refractory={}",
                 decision.smoothing, decision.threshold, decision.hysteresis, decision.refractory
             ),
         );
     }
-    put("data", DataSource::text_of(source, text, recipe)?);
+    put(metadata::DATA, DataSource::text_of(source, text, recipe)?);
     put(
-        "licence",
+        metadata::LICENCE,
         format!("{}; trained on {} ({})", recipe.card.licence, recipe.card.data, recipe.card.data_licence),
     );
     Ok(())
@@ -273,7 +274,7 @@ fn finish(source: &Path, name: String, graph: Graph, target: Target) -> Result<M
     let in_file = |error: teff_compiler::Error| error.in_file(source);
     let onnx = teff_compiler::onnx::export(&graph).map_err(in_file)?;
     let compiled = teff_compiler::compile(&onnx, target).map_err(in_file)?;
-    Ok(Model { name, graph: Some(graph), onnx, compiled, recipe: None, float: None, int8: None })
+    Ok(Model { name, was_float: true, onnx, compiled, recipe: None, float: None, int8: None })
 }
 
 fn measure_int8(source: &Path, model: &Model, set: &DataSet) -> Result<Accuracy> {
@@ -284,7 +285,7 @@ fn measure_int8(source: &Path, model: &Model, set: &DataSet) -> Result<Accuracy>
 }
 
 fn data_set(path: &Path, facts: &Facts, recipe: &Option<(Recipe, String)>, data: &Path) -> Result<DataSet> {
-    let source = match (recipe, facts.metadata("teff.data")) {
+    let source = match (recipe, facts.metadata(metadata::DATA)) {
         (Some((recipe, _)), _) => DataSource::of(recipe),
         (None, Some(text)) => DataSource::parse(path, text)?,
         (None, None) => bail!(

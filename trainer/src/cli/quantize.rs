@@ -1,0 +1,91 @@
+//! `trainer quantize`: from a float ONNX file to an int8 one.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use teff_compiler::Target;
+
+use super::export::{calibration, method};
+use super::{Output, progress};
+use crate::export::{self, Settings};
+use crate::files;
+
+/// Quantize a float ONNX file to int8
+///
+/// Writes an ONNX file in the QDQ form, which other engines run too. Ranges are measured on the given data. `trainer
+/// export` does the same and writes plan, golden vectors and model card besides.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The float model
+    #[arg(value_name = "FLOAT.onnx")]
+    pub model: PathBuf,
+    /// Data that ranges are measured on: arrays, or the folder of a data set
+    #[arg(long, value_name = "X.npz|DATASET")]
+    pub calibrate: PathBuf,
+    /// Recipe of a model that does not carry its data set and front end
+    #[arg(long, value_name = "RECIPE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Leave out this share of the numbers at both ends of each range: 99.99 leaves out one in ten thousand [default:
+    /// the recipe's way, or from the smallest to the largest number]
+    #[arg(long, value_name = "PERCENT")]
+    pub percentile: Option<f64>,
+    /// File for the quantized model
+    #[arg(long, value_name = "Q.onnx")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    out: String,
+    onnx_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    float_top1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    int8_top1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<usize>,
+}
+
+/// Runs the sub-command.
+pub fn run(args: Args) -> Result<()> {
+    let settings = Settings {
+        calibration: Some(calibration(&args.calibrate)),
+        recipe: args.recipe.as_deref(),
+        method: method(args.percentile)?,
+        target: Target::Generic,
+    };
+    let waiting = progress::waiting("calibrating and quantizing");
+    let model = export::of_onnx(&args.model, &settings);
+    waiting.finish_and_clear();
+    let model = model?;
+    if !model.was_float {
+        bail!("{}: is quantized already. Remedy: compile it with `trainer compile`", args.model.display());
+    }
+    files::write_bytes(&args.out, &model.onnx)?;
+    let report = Report {
+        model: args.model.display().to_string(),
+        out: args.out.display().to_string(),
+        onnx_bytes: model.onnx.len(),
+        float_top1: model.float.map(|accuracy| accuracy.top1),
+        int8_top1: model.int8.map(|accuracy| accuracy.top1),
+        samples: model.int8.map(|accuracy| accuracy.samples),
+    };
+    args.output.print(&report, |out| {
+        writeln!(out, "{} quantized to {}, {} bytes", report.model, report.out, report.onnx_bytes)?;
+        if let (Some(float), Some(int8), Some(samples)) =
+            (report.float_top1, report.int8_top1, report.samples)
+        {
+            writeln!(
+                out,
+                "  {:.2} % float, {:.2} % int8 of {samples} test examples",
+                100.0 * float,
+                100.0 * int8
+            )?;
+        }
+        writeln!(out, "`trainer compare {} --input X.npz` shows what each operator makes of it", report.out)
+    })
+}
