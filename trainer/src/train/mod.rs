@@ -86,6 +86,11 @@ impl Job<'_> {
     /// Trains up to an epoch and finishes there.
     fn run_until(&self, run: &Path, last: usize) -> anyhow::Result<(Weights, Summary)> {
         ensure!(!self.training.is_empty(), "there are no training examples");
+        ensure!(
+            self.train.keep == Keep::Last || !self.validation.is_empty(),
+            "`keep` of [train] is `best`, but there are no validation examples; set `validation` in [data.split], or \
+             `keep = \"last\"`"
+        );
         let (mut state, resumed) = self.start(run)?;
         if resumed {
             eprintln!("going on after epoch {} of {}", state.epoch, self.train.epochs);
