@@ -18,7 +18,7 @@ use teff_compiler::{Compiled, Target};
 use crate::arrays::{Array, Data};
 use crate::engine::ports::Order;
 use crate::engine::teff::Teff;
-use crate::engine::{Engine, Kind, Port, batch, ports};
+use crate::engine::{Engine, Kind, Port, batch};
 use crate::metrics::argmax;
 use crate::model_file;
 
@@ -428,7 +428,7 @@ impl OrtReference {
                 found.map(|port| port.order()).with_context(|| format!("output `{}` is not known", port.name))
             })
             .collect::<Result<_>>()?;
-        let own_ports = ports::of_graph(graph, &graph.outputs);
+        let own_ports = crate::engine::ports::of_graph(graph, &graph.outputs);
         Ok(OrtReference { engine, orders, own: graph.outputs.len(), last: Vec::new(), own_ports })
     }
 

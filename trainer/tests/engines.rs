@@ -29,6 +29,64 @@ fn largest_difference(a: &Array, b: &Array) -> f64 {
     a.to_f64().iter().zip(b.to_f64()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
+#[test]
+fn the_evaluator_agrees_with_the_recorded_outputs() {
+    let Some(folder) = test_data::find("the_evaluator_agrees_with_the_recorded_outputs", "models") else {
+        return;
+    };
+    for (model, reference) in
+        [("kws_float_keras", "y_ort"), ("pt_cnn_dynamo", "y_torch"), ("sww_float_keras", "y_ort")]
+    {
+        let difference = difference(&folder, model, Kind::Float, &Options::default(), reference, 0);
+        assert!(difference < 1e-5, "{model}: {difference} from {reference}");
+    }
+}
+
+#[test]
+fn the_runtime_agrees_with_the_recorded_integers() {
+    let Some(folder) = test_data::find("the_runtime_agrees_with_the_recorded_integers", "models") else {
+        return;
+    };
+    // Units of the last bit. Differences of single operators are at most 1; a few add up along a network.
+    for (model, most) in
+        [("kws_qdq_tfl", 0.0), ("ad01_qdq_tfl", 1.0), ("sww_qdq_tfl", 1.0), ("vww_qdq_tfl", 2.0)]
+    {
+        let difference = difference(&folder, model, Kind::Teff, &Options::default(), "y_ort_off", 0);
+        assert!(difference <= most, "{model}: {difference}");
+    }
+}
+
+#[cfg(feature = "ort")]
+#[test]
+fn each_operator_is_within_one_unit_of_onnx_runtime() {
+    use teff_trainer::compare::{Examples, compare};
+    let test = "each_operator_is_within_one_unit_of_onnx_runtime";
+    if let Err(error) = teff_trainer::engine::ort::library() {
+        return test_data::skip(test, &error.to_string());
+    }
+    let Some(folder) = test_data::find(test, "models") else { return };
+    for model in [
+        "kws_qdq_tfl",
+        "kws_ort_qdq",
+        "ic_qdq_tfl",
+        "ic_ort_qdq",
+        "vww_qdq_tfl",
+        "ad01_qdq_tfl",
+        "sww_qdq_tfl",
+    ] {
+        let file = folder.join(format!("{model}.npz"));
+        let arrays = arrays::read(&file).unwrap();
+        let onnx = folder.join(format!("{model}.onnx"));
+        let compared = compare(&onnx, Kind::Ort, &Examples { arrays: &arrays, file: &file }).unwrap();
+        assert!(compared.not_compared.is_empty(), "{model}: {:?}", compared.not_compared);
+        for layer in &compared.layers {
+            println!("{model} {} {}: {:.6} differ", layer.index, layer.operator, layer.differing_share);
+            assert!(layer.largest_lsb <= 1, "{model}: {layer:?}");
+            assert!(layer.differing_share < 0.02, "{model}: {layer:?}");
+        }
+    }
+}
+
 #[cfg(feature = "ort")]
 #[test]
 fn onnx_runtime_gives_the_recorded_outputs() {

@@ -162,14 +162,22 @@ impl Array {
 
     /// The numbers as 64-bit floating point. Integers beyond 2^53 are rounded.
     pub fn to_f64(&self) -> Vec<f64> {
-        with_numbers!(&self.data, v => v.iter().map(|&x| x as f64).collect())
+        match &self.data {
+            Data::F32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::F64(v) => v.clone(),
+            Data::I8(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::U8(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::I16(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::I32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::I64(v) => v.iter().map(|&x| x as f64).collect(),
+        }
     }
 
     /// The numbers as 32-bit floating point.
     pub fn to_f32(&self) -> Vec<f32> {
         match &self.data {
             Data::F32(v) => v.clone(),
-            data => with_numbers!(data, v => v.iter().map(|&x| x as f32).collect()),
+            _ => self.to_f64().iter().map(|&x| x as f32).collect(),
         }
     }
 

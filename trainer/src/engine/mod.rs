@@ -108,6 +108,8 @@ pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engin
             model.display()
         );
     }
+    #[cfg(not(feature = "ort"))]
+    let _ = options;
     Ok(match kind {
         Kind::Teff => Box::new(teff::Teff::load(model)?),
         Kind::Float => Box::new(float::Float::load(model)?),

@@ -31,6 +31,7 @@ pub(crate) fn of_graph(graph: &Graph, ports: &[graph::Port]) -> Vec<Port> {
 
 /// Adds to the inputs of an ONNX model how real numbers become the int8 that it computes with. A model that the
 /// compiler cannot import keeps its ports: its engine takes the numbers as they are.
+#[cfg(any(feature = "ort", feature = "tract"))]
 pub(crate) fn add_quants(inputs: &mut [Port], onnx: &[u8]) {
     let Ok(graph) = teff_compiler::onnx::import(onnx) else { return };
     for known in of_graph(&graph, &graph.inputs) {
