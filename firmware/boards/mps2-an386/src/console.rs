@@ -12,9 +12,11 @@ pub struct Console {
 }
 
 impl Console {
-    /// Opens the host's standard output. Without a host the text goes nowhere.
+    /// Opens the host's standard output. Without a host the text goes nowhere, nor does it when the
+    /// frames of defmt go there.
     pub fn open() -> Console {
-        Console { host: hstdout().ok(), line: heapless::String::new() }
+        let host = if cfg!(feature = "defmt") { None } else { hstdout().ok() };
+        Console { host, line: heapless::String::new() }
     }
 
     fn flush(&mut self) -> fmt::Result {

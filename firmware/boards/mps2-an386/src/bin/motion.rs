@@ -12,6 +12,8 @@ use core::fmt::Write;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::{entry, exception};
 use critical_section::Mutex;
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
 use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
 use teff_app::pipeline::{Pipeline, StartError, Step, workspace_words};
