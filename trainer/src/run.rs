@@ -25,8 +25,10 @@ struct Settings {
     seed: u64,
     fold: Option<usize>,
     front_end: String,
-    /// Where the data set was found: its folder or the parent of that.
-    data: PathBuf,
+    /// The folder of the data set, or the parent of that, where one was given.
+    data: Option<PathBuf>,
+    /// Where the data set is looked for otherwise.
+    recipe_folder: PathBuf,
 }
 
 /// `metrics.json`: the summary of a run.
@@ -68,8 +70,10 @@ pub struct Run {
     pub recipe: Recipe,
     /// The front end, with mean and deviation of the features where they were taken from the data.
     pub front_end: FrontEndConfig,
-    /// Folder of the data set, or its parent.
-    pub data: PathBuf,
+    /// Folder of the data set, or its parent, where one was given.
+    pub data: Option<PathBuf>,
+    /// Where the data set is looked for otherwise: beside the recipe.
+    pub recipe_folder: PathBuf,
     /// The recipe's text, as it was when the run began.
     pub recipe_text: String,
     /// Its layers.
@@ -131,7 +135,8 @@ impl Run {
         let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let summary = serde_json::from_slice(&text)
             .with_context(|| format!("{} is damaged; train again", path.display()))?;
-        Ok(Self { recipe, front_end, data: settings.data, recipe_text, network, weights, summary })
+        let Settings { data, recipe_folder, .. } = settings;
+        Ok(Self { recipe, front_end, data, recipe_folder, recipe_text, network, weights, summary })
     }
 }
 
@@ -155,22 +160,25 @@ pub fn is_run(folder: &Path) -> bool {
 }
 
 /// Begins a run: puts the recipe into the folder, byte for byte, with what the command line and the data added to it.
-/// `data` is the folder in which the data set was looked for.
+/// `data` is the folder that was given for the data set; `recipe_folder` is where the recipe came from.
 pub fn begin(
     folder: &Path,
     text: &[u8],
     recipe: &Recipe,
     front_end: &FrontEndConfig,
-    data: &Path,
+    data: Option<&Path>,
+    recipe_folder: &Path,
 ) -> anyhow::Result<()> {
-    // A data set that is made and not read may have no folder.
-    let data = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
+    // A data set that is made and not read may have no folder yet.
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let (data, recipe_folder) = (data.map(whole), whole(recipe_folder));
     files::write_bytes(&folder.join(RECIPE), text)?;
     let fold = match recipe.data.split.rule {
         Rule::Folds { fold, .. } => Some(fold),
         _ => None,
     };
-    let settings = Settings { seed: recipe.seed, fold, front_end: front_end.to_string(), data };
+    let settings =
+        Settings { seed: recipe.seed, fold, front_end: front_end.to_string(), data, recipe_folder };
     let text = serde_json::to_string_pretty(&settings)? + "\n";
     files::write_bytes(&folder.join(SETTINGS), text.as_bytes())
 }

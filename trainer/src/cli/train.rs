@@ -96,7 +96,7 @@ mod session {
             fingerprint: &fingerprint,
         };
         job.check_folder(&out)?;
-        run::begin(&out, &text, &recipe, &front_end, args.data.as_deref().unwrap_or(folder))?;
+        run::begin(&out, &text, &recipe, &front_end, args.data.as_deref(), folder)?;
         let (weights, summary) = job.run(&out)?;
         run::finish(&out, &weights, &network, &summary)?;
         args.output.print(&summary, |to| {

@@ -102,18 +102,18 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
     let run = Run::open(folder)?;
     let recipe = &run.recipe;
     let data = match settings.calibration {
-        Some(Calibration::DataSet(data)) => data,
+        Some(Calibration::DataSet(data)) => Some(data),
         Some(Calibration::Arrays(file)) => bail!(
             "{}: is an array file, but a run is calibrated on its own data set. Remedy: leave `--calibrate` out, or name \
              the folder of the data set",
             file.display()
         ),
-        None => &run.data,
+        None => run.data.as_deref(),
     };
     if settings.recipe.is_some() {
         bail!("`--recipe` is for ONNX files; the run {} has its own. Remedy: leave it out", folder.display());
     }
-    let set = dataset::load(&recipe.data, recipe.seed, Some(data), data)?;
+    let set = dataset::load(&recipe.data, recipe.seed, data, &run.recipe_folder)?;
     let mut graph = trace(&recipe.name, &run.network, &run.weights)?;
     describe(&mut graph, recipe, &run.recipe_text, &run.front_end.to_string(), folder)?;
     let features = Features::new(&set, Split::Train, &run.front_end)?;
