@@ -36,7 +36,7 @@ fn model(out: &Path) {
 
     println!("cargo:rerun-if-env-changed=TEFF_MODEL");
     let model = env::var_os("TEFF_MODEL")
-        .map_or_else(|| PathBuf::from("../../../models/machine/machine.onnx"), PathBuf::from);
+        .map_or_else(|| PathBuf::from("../../../models/machine/model.onnx"), PathBuf::from);
     println!("cargo:rerun-if-changed={}", model.display());
     let to = out.join("model.teff");
     let written = if model.extension().is_some_and(|extension| extension == "teff") {
