@@ -40,6 +40,9 @@ pub struct Args {
     /// What runs the model
     #[arg(long, value_enum, default_value = "teff")]
     pub engine: Kind,
+    /// Run this engine too, and say for how many examples both decide the same
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub against: Option<Kind>,
     /// Run on this emulated board, with the engine `teff`
     #[arg(long, value_name = "BOARD")]
     pub board: Option<String>,
@@ -82,6 +85,16 @@ struct Report {
     confusion: Vec<Vec<usize>>,
     /// Examples that the loader left out.
     skipped: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Agreement>,
+}
+
+/// How often another engine decides the same.
+#[derive(Debug, Serialize)]
+struct Agreement {
+    engine: &'static str,
+    top1: f64,
+    agreement: f64,
 }
 
 /// Runs the sub-command.
@@ -108,11 +121,27 @@ pub fn run(args: Args) -> Result<()> {
             "give another `--split`, or a recipe that makes one",
         ));
     }
-    let bar = progress::bar(count, "examples");
-    let decided = evaluation::evaluate(&args.model, &facts, engine.as_mut(), &set, split, |done| {
-        bar.inc(done as u64);
-    })?;
-    bar.finish_and_clear();
+    let decide = |engine: &mut dyn Engine| {
+        let bar = progress::bar(count, "examples");
+        let decided =
+            evaluation::evaluate(&args.model, &facts, engine, &set, split, |done| bar.inc(done as u64));
+        bar.finish_and_clear();
+        decided
+    };
+    let decided = decide(engine.as_mut())?;
+    let against = match args.against {
+        None => None,
+        Some(kind) => {
+            let mut other = engine::load(kind, &args.model, &Options::default())?;
+            let others = decide(other.as_mut())?;
+            let same = decided.iter().zip(&others).filter(|(a, b)| a.decided == b.decided).count();
+            Some(Agreement {
+                engine: kind.name(),
+                top1: evaluation::confusion(&others, set.labels.len()).top1(),
+                agreement: same as f64 / count as f64,
+            })
+        }
+    };
     let confusion = evaluation::confusion(&decided, set.labels.len());
     let report = Report {
         model: args.model.display().to_string(),
@@ -128,6 +157,7 @@ pub fn run(args: Args) -> Result<()> {
         classes: confusion.classes(&set.labels),
         confusion: confusion.counts().to_vec(),
         skipped: set.skipped.count,
+        against,
     };
     args.output.print(&report, |out| tables(out, &report, confusion.right()))
 }
@@ -159,6 +189,15 @@ fn tables(out: &mut dyn Write, report: &Report, right: usize) -> io::Result<()> 
         report.split,
         report.board.map_or_else(|| report.engine.to_string(), |board| format!("teff on {board}"))
     )?;
+    if let Some(other) = &report.against {
+        writeln!(
+            out,
+            "{}: {:.2} %; both decide the same for {:.2} % of the examples",
+            other.engine,
+            100.0 * other.top1,
+            100.0 * other.agreement
+        )?;
+    }
     if report.skipped > 0 {
         writeln!(out, "{} recordings were left out by the loader", report.skipped)?;
     }

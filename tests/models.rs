@@ -1,0 +1,110 @@
+//! The committed models: accuracy on their official test splits, agreement with ONNX Runtime, the same bits on the
+//! emulated board.
+
+use std::path::{Path, PathBuf};
+
+use teff_board::{Board, Emulator, Rust};
+use teff_trainer::arrays;
+use teff_trainer::dataset::{self, DataSet, Split};
+use teff_trainer::engine::board::OnBoard;
+use teff_trainer::engine::teff::Teff;
+use teff_trainer::engine::{Engine, Kind, Options, batch, load};
+use teff_trainer::evaluation::{self, Decided};
+use teff_trainer::golden;
+use teff_trainer::model_file::Facts;
+use teff_trainer::recipe::Recipe;
+use teff_trainer::test_data::{find, skip};
+
+fn folder(model: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model)
+}
+
+/// The committed ONNX file, where there is one yet.
+fn onnx(test: &str, model: &str) -> Option<PathBuf> {
+    let path = folder(model).join("model.onnx");
+    if !path.is_file() {
+        skip(test, &format!("models/{model} has no model.onnx"));
+        return None;
+    }
+    Some(path)
+}
+
+fn data_set(model: &str, data: Option<&Path>) -> DataSet {
+    let recipe = Recipe::read(&folder(model).join("recipe.toml")).unwrap();
+    dataset::load(&recipe.data, recipe.seed, data, &folder(model)).unwrap()
+}
+
+fn decide(path: &Path, engine: &mut dyn Engine, set: &DataSet) -> Vec<Decided> {
+    let facts = Facts::read(path).unwrap();
+    evaluation::evaluate(path, &facts, engine, set, Split::Test, |_| {}).unwrap()
+}
+
+/// Top-1 of the integers on the test split, and for how many examples ONNX Runtime decides the same.
+fn check(test: &str, model: &str, data: Option<&str>, top1: f64) {
+    let data = match data {
+        Some(path) => match find(test, path) {
+            Some(found) => Some(found),
+            None => return,
+        },
+        None => None,
+    };
+    let Some(path) = onnx(test, model) else { return };
+    let set = data_set(model, data.as_deref());
+    let ours = decide(&path, &mut Teff::load(&path).unwrap(), &set);
+    let right = evaluation::confusion(&ours, set.labels.len());
+    println!("{model}: {:.4} of {}", right.top1(), right.samples());
+    assert!(right.top1() >= top1, "{model}: {} of {} examples", right.right(), right.samples());
+
+    if let Err(error) = teff_trainer::engine::ort::library() {
+        return skip(test, &format!("agreement with ONNX Runtime: {error}"));
+    }
+    let mut engine = load(Kind::Ort, &path, &Options::default()).unwrap();
+    let theirs = decide(&path, engine.as_mut(), &set);
+    let same = ours.iter().zip(&theirs).filter(|(a, b)| a.decided == b.decided).count();
+    println!("{model}: ONNX Runtime decides the same for {same} of {}", ours.len());
+    assert!(same as f64 >= 0.995 * ours.len() as f64, "{model}: {same} of {}", ours.len());
+}
+
+#[test]
+fn machine_is_as_accurate_as_its_card_says() {
+    check("machine_is_as_accurate_as_its_card_says", "machine", None, 0.95);
+}
+
+#[test]
+fn digits_is_as_accurate_as_its_card_says() {
+    check("digits_is_as_accurate_as_its_card_says", "digits", Some("data/free-spoken-digits"), 0.98);
+}
+
+#[test]
+fn fashion_is_as_accurate_as_its_card_says() {
+    check("fashion_is_as_accurate_as_its_card_says", "fashion", Some("data/fashion-mnist"), 0.91);
+}
+
+#[test]
+fn gesture_is_as_accurate_as_its_card_says() {
+    check("gesture_is_as_accurate_as_its_card_says", "gesture", Some("data/magic-wand"), 0.85);
+}
+
+/// Golden inputs give the golden outputs, on the host and on the emulated board.
+#[test]
+fn golden_vectors_are_the_same_bits_everywhere() {
+    let test = "golden_vectors_are_the_same_bits_everywhere";
+    let board = Board::find("mps2-an386").unwrap();
+    let emulated = Emulator::find(board).map(|_| ()).and_then(|()| Rust::find(board.target).map(|_| ()));
+    if let Err(error) = &emulated {
+        skip(test, &format!("{error:#}"));
+    }
+    for model in ["machine", "digits", "fashion", "gesture"] {
+        let Some(path) = onnx(test, model) else { continue };
+        let file = golden::beside(&path).unwrap();
+        let golden = arrays::read(&file).unwrap();
+        let mut engine = OnBoard::load(&path, board).unwrap();
+        let examples = batch::examples(engine.inputs(), &golden, &file).unwrap();
+        let host = batch::run(engine.host(), &examples, |_| {}).unwrap();
+        assert_eq!(golden::differing(&host, &golden), Some(0), "{model} on the host");
+        if emulated.is_ok() {
+            let on_board = batch::run(&mut engine, &examples, |_| {}).unwrap();
+            assert_eq!(golden::differing(&on_board, &golden), Some(0), "{model} on {}", board.name);
+        }
+    }
+}
