@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-board", &[]),
     ("teff-compiler", &["teff"]),
     ("teff-trainer", &["teff", "teff-board", "teff-compiler"]),
-    ("teff-tests", &["teff", "teff-board", "teff-compiler", "teff-trainer"]),
+    ("teff-tests", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-trainer"]),
     ("xtask", &["teff-board"]),
     ("teff-app", &["teff"]),
     ("teff-verify", &["teff"]),

@@ -179,13 +179,14 @@ fn table(board: &Board, numbers: &Numbers, footprint: &Footprint, application: S
     row("RAM: all variables of the application", bytes(application.ram_bytes as f64));
     row("flash: plan", bytes(numbers.plan_bytes));
     row("flash: engine code", bytes(footprint.engine_bytes as f64));
-    row("flash: whole application", bytes(application.flash_bytes as f64));
+    row("flash: demo application with the recording it replays", bytes(application.flash_bytes as f64));
     row("instructions per inference", grouped(numbers.instructions));
     row("multiply-accumulates per inference", grouped(numbers.macs));
     row("multiply-accumulates of training", scientific(numbers.training_macs));
     row("  as many as so many inferences", grouped((numbers.training_macs / numbers.macs.max(1.0)).round()));
     row("multiply-accumulates of a year, one inference a second", scientific(year));
-    row("  training against that year", format!("{:.2}", numbers.training_macs / year.max(1.0)));
+    let share = numbers.training_macs / year.max(1.0);
+    row("  training as a share of that year", format!("{:.3} %", 100.0 * share));
     table
 }
 

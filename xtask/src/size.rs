@@ -52,7 +52,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     for model in &models {
         let footprint = footprint(board, model)?;
         table.add_row([
-            model.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name(model),
             grouped(footprint.engine_bytes as f64),
             grouped(footprint.plan_bytes as f64),
             grouped(footprint.program.flash_bytes as f64),
@@ -61,6 +61,14 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     }
     println!("{} ({})\n{table}", board.title, board.name);
     Ok(())
+}
+
+/// `models/digits/model.onnx` is called `digits`, any other file as its stem.
+fn name(model: &Path) -> String {
+    let stem = model.file_stem().unwrap_or_default();
+    let folder = model.parent().and_then(Path::file_name);
+    let name = if stem == "model" { folder.unwrap_or(stem) } else { stem };
+    name.to_string_lossy().into_owned()
 }
 
 /// Builds with and without the model, and subtracts.

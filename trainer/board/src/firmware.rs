@@ -91,9 +91,16 @@ impl Firmware<'_> {
             bail!("cargo built `{}` but {} is not there", self.program, elf.display());
         }
         let Link::File(model) = &self.link else { return Ok(elf) };
-        let stem = model.file_stem().unwrap_or_default();
-        // The next model's program will have the same name.
-        let copy = elf.with_file_name(format!("{}-{}", self.program, stem.to_string_lossy()));
+        // The next model's program will have the same name. Models of several folders may have one
+        // name too.
+        let words: Vec<String> = model
+            .with_extension("")
+            .components()
+            .rev()
+            .take(2)
+            .map(|part| part.as_os_str().to_string_lossy().replace(|c: char| !c.is_alphanumeric(), "-"))
+            .collect();
+        let copy = elf.with_file_name(format!("{}-{}", self.program, words.join("-")));
         fs::copy(&elf, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
         Ok(copy)
     }

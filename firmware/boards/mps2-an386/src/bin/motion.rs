@@ -19,7 +19,7 @@ use teff::{Arena, Session, StaticModel};
 use teff_app::pipeline::{Pipeline, StartError, Step, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::Sensor;
-use teff_app::sensor::adxl345::{ADDRESS, Adxl345, Rate};
+use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Rate};
 use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::simulated::SimulatedAdxl345;
@@ -57,7 +57,7 @@ static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(No
 fn PendSV() {
     critical_section::with(|token| {
         if let Some(interrupt) = INTERRUPT.borrow_ref_mut(token).as_mut() {
-            let mut samples = [0; AXES * PORTION];
+            let mut samples = [0; AXES * FIFO_LEN];
             match interrupt.sensor.read(&mut samples) {
                 Ok(instants) => {
                     for instant in samples.as_chunks().0.iter().take(instants) {
