@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use teff_board::{Board, Emulator, Rust};
 use teff_trainer::arrays;
+use teff_trainer::compare::{Examples, compare};
 use teff_trainer::dataset::{self, DataSet, Split};
 use teff_trainer::engine::board::OnBoard;
 use teff_trainer::engine::teff::Teff;
@@ -105,6 +106,27 @@ fn golden_vectors_are_the_same_bits_everywhere() {
         if emulated.is_ok() {
             let on_board = batch::run(&mut engine, &examples, |_| {}).unwrap();
             assert_eq!(golden::differing(&on_board, &golden), Some(0), "{model} on {}", board.name);
+        }
+    }
+}
+
+/// Every operator of the committed models, given ONNX Runtime's own integers.
+#[test]
+fn operators_of_the_models_are_within_one_unit_of_onnx_runtime() {
+    let test = "operators_of_the_models_are_within_one_unit_of_onnx_runtime";
+    if let Err(error) = teff_trainer::engine::ort::library() {
+        return skip(test, &error.to_string());
+    }
+    for model in ["machine", "digits", "fashion", "gesture"] {
+        let Some(path) = onnx(test, model) else { continue };
+        let file = golden::beside(&path).unwrap();
+        let golden = arrays::read(&file).unwrap();
+        let examples = Examples { arrays: &golden, file: &file };
+        let compared = compare(&path, Kind::Ort, &examples).unwrap();
+        assert!(compared.not_compared.is_empty(), "{model}: {:?}", compared.not_compared);
+        for layer in &compared.layers {
+            println!("{model} {} {}: {:.6} differ", layer.index, layer.operator, layer.differing_share);
+            assert!(layer.largest_lsb <= 1, "{model}: {layer:?}");
         }
     }
 }

@@ -143,6 +143,21 @@ fn a_float_model_becomes_a_folder_that_everything_else_reads() {
 }
 
 #[test]
+fn the_committed_machine_model_is_evaluated_without_its_recipe() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/machine/model.onnx");
+    let result = json(&["evaluate", text(&model), "--against", "float"]);
+    assert!(result["top1"].as_f64().is_some_and(|top1| top1 > 0.95), "{result}");
+    assert_eq!(result["engine"], "teff");
+    let rows = result["confusion"].as_array().unwrap();
+    let counts = rows.iter().flat_map(|row| row.as_array().unwrap()).map(|count| count.as_u64().unwrap());
+    assert_eq!(result["samples"].as_u64(), Some(counts.sum()));
+    assert_eq!(result["classes"].as_array().unwrap().len(), 5);
+    assert!(result["against"]["agreement"].as_f64().is_some_and(|share| share >= 0.995), "{result}");
+    let mistyped = failure(&["evaluate", text(&model), "--engine", "onnx"]);
+    assert!(mistyped.contains("ort"), "{mistyped}");
+}
+
+#[test]
 fn the_same_export_gives_the_same_bytes() {
     let (a, b) = (Case::new(), Case::new());
     let (one, other) = (a.exported(), b.exported());

@@ -40,11 +40,11 @@ impl Card<'_> {
         }
         writeln!(
             to,
-            "An int8 network for Teff: `model.onnx` is the model, a standard ONNX file in QDQ form;"
+            "An int8 network for Teff. `model.onnx` is a standard ONNX file in QDQ form; `trainer compile model.onnx`"
         )?;
         writeln!(
             to,
-            "`model.teff` is the plan that was compiled from it for the target `{}`.\n",
+            "makes the plan for a device from it. The sizes below are for the target `{}`.\n",
             report.target
         )?;
         writeln!(to, "## Accuracy\n")?;
@@ -134,8 +134,8 @@ impl Card<'_> {
 pub fn licence(recipe: &Recipe) -> String {
     let card = &recipe.card;
     format!(
-        "The weights in model.onnx and model.teff, and the numbers in golden.npz that were computed with them, are \
-         licensed\nunder: {}\n\nThey were trained on: {}\nwhich is licensed under: {}\n{}",
+        "The weights in model.onnx, the plans that are compiled from it, and the numbers in golden.npz that were computed \
+         with\nthem are licensed under: {}\n\nThey were trained on: {}\nwhich is licensed under: {}\n{}",
         card.licence,
         card.data,
         card.data_licence,
