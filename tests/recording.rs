@@ -25,7 +25,7 @@ fn the_replayed_recording_is_the_simulated_machine() {
     let Format::Machine(settings) = &mut recipe.data.format else { panic!("no machine") };
     settings.seconds = SECONDS;
     settings.machines = MACHINE + 1;
-    let settings = settings.clone();
+    let settings = *settings;
     let recordings = simulate(&recipe.data, &settings);
     let mut text = "x,y,z\n".to_string();
     for state in STATES {

@@ -422,8 +422,12 @@ fn sizes_are_known_when_the_firmware_is_built() {
         Ok(settings) => settings,
         Err(_) => panic!("not a front end"),
     };
+    /// On a word boundary, as in a plan.
+    #[repr(align(4))]
+    struct Aligned([u8; HEADER_BYTES + 8]);
+    static BLOB: Aligned = Aligned(HEADER);
     let mut workspace = [0; SETTINGS.workspace_words()];
-    let front_end = FrontEnd::new(&HEADER, &mut workspace).unwrap();
+    let front_end = FrontEnd::new(&BLOB.0, &mut workspace).unwrap();
     assert_eq!((front_end.settings().window_features(), SETTINGS.workspace_bytes()), (30, 48));
 }
 
