@@ -13,7 +13,7 @@
 //!
 //! # Use
 //!
-//! ```ignore
+//! ```text
 //! teff::include_model!(Digits, "digits.teff");
 //! let mut arena = teff::Arena::<{ Digits::ARENA_BYTES }>::new();
 //! let mut net = teff::Session::<Digits>::new(&mut arena)?;
