@@ -321,14 +321,18 @@ impl<'g> Reference<'g> {
             Kind::Float => Ok(Reference::Float(Evaluator::new(graph)?)),
             #[cfg(feature = "ort")]
             Kind::Ort => Ok(Reference::Ort(Box::new(OrtReference::new(onnx, graph, model)?))),
-            other => {
+            #[cfg(not(feature = "ort"))]
+            Kind::Ort => {
                 let _ = (onnx, model);
                 bail!(
-                    "the engine `{}` does not show what it computes on the way. Remedy: compare with `ort` or `float`{}",
-                    other.name(),
-                    if cfg!(feature = "ort") { "" } else { "; `ort` needs a build with `--features ort`" }
+                    "this `trainer` was built without the engine `ort`. Remedy: build it with `--features ort`, or compare \
+                     with `float`"
                 )
             }
+            other => bail!(
+                "the engine `{}` does not show what it computes on the way. Remedy: compare with `ort` or `float`",
+                other.name()
+            ),
         }
     }
 
