@@ -87,14 +87,6 @@ impl Device {
     }
 }
 
-/// Opens a [`Device`] for one question.
-///
-/// # Errors
-/// As [`Device::open`] and [`Device::infer`].
-pub fn verify(board: &'static Board, plan: &[u8], cases: &[Case]) -> Result<Vec<CaseResult>> {
-    Device::open(board)?.infer(plan, cases)
-}
-
 impl From<CaseResult> for Features {
     fn from(result: CaseResult) -> Features {
         let bytes = |output: usize| result.outputs.get(output).map_or(&[][..], Vec::as_slice);

@@ -15,7 +15,7 @@ mod root;
 mod rust;
 
 pub use board::{BOARDS, Board};
-pub use device::{Case, CaseResult, Device, Features, verify};
+pub use device::{Case, CaseResult, Device, Features};
 pub use elf::{Elf, Sizes};
 pub use emulator::{Emulator, Run, TIME_LIMIT};
 pub use firmware::{Firmware, Link};
