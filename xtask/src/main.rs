@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&installer, &args),
         Command::Test(args) => test::run(&installer, &args),
         Command::Full(args) => full::run(&installer, &args),
-        Command::Lint => lint::run(),
+        Command::Lint => lint::run(&installer),
         Command::Size(args) => size::run(&installer, &args),
         Command::Setup => setup::run(&installer),
     };

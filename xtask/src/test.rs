@@ -38,7 +38,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
             eprintln!("warning: tests against ONNX Runtime are skipped: {error:#}");
         }
         if args.filter.is_none() {
-            tally.add(lint::lints()?);
+            tally.add(lint::lints(installer)?);
         }
         let mut host = cargo()?;
         host.args(["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);

@@ -93,6 +93,26 @@ impl Installer {
         })
     }
 
+    /// A sub-command of cargo that comes as a component of its own, such as clippy.
+    pub fn cargo_tool(&self, subcommand: &str, component: &str) -> Result<()> {
+        let is_there = || -> Result<bool> {
+            let mut cargo = shell::cargo()?;
+            let quiet = cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+            Ok(quiet.status().is_ok_and(|status| status.success()))
+        };
+        if is_there()? {
+            return Ok(());
+        }
+        if find_program("rustup").is_some() {
+            let mut rustup = shell::command("rustup")?;
+            shell::run_within(rustup.args(["component", "add", component]), RUSTUP_LIMIT)?;
+            if is_there()? {
+                return Ok(());
+            }
+        }
+        bail!("`cargo {subcommand}` is not there, and rustup cannot add {component}")
+    }
+
     /// ONNX Runtime's shared library: `ORT_DYLIB_PATH` when set, else the one under
     /// `target/onnxruntime`, fetched with pip when it is not there.
     pub fn onnx_runtime(&self) -> Result<PathBuf> {
