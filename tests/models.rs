@@ -20,14 +20,9 @@ fn folder(model: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model)
 }
 
-/// The committed ONNX file, where there is one yet.
-fn onnx(test: &str, model: &str) -> Option<PathBuf> {
-    let path = folder(model).join("model.onnx");
-    if !path.is_file() {
-        skip(test, &format!("models/{model} has no model.onnx"));
-        return None;
-    }
-    Some(path)
+/// The committed ONNX file.
+fn onnx(model: &str) -> PathBuf {
+    folder(model).join("model.onnx")
 }
 
 fn data_set(model: &str, data: Option<&Path>) -> DataSet {
@@ -49,7 +44,7 @@ fn check(test: &str, model: &str, data: Option<&str>, top1: f64) {
         },
         None => None,
     };
-    let Some(path) = onnx(test, model) else { return };
+    let path = onnx(model);
     let set = data_set(model, data.as_deref());
     let ours = decide(&path, &mut Teff::load(&path).unwrap(), &set);
     let right = evaluation::confusion(&ours, set.labels.len());
@@ -96,7 +91,7 @@ fn golden_vectors_are_the_same_bits_everywhere() {
         skip(test, &format!("{error:#}"));
     }
     for model in ["machine", "digits", "fashion", "gesture"] {
-        let Some(path) = onnx(test, model) else { continue };
+        let path = onnx(model);
         let file = golden::beside(&path).unwrap();
         let golden = arrays::read(&file).unwrap();
         let mut engine = OnBoard::load(&path, board).unwrap();
@@ -116,7 +111,7 @@ fn check_operators(test: &str, model: &str, data: Option<&str>) {
     if let Err(error) = teff_trainer::engine::ort::library() {
         return skip(test, &error.to_string());
     }
-    let Some(path) = onnx(test, model) else { return };
+    let path = onnx(model);
     let file = golden::beside(&path).unwrap();
     let mut given = arrays::read(&file).unwrap();
     let data = data.and_then(|path| find(test, path));
