@@ -299,14 +299,15 @@ fn real(array: &Array, port: &Port) -> Vec<f64> {
 enum Reference<'g> {
     /// The compiler's evaluator, rounded wherever the integers are.
     Float(Evaluator<'g>),
-    /// ONNX Runtime on the graph as it is written.
-    #[cfg(feature = "ort")]
-    Ort(Box<OrtReference>),
+    /// ONNX Runtime on the graph as it is written, or tract.
+    #[cfg(any(feature = "ort", feature = "tract"))]
+    Exposed(Exposed),
 }
 
-#[cfg(feature = "ort")]
-struct OrtReference {
-    engine: crate::engine::ort::Ort,
+/// An engine that runs the model with its integers as further outputs.
+#[cfg(any(feature = "ort", feature = "tract"))]
+struct Exposed {
+    engine: Box<dyn Engine>,
     /// For each output of the engine, its order in `[h, w, c]`.
     orders: Vec<Vec<usize>>,
     /// How many of them are the model's own.
@@ -320,19 +321,32 @@ impl<'g> Reference<'g> {
         match kind {
             Kind::Float => Ok(Reference::Float(Evaluator::new(graph)?)),
             #[cfg(feature = "ort")]
-            Kind::Ort => Ok(Reference::Ort(Box::new(OrtReference::new(onnx, graph, model)?))),
-            #[cfg(not(feature = "ort"))]
             Kind::Ort => {
+                use crate::engine::{Options, ort::Ort};
+                let load = |onnx: &[u8]| -> Result<Box<dyn Engine>> {
+                    Ok(Box::new(Ort::from_bytes(onnx, &Options { as_written: true })?))
+                };
+                Ok(Reference::Exposed(Exposed::new(load, onnx, graph, model)?))
+            }
+            #[cfg(feature = "tract")]
+            Kind::Tract => {
+                use crate::engine::tract::Tract;
+                let load =
+                    |onnx: &[u8]| -> Result<Box<dyn Engine>> { Ok(Box::new(Tract::from_bytes(onnx)?)) };
+                Ok(Reference::Exposed(Exposed::new(load, onnx, graph, model)?))
+            }
+            Kind::Teff => bail!(
+                "the engine `teff` is what is compared. Remedy: compare it with `ort`, `tract` or `float`"
+            ),
+            #[allow(unreachable_patterns, reason = "reachable without the engines' features")]
+            absent => {
                 let _ = (onnx, model);
                 bail!(
-                    "this `trainer` was built without the engine `ort`. Remedy: build it with `--features ort`, or compare \
-                     with `float`"
+                    "this `trainer` was built without the engine `{0}`. Remedy: build it with `--features {0}`, or \
+                     compare with `float`",
+                    absent.name()
                 )
             }
-            other => bail!(
-                "the engine `{}` does not show what it computes on the way. Remedy: compare with `ort` or `float`",
-                other.name()
-            ),
         }
     }
 
@@ -359,8 +373,8 @@ impl<'g> Reference<'g> {
                     }
                 }
             }
-            #[cfg(feature = "ort")]
-            Reference::Ort(reference) => reference.add_values(inputs, example, &mut values)?,
+            #[cfg(any(feature = "ort", feature = "tract"))]
+            Reference::Exposed(reference) => reference.add_values(inputs, example, &mut values)?,
         }
         Ok(values)
     }
@@ -376,8 +390,8 @@ impl<'g> Reference<'g> {
                 });
                 Ok(outputs.collect())
             }
-            #[cfg(feature = "ort")]
-            Reference::Ort(reference) => Ok(reference
+            #[cfg(any(feature = "ort", feature = "tract"))]
+            Reference::Exposed(reference) => Ok(reference
                 .last
                 .iter()
                 .take(reference.own)
@@ -412,16 +426,19 @@ fn params(value: &Value) -> Option<QuantParams> {
     Some(QuantParams { scale: quant.scale(), zero_point: i8::try_from(quant.zero_point).ok()? })
 }
 
-#[cfg(feature = "ort")]
-impl OrtReference {
-    fn new(onnx: &[u8], graph: &Graph, model: &Path) -> Result<OrtReference> {
+#[cfg(any(feature = "ort", feature = "tract"))]
+impl Exposed {
+    fn new(
+        load: impl FnOnce(&[u8]) -> Result<Box<dyn Engine>>,
+        onnx: &[u8],
+        graph: &Graph,
+        model: &Path,
+    ) -> Result<Exposed> {
         use crate::engine::expose::{expose, integer_tensors};
         let wanted: Vec<String> =
             integer_tensors(onnx).into_iter().filter(|name| graph.find_value(name).is_some()).collect();
         let exposed = expose(onnx, &wanted);
-        let engine =
-            crate::engine::ort::Ort::from_bytes(&exposed, &crate::engine::Options { as_written: true })
-                .with_context(|| format!("{}", model.display()))?;
+        let engine = load(&exposed).with_context(|| format!("{}", model.display()))?;
         // The importer says in what order each of these tensors is held.
         let shown = teff_compiler::onnx::import(&exposed).map_err(|error| error.in_file(model))?;
         let orders = engine
@@ -433,7 +450,7 @@ impl OrtReference {
             })
             .collect::<Result<_>>()?;
         let own_ports = crate::engine::ports::of_graph(graph, &graph.outputs);
-        Ok(OrtReference { engine, orders, own: graph.outputs.len(), last: Vec::new(), own_ports })
+        Ok(Exposed { engine, orders, own: graph.outputs.len(), last: Vec::new(), own_ports })
     }
 
     fn add_values(&mut self, inputs: &[Port], example: &[Array], values: &mut Values) -> Result<()> {

@@ -57,6 +57,7 @@ impl InputError {
         let remedy = match error.kind() {
             std::io::ErrorKind::NotFound => "check the path",
             std::io::ErrorKind::PermissionDenied => "check the permissions of the file",
+            std::io::ErrorKind::IsADirectory => "name a file in this folder",
             _ => "fetch the file again; it may be damaged",
         };
         Self::new(file, format!("cannot be read: {error}"), remedy)

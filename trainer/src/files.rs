@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
+const WHAT_NOW: &str = "Remedy: check that the folder may be written to and that its disk has room";
+
 /// Writes a file: its bytes go to a file beside it, which takes the name when it is whole.
 pub fn write(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<()> {
-    let failed = || format!("{}: cannot be written", path.display());
+    let failed = || format!("{}: cannot be written. {WHAT_NOW}", path.display());
     let file = beside(path).with_context(failed)?;
     let mut writer = BufWriter::new(file.as_file());
     content(&mut writer).and_then(|()| writer.flush()).with_context(failed)?;
@@ -56,7 +58,7 @@ pub struct Staged {
 impl Staged {
     /// Begins a set for the folder `target`, which need not exist.
     pub fn new(target: &Path) -> Result<Staged> {
-        let failed = || format!("{}: the folder cannot be written", target.display());
+        let failed = || format!("{}: the folder cannot be written. {WHAT_NOW}", target.display());
         fs::create_dir_all(target).with_context(failed)?;
         let stage = Builder::new().prefix(".writing-").tempdir_in(target).with_context(failed)?;
         Ok(Staged { target: target.to_path_buf(), stage, names: Vec::new() })
@@ -80,7 +82,7 @@ impl Staged {
         for name in &self.names {
             let target = self.target.join(name);
             fs::rename(self.stage.path().join(name), &target)
-                .with_context(|| format!("{}: cannot be written", target.display()))?;
+                .with_context(|| format!("{}: cannot be written. {WHAT_NOW}", target.display()))?;
         }
         Ok(())
     }

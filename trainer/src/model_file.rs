@@ -126,3 +126,15 @@ impl Facts {
         self.inputs.get(index).map(|input| input.order.as_slice())
     }
 }
+
+/// A metadata line for people: of a long list, how many numbers it has.
+pub fn brief(line: &str) -> String {
+    const MOST: usize = 8;
+    let short = |pair: &str| match pair.split_once('=') {
+        Some((key, list)) if list.split(',').count() > MOST => {
+            format!("{key}=({} numbers)", list.split(',').count())
+        }
+        _ => pair.to_string(),
+    };
+    line.split(' ').map(short).collect::<Vec<String>>().join(" ")
+}

@@ -120,3 +120,18 @@ fn tract_agrees_with_the_recorded_outputs() {
         assert!(difference < 1e-5, "{model}: {difference} from {reference}");
     }
 }
+
+#[cfg(feature = "tract")]
+#[test]
+fn operators_are_compared_with_tract() {
+    use teff_trainer::compare::{Examples, compare};
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    for model in ["machine", "gesture"] {
+        let file = models.join(model).join("golden.npz");
+        let arrays = arrays::read(&file).unwrap();
+        let onnx = models.join(model).join("model.onnx");
+        let compared = compare(&onnx, Kind::Tract, &Examples { arrays: &arrays, file: &file }).unwrap();
+        assert!(compared.not_compared.is_empty(), "{model}: {:?}", compared.not_compared);
+        assert!(compared.largest_lsb <= 1, "{model}: {compared:?}");
+    }
+}

@@ -25,7 +25,7 @@ pub struct Args {
     /// Arrays to run the model on
     #[arg(long, value_name = "X.npz")]
     pub input: PathBuf,
-    /// What is compared and with what: teff,ort or teff,float
+    /// What is compared and with what: teff,ort or teff,tract or teff,float
     #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., default_value = "teff,ort")]
     pub engines: Vec<Kind>,
     #[command(flatten)]

@@ -12,9 +12,9 @@ use teff_compiler::Target;
 use teff_compiler::target::parse_target;
 
 use super::Output;
-use crate::engine::{ports, shape_text};
+use crate::engine::{ports, quant_text, shape_text};
 use crate::error::InputError;
-use crate::model_file::{self, Facts};
+use crate::model_file::{self, Facts, brief};
 use crate::plan_report::PlanReport;
 use crate::synthetic;
 
@@ -123,7 +123,7 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             write!(out, "  {title:<6}  {}  {} {}", port.name, port.element_type, shape_text(&port.shape))?;
             match (port.scale, port.zero_point) {
                 (Some(scale), Some(zero)) if report.quantized => {
-                    writeln!(out, ", real = {scale} * (q - {zero})")?;
+                    writeln!(out, ", {}", quant_text(scale, zero))?;
                 }
                 _ => writeln!(out)?,
             }
@@ -133,7 +133,7 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         writeln!(out, "  labels  {}", report.labels.join(", "))?;
     }
     if let Some(line) = &report.front_end {
-        writeln!(out, "  front end  {line}")?;
+        writeln!(out, "  front end  {}", brief(line))?;
     }
     if let Some(licence) = &report.licence {
         writeln!(out, "  licence  {licence}")?;

@@ -189,9 +189,10 @@ pub fn load(data: &Data, seed: u64, folder: Option<&Path>, recipe_folder: &Path)
             let root = root()?;
             (recordings::load(&root, data, settings, seed)?, root)
         }
-        Format::Machine(settings) => {
-            (machine::load(folder, data, settings, seed)?, PathBuf::from(&data.path))
-        }
+        Format::Machine(settings) => (
+            machine::load(folder, data, settings, seed)?,
+            folder.map_or_else(|| PathBuf::from(&data.path), Path::to_path_buf),
+        ),
     };
     set.check(&place)
 }

@@ -13,7 +13,7 @@
 
 pub mod batch;
 pub mod board;
-#[cfg(feature = "ort")]
+#[cfg(any(feature = "ort", feature = "tract"))]
 pub(crate) mod expose;
 pub mod float;
 #[cfg(feature = "ort")]
@@ -123,6 +123,18 @@ pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engin
             absent.name()
         ),
     })
+}
+
+/// What to do where an engine refuses a file.
+#[cfg(any(feature = "ort", feature = "tract"))]
+const WHAT_NOW: &str = "Remedy: fetch or export the file again if it is damaged; where `trainer inspect` reads it, use \
+                        another engine";
+
+/// How a quantized number becomes a real one, as people write it: `real = 0.5 × (q + 3)`.
+pub fn quant_text(scale: f32, zero_point: i8) -> String {
+    let (sign, size) =
+        if zero_point < 0 { ('+', -i16::from(zero_point)) } else { ('−', i16::from(zero_point)) };
+    format!("real = {scale} × (q {sign} {size})")
 }
 
 /// A shape as people write it: `[?, 3, 28]`.

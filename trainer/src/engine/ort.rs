@@ -26,7 +26,10 @@ impl Ort {
     /// Loads an ONNX file.
     pub fn load(model: &Path, options: &Options) -> Result<Ort> {
         let bytes = fs::read(model).map_err(|error| crate::error::InputError::unreadable(model, &error))?;
-        Ort::from_bytes(&bytes, options).with_context(|| format!("{}", model.display()))
+        environment().with_context(|| format!("{}", model.display()))?;
+        Ort::from_bytes(&bytes, options).with_context(|| {
+            format!("{}: ONNX Runtime does not run this model. {}", model.display(), super::WHAT_NOW)
+        })
     }
 
     /// Loads an ONNX model.

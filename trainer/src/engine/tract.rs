@@ -22,8 +22,9 @@ impl Tract {
     /// Loads an ONNX file. An open first axis becomes 1.
     pub fn load(path: &Path) -> Result<Tract> {
         let bytes = std::fs::read(path).map_err(|error| InputError::unreadable(path, &error))?;
-        Tract::from_bytes(&bytes)
-            .with_context(|| format!("{}: tract does not run this model", path.display()))
+        Tract::from_bytes(&bytes).with_context(|| {
+            format!("{}: tract does not run this model. {}", path.display(), super::WHAT_NOW)
+        })
     }
 
     /// Loads an ONNX model.

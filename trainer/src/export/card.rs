@@ -6,9 +6,9 @@ use teff_compiler::onnx::metadata;
 use sha2::{Digest, Sha256};
 
 use super::{Accuracy, Model};
-use crate::engine::{Port, shape_text};
+use crate::engine::{Port, quant_text, shape_text};
 use crate::golden;
-use crate::model_file::Facts;
+use crate::model_file::{Facts, brief};
 use crate::recipe::Recipe;
 
 /// What the card is written from.
@@ -68,14 +68,14 @@ impl Card<'_> {
                 write!(to, "- {title} `{}`, shape {}", port.name, shape_text(&port.shape))?;
                 match port.quant {
                     Some(quant) => {
-                        writeln!(to, ", int8: real = {} × (q − {})", quant.scale, quant.zero_point)?;
+                        writeln!(to, ", int8: {}", quant_text(quant.scale, quant.zero_point))?;
                     }
                     None => writeln!(to)?,
                 }
             }
         }
         if let Some(line) = self.facts.metadata(metadata::FRONT_END) {
-            writeln!(to, "- Front end: `{line}`")?;
+            writeln!(to, "- Front end: `{}`", brief(line))?;
         }
         if !self.facts.labels().is_empty() {
             writeln!(to, "- Classes: {}", self.facts.labels().join(", "))?;
