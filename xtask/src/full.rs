@@ -1,12 +1,14 @@
-//! `cargo xtask full`: what takes long. Every recipe is trained anew and evaluated, then all tests run.
+//! `cargo xtask full`: what takes long. Every recipe is trained anew and evaluated, one with folds on
+//! each of them with three seeds; then all tests run.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 
-use crate::demo::{build_trainer, grouped, number, only_file};
+use crate::demo::{Trainer, build_trainer, grouped, number, only_file};
 use crate::shell::{root, run as shell_run, say};
 use crate::test;
 use crate::toolchain::Installer;
@@ -33,6 +35,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["model", "samples", "top-1, int8"]);
     let mut failed = Vec::new();
+    let mut means: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for (name, recipe) in recipes()? {
         if !args.models.is_empty() && !args.models.contains(&name) {
             continue;
@@ -41,34 +44,24 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
             say(&format!("{name} is left out: its data is needed, give --data"));
             continue;
         }
-        let out = root()?.join(&args.out).join(&name);
-        let (run_folder, export) = (out.join("run"), out.join("export"));
-        let evaluate = || -> Result<(f64, f64)> {
-            let mut train = trainer.command()?;
-            train.arg("train").arg(&recipe).arg("--out").arg(&run_folder);
-            let mut words = Vec::new();
-            if let Some(data) = &args.data {
-                let data = data.canonicalize().with_context(|| format!("no folder {}", data.display()))?;
-                train.arg("--data").arg(&data);
-                words.extend(["--data".to_string(), data.to_string_lossy().into_owned()]);
-            }
-            shell_run(&mut train)?;
-            shell_run(trainer.command()?.arg("export").arg(&run_folder).arg("--out").arg(&export))?;
-            let onnx = only_file(&export, "onnx")?.to_string_lossy().into_owned();
-            let mut evaluate = vec!["evaluate", &onnx, "--engine", "teff"];
-            evaluate.extend(words.iter().map(String::as_str));
-            let result = trainer.json(&evaluate)?;
-            Ok((number(&result, "samples")?, number(&result, "top1")?))
-        };
-        match evaluate() {
-            Ok((samples, top1)) => {
-                table.add_row([name, grouped(samples), format!("{top1:.4}")]);
-            }
-            Err(error) => {
-                eprintln!("error: {name}: {error:#}");
-                failed.push(name);
+        for variant in variants(&recipe)? {
+            let folder = variant.iter().fold(name.clone(), |text, (_, value)| format!("{text}-{value}"));
+            let out = root()?.join(&args.out).join(&folder);
+            match evaluate(&trainer, &recipe, &variant, args.data.as_deref(), &out) {
+                Ok((samples, top1)) => {
+                    table.add_row([folder.clone(), grouped(samples), format!("{top1:.4}")]);
+                    means.entry(name.clone()).or_default().push(top1);
+                }
+                Err(error) => {
+                    eprintln!("error: {folder}: {error:#}");
+                    failed.push(folder);
+                }
             }
         }
+    }
+    for (name, figures) in means.iter().filter(|(_, figures)| figures.len() > 1) {
+        let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+        table.add_row([format!("{name}, mean of {}", figures.len()), String::new(), format!("{mean:.4}")]);
     }
     println!("{table}");
     test::run(installer, &test::Args::default())?;
@@ -76,6 +69,48 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         bail!("not trained: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// Words that `trainer train` is given beside the recipe. A recipe with folds is trained on each of them with three
+/// seeds, any other once as it stands.
+fn variants(recipe: &Path) -> Result<Vec<Vec<(&'static str, String)>>> {
+    let text = fs::read_to_string(recipe).with_context(|| format!("cannot read {}", recipe.display()))?;
+    let settings: toml::Table = text.parse().with_context(|| format!("{}", recipe.display()))?;
+    let split = settings.get("data").and_then(|data| data.get("split"));
+    let Some(folds) = split.and_then(|split| split.get("folds")).and_then(toml::Value::as_array) else {
+        return Ok(vec![Vec::new()]);
+    };
+    let one = |fold: usize, seed: u32| vec![("--fold", fold.to_string()), ("--seed", seed.to_string())];
+    Ok((0..folds.len()).flat_map(|fold| (1..=3).map(move |seed| one(fold, seed))).collect())
+}
+
+/// Trains, exports and evaluates; gives the number of test samples and the top-1 of the integers.
+fn evaluate(
+    trainer: &Trainer,
+    recipe: &Path,
+    variant: &[(&str, String)],
+    data: Option<&Path>,
+    out: &Path,
+) -> Result<(f64, f64)> {
+    let (run_folder, export) = (out.join("run"), out.join("export"));
+    let mut train = trainer.command()?;
+    train.arg("train").arg(recipe).arg("--out").arg(&run_folder);
+    for (option, value) in variant {
+        train.args([*option, value]);
+    }
+    let mut words = Vec::new();
+    if let Some(data) = data {
+        let data = data.canonicalize().with_context(|| format!("no folder {}", data.display()))?;
+        train.arg("--data").arg(&data);
+        words.extend(["--data".to_string(), data.to_string_lossy().into_owned()]);
+    }
+    shell_run(&mut train)?;
+    shell_run(trainer.command()?.arg("export").arg(&run_folder).arg("--out").arg(&export))?;
+    let onnx = only_file(&export, "onnx")?.to_string_lossy().into_owned();
+    let mut evaluate = vec!["evaluate", &onnx, "--engine", "teff"];
+    evaluate.extend(words.iter().map(String::as_str));
+    let result = trainer.json(&evaluate)?;
+    Ok((number(&result, "samples")?, number(&result, "top1")?))
 }
 
 /// Name and recipe of each model, in alphabetical order.
