@@ -251,7 +251,7 @@ pub(super) fn to_power(points: &mut [u32], (bits, shifts, twiddles): (u32, u32, 
 pub struct PowerSpectrum<'s> {
     /// Powers of the bins from 0 Hz to below half the sample rate.
     pub bins: &'s [u32],
-    /// |X[k]|² = bins[k] · 4^exponent, in squared counts.
+    /// `|X[k]|² = bins[k] · 4^exponent`, in squared counts.
     pub exponent: i32,
 }
 

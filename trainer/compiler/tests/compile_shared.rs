@@ -1,17 +1,13 @@
 //! Quantized ONNX files of other tools, compiled and run.
 
-use std::path::Path;
+mod support;
 
 use teff::{ModelFile, Session};
 use teff_compiler::{Target, compile};
 
 #[test]
 fn quantized_files_of_other_tools_compile() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models");
-    if !folder.is_dir() {
-        println!("SKIPPED quantized_files_of_other_tools_compile: no ../shared/models");
-        return;
-    }
+    let Some(folder) = support::models_dir("quantized_files_of_other_tools_compile") else { return };
     let mut faults = Vec::new();
     for name in [
         "ad01_qdq_tfl",

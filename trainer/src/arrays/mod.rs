@@ -1,7 +1,7 @@
 //! Arrays from and to NumPy's `.npz` and `.npy` files.
 //!
 //! [`read`] checks everything that it reads: a claimed size is believed only once that many bytes are there. What is
-//! wrong is told with the file, the member and the byte. [`write`] writes all or nothing, the same bytes for the same
+//! wrong is told with the file, the member and the byte. [`write()`] writes all or nothing, the same bytes for the same
 //! arrays.
 
 mod npy;

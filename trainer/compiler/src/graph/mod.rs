@@ -1,6 +1,6 @@
 //! The graph: operators over values whose axes are `[n, h, w, c]`.
 //!
-//! A graph is built by [`Builder`] or by [`crate::onnx::import`], changed by [`crate::passes`],
+//! A graph is built by [`Builder`] or by [`crate::onnx::import()`], changed by [`crate::passes`],
 //! and lowered to a plan. Nodes stand in an order in which they can be run. Weights are values
 //! with a constant. A value with a [`Quant`] is held in integers, rounded where it is produced; a
 //! graph without any is a float graph.

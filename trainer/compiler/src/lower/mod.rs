@@ -1,6 +1,6 @@
 //! From a quantized graph to a plan.
 //!
-//! Each node becomes one or a few *steps*, the operators of a plan ([`steps`]); values get a view of the arena;
+//! Each node becomes one or a few *steps*, the operators of a plan (module `steps`); values get a view of the arena;
 //! [`crate::memory`] decides where. Nothing here rounds: that is `teff::quant`'s.
 
 mod arena;

@@ -20,7 +20,9 @@ pub fn models_dir(test: &str) -> Option<PathBuf> {
     if dir.is_dir() {
         return Some(dir);
     }
-    println!("SKIPPED {test}: no folder of reference models (../shared/models)");
+    println!(
+        "SKIPPED {test}: no folder of reference models; set TEFF_SHARED to the folder that holds `models`"
+    );
     None
 }
 

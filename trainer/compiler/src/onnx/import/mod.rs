@@ -2,7 +2,7 @@
 //!
 //! Nodes are read in an order in which each comes after those it reads from; those that no output
 //! depends on are left out. The order in which a model input's bytes lie is free: it is chosen so
-//! that the first operator that cares finds them as it needs them (see [`state`]), and the import
+//! that the first operator that cares finds them as it needs them (module `state`), and the import
 //! starts again with that order.
 
 mod absorb;
