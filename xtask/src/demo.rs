@@ -21,9 +21,10 @@ pub struct Args {
     #[arg(long, default_value = "mps2-an386")]
     board: String,
 
-    /// Folder for the run and the exported model; what it held of an earlier demo is replaced
-    #[arg(long, default_value = "target/demo")]
-    out: PathBuf,
+    /// Folder for `run` and `export`, which are replaced where an earlier demo left them
+    /// [default: target/demo of the project]
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 /// One inference a second, for a year.
@@ -36,11 +37,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     let root = shell::root()?;
     let trainer = build_trainer()?;
     let started = Instant::now();
-    let out = root.join(&args.out);
-    if out.exists() {
-        fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
-    }
-    let (run_folder, export) = (out.join("run"), out.join("export"));
+    let (run_folder, export) = folders(args.out.as_deref(), &root.join("target/demo"))?;
 
     say("training a small network on simulated vibration of a rotating machine");
     let recipe = root.join("models/machine/recipe.toml");
@@ -81,6 +78,19 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         bail!("host and board differ in {} bytes", numbers.differing_bytes);
     }
     Ok(())
+}
+
+/// The folders of a run and its export, emptied of what an earlier one left: in `given`, else in
+/// `default`.
+pub fn folders(given: Option<&Path>, default: &Path) -> Result<(PathBuf, PathBuf)> {
+    let out = std::path::absolute(given.unwrap_or(default)).context("cannot read the working directory")?;
+    let folders = (out.join("run"), out.join("export"));
+    for folder in [&folders.0, &folders.1] {
+        if folder.exists() {
+            fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+    }
+    Ok(folders)
 }
 
 /// The built `trainer` program.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 
-use crate::demo::{Trainer, build_trainer, grouped, number, only_file};
+use crate::demo::{Trainer, build_trainer, folders, grouped, number, only_file};
 use crate::shell::{root, run as shell_run, say};
 use crate::test;
 use crate::toolchain::Installer;
@@ -21,9 +21,10 @@ pub struct Args {
     #[arg(long)]
     data: Option<PathBuf>,
 
-    /// Folder for runs and exported models
-    #[arg(long, default_value = "target/full")]
-    out: PathBuf,
+    /// Folder for runs and exported models, which are replaced where earlier ones stand
+    /// [default: target/full of the project]
+    #[arg(long)]
+    out: Option<PathBuf>,
 
     /// Only these models
     models: Vec<String>,
@@ -46,8 +47,10 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         }
         for variant in variants(&recipe)? {
             let folder = variant.iter().fold(name.clone(), |text, (_, value)| format!("{text}-{value}"));
-            let out = root()?.join(&args.out).join(&folder);
-            match evaluate(&trainer, &recipe, &variant, args.data.as_deref(), &out) {
+            let given = args.out.as_ref().map(|out| out.join(&folder));
+            let default = root()?.join("target/full").join(&folder);
+            let (run_folder, export) = folders(given.as_deref(), &default)?;
+            match evaluate(&trainer, &recipe, &variant, args.data.as_deref(), (&run_folder, &export)) {
                 Ok((samples, top1)) => {
                     table.add_row([folder.clone(), grouped(samples), format!("{top1:.4}")]);
                     means.entry(name.clone()).or_default().push(top1);
@@ -90,11 +93,10 @@ fn evaluate(
     recipe: &Path,
     variant: &[(&str, String)],
     data: Option<&Path>,
-    out: &Path,
+    (run_folder, export): (&Path, &Path),
 ) -> Result<(f64, f64)> {
-    let (run_folder, export) = (out.join("run"), out.join("export"));
     let mut train = trainer.command()?;
-    train.arg("train").arg(recipe).arg("--out").arg(&run_folder);
+    train.arg("train").arg(recipe).arg("--out").arg(run_folder);
     for (option, value) in variant {
         train.args([*option, value]);
     }
@@ -105,8 +107,8 @@ fn evaluate(
         words.extend(["--data".to_string(), data.to_string_lossy().into_owned()]);
     }
     shell_run(&mut train)?;
-    shell_run(trainer.command()?.arg("export").arg(&run_folder).arg("--out").arg(&export))?;
-    let onnx = only_file(&export, "onnx")?.to_string_lossy().into_owned();
+    shell_run(trainer.command()?.arg("export").arg(run_folder).arg("--out").arg(export))?;
+    let onnx = only_file(export, "onnx")?.to_string_lossy().into_owned();
     let mut evaluate = vec!["evaluate", &onnx, "--engine", "teff"];
     evaluate.extend(words.iter().map(String::as_str));
     let result = trainer.json(&evaluate)?;
