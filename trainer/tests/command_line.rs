@@ -237,6 +237,22 @@ fn wrong_shapes_and_wrong_words_are_explained() {
     arrays::write(&wrong, &[Named { name: "samples".to_string(), array }]).unwrap();
     let message = failure(&["run", text(&model), "--input", text(&wrong)]);
     assert!(message.contains("[4, 8, 6]") && message.contains("[1, 2, 8, 6]"), "{message}");
+    let array = Array::f32(&[1, 2, 8, 6], [vec![0.0; 95], vec![f32::NAN]].concat());
+    arrays::write(&wrong, &[Named { name: "samples".to_string(), array }]).unwrap();
+    let message = failure(&["run", text(&model), "--input", text(&wrong)]);
+    assert!(message.contains("number 95 is not finite"), "{message}");
+    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/machine/recipe.toml");
+    let words = [
+        "export",
+        text(&case.model),
+        "--calibrate",
+        text(&case.input),
+        "--recipe",
+        recipe,
+        "--out",
+        text(&wrong),
+    ];
+    assert!(failure(&words).contains("leave `--recipe` out"));
     assert!(failure(&["compile", text(&model), "--target", "cortex-m9"]).contains("cortex-m4"));
     assert!(failure(&["verify", text(&model), "--board", "nothing"]).contains("mps2-an386"));
     assert!(failure(&["evaluate", text(&model)]).contains("--recipe"));

@@ -113,6 +113,13 @@ fn choose<'a>(inputs: &[Port], arrays: &'a [Named], file: &Path) -> Result<Vec<&
 /// The examples of one array, each with the port's shape and type.
 fn split(port: &Port, named: &Named, file: &Path) -> Result<Vec<Array>> {
     let Named { name, array } = named;
+    if let Some(at) = array.to_f64().iter().position(|x| !x.is_finite()) {
+        bail!(InputError::new(
+            file.join(name),
+            format!("number {at} is not finite"),
+            "replace infinities and what is not a number",
+        ));
+    }
     let fits = |shape: &[usize], wanted: &[Option<usize>]| {
         shape.len() == wanted.len()
             && shape.iter().zip(wanted).all(|(&size, wanted)| wanted.is_none_or(|wanted| wanted == size))

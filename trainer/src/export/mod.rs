@@ -159,6 +159,13 @@ pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
             path.display()
         ),
         Some(Calibration::Arrays(file)) => {
+            if recipe.is_some() {
+                bail!(
+                    "{}: `--recipe` says how inputs are made from a data set, but arrays are inputs already. Remedy: leave \
+                     `--recipe` out, or give the folder of the data set as `--calibrate`",
+                    file.display()
+                );
+            }
             let arrays = arrays::read(file)?;
             let float = Float::new(graph.clone());
             let examples = batch::examples(float.inputs(), &arrays, file)?;
@@ -171,9 +178,7 @@ pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
                 .collect();
             let slices = samples.iter().map(|sample| sample.iter().map(Vec::as_slice).collect());
             let quantized = quantize::quantize(&graph, slices, method).map_err(in_file)?;
-            let mut model = finish(path, name, quantized, settings.target)?;
-            model.recipe = recipe;
-            Ok(model)
+            finish(path, name, quantized, settings.target)
         }
         Some(Calibration::DataSet(data)) => {
             let set = data_set(path, &Facts::of_graph(&graph), &recipe, data)?;
