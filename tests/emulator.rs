@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use teff::dsp::{FrontEnd, Settings};
-use teff_board::{Board, Device, Emulator, Rust};
+use teff_board::{Board, Device};
 use teff_compiler::front_end::{Extractor, build};
 use teff_trainer::dataset::{self, Samples};
 use teff_trainer::recipe::Recipe;
@@ -18,7 +18,7 @@ const INPUT: (f32, i8) = (0.03, -9);
 
 fn device(test: &str) -> Option<Device> {
     let board = Board::find("mps2-an386").unwrap();
-    match Emulator::find(board).map(|_| ()).and_then(|()| Rust::find(board.target).map(|_| ())) {
+    match board.ready() {
         Ok(()) => Some(Device::open(board).unwrap()),
         Err(error) => {
             skip(test, &format!("{error:#}"));

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use teff_board::{Board, Emulator, Rust};
+use teff_board::Board;
 use teff_trainer::arrays;
 use teff_trainer::compare::{Examples, compare};
 use teff_trainer::dataset::{self, DataSet, Split};
@@ -86,7 +86,7 @@ fn gesture_is_as_accurate_as_its_card_says() {
 fn golden_vectors_are_the_same_bits_everywhere() {
     let test = "golden_vectors_are_the_same_bits_everywhere";
     let board = Board::find("mps2-an386").unwrap();
-    let emulated = Emulator::find(board).map(|_| ()).and_then(|()| Rust::find(board.target).map(|_| ()));
+    let emulated = board.ready();
     if let Err(error) = &emulated {
         skip(test, &format!("{error:#}"));
     }

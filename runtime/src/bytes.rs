@@ -43,7 +43,7 @@ pub(crate) fn as_u32(bytes: &[u8]) -> &[u32] {
     if head.is_empty() { words } else { &[] }
 }
 
-/// The same memory as bytes, mutable.
+/// The same memory as bytes.
 #[cfg(any(test, feature = "std"))]
 #[inline(always)]
 pub(crate) fn u128_as_bytes(words: &[u128]) -> &[u8] {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::vec::Vec;
 
+use super::header::Header;
 use super::model::{LoadError, Model};
 use crate::bytes::{u128_as_bytes, u128_as_bytes_mut};
 
@@ -11,6 +12,7 @@ use crate::bytes::{u128_as_bytes, u128_as_bytes_mut};
 pub struct ModelFile {
     words: Vec<u128>,
     len: usize,
+    header: Header,
 }
 
 /// Why a plan file cannot be opened.
@@ -52,9 +54,8 @@ impl ModelFile {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
         let mut words = std::vec![0u128; bytes.len().div_ceil(16)];
         u128_as_bytes_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        let file = Self { words, len: bytes.len() };
-        Model::new(file.as_bytes())?;
-        Ok(file)
+        let header = *Model::new(&u128_as_bytes(&words)[..bytes.len()])?.header();
+        Ok(Self { words, len: bytes.len(), header })
     }
 
     /// The plan's bytes.
@@ -62,17 +63,14 @@ impl ModelFile {
         &u128_as_bytes(&self.words)[..self.len]
     }
 
-    /// The model.
+    /// The model, as `from_bytes` checked it.
     pub fn model(&self) -> Model<'_> {
-        match Model::new(self.as_bytes()) {
-            Ok(model) => model,
-            Err(_) => unreachable!("checked by `from_bytes`; the bytes cannot change"),
-        }
+        Model { bytes: &self.as_bytes()[..self.header.total_len as usize], header: self.header }
     }
 
     /// A zeroed arena of the model's size.
     pub fn arena(&self) -> HostArena {
-        HostArena(std::vec![0; (self.model().header().arena_bytes as usize).div_ceil(16)])
+        HostArena(std::vec![0; (self.header.arena_bytes as usize).div_ceil(16)])
     }
 }
 

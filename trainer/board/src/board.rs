@@ -2,6 +2,8 @@
 
 use anyhow::{Result, bail};
 
+use crate::{Emulator, Rust};
+
 /// An emulated board: how its firmware is built, started and fed.
 #[derive(Debug)]
 pub struct Board {
@@ -45,5 +47,15 @@ impl Board {
                 bail!("no board `{name}`: the emulated boards are {}", names.join(", "))
             }
         }
+    }
+
+    /// Whether this machine can build programs for the board and run them.
+    ///
+    /// # Errors
+    /// Names what is missing and how to get it.
+    pub fn ready(&self) -> Result<()> {
+        Emulator::find(self)?;
+        Rust::find(self.target)?;
+        Ok(())
     }
 }
