@@ -7,7 +7,7 @@ use serde::Serialize;
 use teff_compiler::Target;
 use teff_compiler::target::parse_target;
 
-use super::Output;
+use super::{Output, write_notes};
 use crate::{files, model_file};
 
 /// Compile a quantized ONNX file to a plan for the device
@@ -39,6 +39,7 @@ struct Report {
     arena_bytes: u64,
     live_set_bytes: u64,
     macs: u64,
+    notes: Vec<String>,
 }
 
 /// Runs the sub-command.
@@ -55,11 +56,13 @@ pub fn run(args: Args) -> Result<()> {
         arena_bytes: compiled.report.arena_bytes,
         live_set_bytes: compiled.report.live_set_bytes,
         macs: compiled.report.macs,
+        notes: compiled.report.notes,
     };
     args.output.print(&report, |out| {
         writeln!(out, "{} for {}", report.plan, report.target)?;
         writeln!(out, "  flash  {} bytes, of them {} weights", report.plan_bytes, report.weights_bytes)?;
         writeln!(out, "  RAM    {} bytes (largest live set {})", report.arena_bytes, report.live_set_bytes)?;
-        writeln!(out, "  work   {} multiply-accumulates per inference", report.macs)
+        writeln!(out, "  work   {} multiply-accumulates per inference", report.macs)?;
+        write_notes(out, &report.notes)
     })
 }

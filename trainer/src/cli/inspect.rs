@@ -43,6 +43,8 @@ struct Report {
     labels: Vec<String>,
     front_end: Option<String>,
     licence: Option<String>,
+    /// What a person should know of how the plan came about.
+    notes: Vec<String>,
     #[serde(flatten)]
     plan: PlanReport,
 }
@@ -59,7 +61,7 @@ struct PortReport {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
-    let (file, names, quantized) = plan(&args.model, args.target)?;
+    let Opened { file, names, quantized, notes } = open(&args.model, args.target)?;
     let model = file.model();
     let fault =
         |problem: String| InputError::new(&args.model, problem, "compile it again with `trainer compile`");
@@ -83,13 +85,22 @@ pub fn run(args: Args) -> Result<()> {
         labels: facts.labels(),
         front_end: facts.metadata(metadata::FRONT_END).map(str::to_string),
         licence: facts.metadata(metadata::LICENCE).map(str::to_string),
+        notes,
         plan: PlanReport::new(&model, &names),
     };
     args.output.print(&report, |out| tables(out, &report))
 }
 
-/// The plan of a model, the names of its operators as far as they are known, and whether the model is quantized.
-fn plan(path: &Path, target: Target) -> Result<(ModelFile, Vec<String>, bool)> {
+/// A model, compiled.
+struct Opened {
+    file: ModelFile,
+    /// The names of its operators, as far as they are known.
+    names: Vec<String>,
+    quantized: bool,
+    notes: Vec<String>,
+}
+
+fn open(path: &Path, target: Target) -> Result<Opened> {
     if model_file::is_plan(path) {
         if target != Target::Generic {
             anyhow::bail!(
@@ -97,7 +108,8 @@ fn plan(path: &Path, target: Target) -> Result<(ModelFile, Vec<String>, bool)> {
                 path.display()
             );
         }
-        return Ok((model_file::open_plan(path)?, Vec::new(), true));
+        let file = model_file::open_plan(path)?;
+        return Ok(Opened { file, names: Vec::new(), quantized: true, notes: Vec::new() });
     }
     let mut onnx = model_file::read(path)?;
     let in_file = |error: teff_compiler::Error| error.in_file(path);
@@ -109,7 +121,13 @@ fn plan(path: &Path, target: Target) -> Result<(ModelFile, Vec<String>, bool)> {
     }
     let compiled = teff_compiler::compile(&onnx, target).map_err(in_file)?;
     let names = compiled.report.layers.iter().map(|layer| layer.name.clone()).collect();
-    Ok((model_file::plan_from_bytes(path, &compiled.plan)?, names, quantized))
+    let mut notes = graph.notes;
+    for note in compiled.report.notes {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    Ok(Opened { file: model_file::plan_from_bytes(path, &compiled.plan)?, names, quantized, notes })
 }
 
 fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
@@ -138,6 +156,7 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     if let Some(licence) = &report.licence {
         writeln!(out, "  licence  {licence}")?;
     }
+    super::write_notes(out, &report.notes)?;
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["#", "operator", "output h x w x c", "MACs", "parameters", "flash", "RAM", "node"]);

@@ -70,6 +70,11 @@ impl Output {
     }
 }
 
+/// Writes what a person should know of how a model came about, one line each.
+fn write_notes(out: &mut dyn Write, notes: &[String]) -> io::Result<()> {
+    notes.iter().try_for_each(|note| writeln!(out, "  note: {note}"))
+}
+
 /// The end of a long name: its beginning is what many have in common.
 fn short(name: &str) -> String {
     const LIMIT: usize = 40;

@@ -34,6 +34,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Facts about the model that are not arithmetic: the `teff.` keys of an ONNX file.
     pub metadata: BTreeMap<String, String>,
+    /// What a person should know of how the graph came about: what an import left out, what the
+    /// quantization changed. Whole sentences; they are shown, and no arithmetic depends on them.
+    pub notes: Vec<String>,
     values: Vec<Value>,
 }
 
@@ -114,6 +117,14 @@ impl Graph {
     /// An empty graph.
     pub fn new(name: &str) -> Graph {
         Graph { name: name.to_string(), ..Graph::default() }
+    }
+
+    /// Adds a note, once.
+    pub fn note(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if !self.notes.contains(&sentence) {
+            self.notes.push(sentence);
+        }
     }
 
     /// All values, in the order in which they were added.

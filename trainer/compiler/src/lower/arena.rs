@@ -194,6 +194,7 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
         arena_bytes: memory.arena_bytes as u64,
         live_set_bytes: memory.live_set_bytes as u64,
         layers,
+        notes: lowering.notes.clone(),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Report {
     pub live_set_bytes: u64,
     /// Operators in the order of execution.
     pub layers: Vec<LayerReport>,
+    /// What a person should know of how the plan came about: the notes of the graph.
+    pub notes: Vec<String>,
 }
 
 /// Figures of one operator of a plan.

@@ -46,6 +46,8 @@ pub(super) struct Lowering<'g> {
     pub buffers: usize,
     pub steps: Vec<Step>,
     pub writer: PlanWriter,
+    /// Sentences for the report.
+    pub notes: Vec<String>,
     known: BTreeMap<ValueId, u16>,
 }
 
@@ -58,6 +60,7 @@ impl<'g> Lowering<'g> {
             buffers: 0,
             steps: Vec::new(),
             writer: PlanWriter::new(target),
+            notes: graph.notes.clone(),
             known: BTreeMap::new(),
         };
         for port in &graph.inputs {
