@@ -1,4 +1,4 @@
-//! ONNX bytes to plan bytes.
+//! A model file's bytes to plan bytes.
 
 use sha2::{Digest, Sha256};
 
@@ -6,24 +6,24 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::lower::{Compiled, lower};
 use crate::target::Target;
-use crate::{onnx, passes};
+use crate::{passes, source};
 
-/// Compiles a quantized ONNX file. The plan depends on the bytes and the target alone.
+/// Compiles a quantized model file, ONNX or TensorFlow Lite. The plan depends on the bytes and the target alone.
 ///
 /// # Errors
 /// The file is damaged or not quantized, or a node cannot run in integers; the error names the node, the reason and
 /// the remedy.
-pub fn compile(onnx: &[u8], target: Target) -> Result<Compiled> {
-    let graph = import_quantized(onnx)?;
-    lower(&graph, target, Sha256::digest(onnx).into())
+pub fn compile(model: &[u8], target: Target) -> Result<Compiled> {
+    let graph = import_quantized(model)?;
+    lower(&graph, target, Sha256::digest(model).into())
 }
 
-/// The graph of a quantized ONNX file, simplified: what [`compile`] lowers.
+/// The graph of a quantized model file, simplified: what [`compile`] lowers.
 ///
 /// # Errors
 /// The file is damaged or not quantized.
-pub fn import_quantized(onnx: &[u8]) -> Result<Graph> {
-    let mut graph = onnx::import(onnx)?;
+pub fn import_quantized(model: &[u8]) -> Result<Graph> {
+    let mut graph = source::import(model)?;
     passes::simplify(&mut graph);
     let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
     if !quantized {

@@ -1,9 +1,9 @@
-//! From an ONNX file to a Teff plan.
+//! From a model file to a Teff plan.
 //!
 //! ```text
-//! ONNX ─ onnx::import ─> graph ─ passes ─> graph ─ quantize ─> graph ─ onnx::export ─> ONNX
-//!                                            │
-//!                                            └── lower, memory ─> plan
+//! ONNX, TensorFlow Lite ─ import ─> graph ─ passes ─> graph ─ quantize ─> graph ─ onnx::export ─> ONNX
+//!                                                   │
+//!                                                   └── lower, memory ─> plan
 //! ```
 
 pub mod build;
@@ -12,14 +12,18 @@ pub mod error;
 pub mod evaluate;
 pub mod front_end;
 pub mod graph;
+mod import;
 pub mod lower;
 pub mod memory;
 pub mod onnx;
 pub mod passes;
 pub mod quantize;
+pub mod source;
 pub mod target;
+pub mod tflite;
 
 pub use compile::compile;
 pub use error::{Error, Place, Result};
 pub use lower::{Compiled, lower};
+pub use source::{Format, import};
 pub use target::Target;

@@ -128,6 +128,18 @@ pub struct Pool2d {
     pub activation: Clamp,
 }
 
+impl Default for Pool2d {
+    fn default() -> Pool2d {
+        Pool2d {
+            filter: [1, 1],
+            stride: [1, 1],
+            padding: Padding::default(),
+            count_padding: false,
+            activation: Clamp::NONE,
+        }
+    }
+}
+
 /// Rows and columns around an activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Padding {

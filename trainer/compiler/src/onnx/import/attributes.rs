@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::tensor::OnnxTensor;
 use crate::error::{Error, Result};
+use crate::import::Site;
 use crate::onnx::proto::{AttributeProto, NodeProto};
 
 /// A node of the file while it is being imported.
@@ -12,6 +13,20 @@ pub(super) struct Reader<'a> {
     /// The node's name, or that of its first output where it has none.
     pub name: String,
     read: RefCell<Vec<&'a str>>,
+}
+
+impl Site for Reader<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn result_name(&self) -> Result<&str> {
+        self.output()
+    }
+
+    fn error(&self, reason: String) -> Error {
+        self.fault(reason)
+    }
 }
 
 impl<'a> Reader<'a> {

@@ -2,9 +2,9 @@
 
 use super::attributes::Reader;
 use super::state::Import;
-use super::view::View;
 use crate::error::Result;
 use crate::graph::{Clamp, Conv2d, Op, Padding, PortType};
+use crate::import::View;
 
 /// Window of a convolution or pooling, rows and columns; a 1-D window has one column.
 pub(super) struct Window {

@@ -3,9 +3,9 @@
 use super::attributes::Reader;
 use super::state::{Constant, Import};
 use super::tensor::{Data, OnnxTensor};
-use super::view::View;
 use crate::error::Result;
 use crate::graph::{Clamp, Op, PortType, ValueId};
+use crate::import::View;
 
 pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     if node.flag("transA", false)? {

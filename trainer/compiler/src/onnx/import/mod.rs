@@ -2,7 +2,7 @@
 //!
 //! Nodes are read in an order in which each comes after those it reads from; those that no output
 //! depends on are left out. The order in which a model input's bytes lie is free: it is chosen so
-//! that the first operator that cares finds them as it needs them (module `state`), and the import
+//! that the first operator that cares finds them as it needs them ([`crate::import`]), and the import
 //! starts again with that order.
 
 mod absorb;
@@ -20,7 +20,6 @@ mod reshape;
 mod state;
 mod table;
 mod tensor;
-mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,16 +28,14 @@ use prost::Message;
 use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
 use crate::error::{Error, Place, Result};
 use crate::graph::Graph;
+use crate::import::{InputOrders, MAX_NODES};
 use attributes::Reader;
-use state::{Import, InputOrders};
+use state::Import;
 pub use table::{OPERATORS, Operator, operators_page};
 use tensor::{MAX_ELEMENTS, OnnxTensor};
 
 /// Oldest and newest version of the standard operator set that is read.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
-
-/// Largest number of nodes of a file that is accepted.
-const MAX_NODES: usize = 10_000;
 
 /// Reads an ONNX file: float, or quantized in the QDQ form.
 ///

@@ -6,6 +6,7 @@ use super::reshape;
 use super::state::{Activation, Import};
 use crate::error::Result;
 use crate::graph::{Clamp, Op, Padding, Pool2d, PortType};
+use crate::import::reduce as reduce_axes;
 
 pub(super) fn max_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let x = state.any_activation(node, 0)?;
@@ -29,7 +30,7 @@ fn pool(state: &mut Import, node: &Reader<'_>, x: Activation, op: fn(Pool2d) -> 
     let count_padding = node.flag("count_include_pad", false)?;
     if node.flag("ceil_mode", false)? {
         let grown = grow(&window.padding, [nhwc[1], nhwc[2]], window.filter, window.stride);
-        if grown != window.padding && count_padding && matches!(op(zero_pool()), Op::AveragePool2d(_)) {
+        if grown != window.padding && count_padding && matches!(op(Pool2d::default()), Op::AveragePool2d(_)) {
             return Err(node
                 .fault("ceil_mode with count_include_pad, where windows hang over the edge")
                 .remedy("use one of the two only"));
@@ -52,16 +53,6 @@ fn pool(state: &mut Import, node: &Reader<'_>, x: Activation, op: fn(Pool2d) -> 
     let result = state.push(node, pool, &[value])?;
     let nhwc = state.graph.value(result).nhwc().unwrap_or([1; 4]);
     state.give(node, result, spatial_view(rank, nhwc), x.kind)
-}
-
-fn zero_pool() -> Pool2d {
-    Pool2d {
-        filter: [1, 1],
-        stride: [1, 1],
-        padding: Padding::default(),
-        count_padding: false,
-        activation: Clamp::NONE,
-    }
 }
 
 /// The padding with which the last, incomplete window counts too. A window must begin inside the
@@ -91,7 +82,7 @@ pub(super) fn global_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let x = if mean { state.activation(node, 0)? } else { state.any_activation(node, 0)? };
     let rank = x.view.axes.len();
     let (value, nhwc) = state.spatial(node, &x)?;
-    let pool = Pool2d { filter: [nhwc[1], nhwc[2]], ..zero_pool() };
+    let pool = Pool2d { filter: [nhwc[1], nhwc[2]], ..Pool2d::default() };
     let op = if mean { Op::AveragePool2d(pool) } else { Op::MaxPool2d(pool) };
     let result = state.push(node, op, &[value])?;
     state.give(node, result, spatial_view(rank, [1, 1, 1, nhwc[3]]), x.kind)
@@ -108,46 +99,8 @@ pub(super) fn reduce(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         return reshape::identity(state, node);
     }
     let axes = listed.unwrap_or_else(|| (0..rank).collect());
-    let mut reduced: Vec<usize> = axes.iter().flat_map(|&a| x.view.axes[a].clone()).collect();
-    reduced.sort_unstable();
-    let first = reduced.first().copied().unwrap_or(0);
-    if !x.view.lies_at(first, &reduced) {
-        let rest = (0..x.view.atoms.len()).filter(|a| !reduced.contains(a));
-        let order: Vec<usize> = reduced.iter().copied().chain(rest).collect();
-        state.arranged(node, &x, &order)?;
-    }
-    let before: usize = x.view.atoms[..first].iter().map(|a| a.size).product();
-    let inside = x.view.size_of(&reduced);
-    let after: usize = x.view.atoms[first + reduced.len()..].iter().map(|a| a.size).product();
-    let own = state.graph.value(x.value).nhwc().unwrap_or([1; 4]);
-    let (nhwc, filter) = if before == 1 && own[1] * own[2] == inside && own[3] == after {
-        (own, [own[1], own[2]])
-    } else if before == 1 {
-        ([1, inside, 1, after], [inside, 1])
-    } else {
-        ([1, before, inside, after], [1, inside])
-    };
-    let value = state.shaped(x.value, nhwc);
-    let pool = Pool2d { filter, ..zero_pool() };
-    let op = if node.operator() == "ReduceMean" { Op::AveragePool2d(pool) } else { Op::MaxPool2d(pool) };
-    let result = state.push(node, op, &[value])?;
-    let mut view = x.view.detached();
-    view.atoms.drain(first..first + reduced.len());
-    for list in &mut view.axes {
-        list.retain(|a| !reduced.contains(a));
-        for atom in list.iter_mut() {
-            if *atom > first {
-                *atom -= reduced.len();
-            }
-        }
-    }
-    if !keep {
-        let mut index = 0;
-        view.axes.retain(|_| {
-            index += 1;
-            !axes.contains(&(index - 1))
-        });
-    }
+    let op = if node.operator() == "ReduceMean" { Op::AveragePool2d } else { Op::MaxPool2d };
+    let (result, view) = reduce_axes(state, node, &x, &axes, keep, op)?;
     state.give(node, result, view, PortType::F32)
 }
 

@@ -2,9 +2,9 @@
 
 use super::attributes::Reader;
 use super::state::{Activation, Import, Item};
-use super::view::View;
 use crate::error::Result;
 use crate::graph::checked_len;
+use crate::import::View;
 
 /// An axis that may be counted from the end.
 pub(super) fn axis(node: &Reader<'_>, axis: i64, rank: usize) -> Result<usize> {

@@ -1,18 +1,17 @@
 //! The import while it runs: what each ONNX name stands for, and the arrangement of bytes.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::attributes::Reader;
-use super::tensor::{Data, MAX_ELEMENTS, OnnxTensor};
-use super::view::{Atom, View};
+use super::tensor::{Data, OnnxTensor};
 use super::{absorb, constants, input_shape};
 use crate::error::{Error, Result};
-use crate::graph::{Elements, Graph, Op, Port, PortType, Quant, Tensor, ValueId, output_shape};
+use crate::graph::{Elements, Graph, Op, PortType, Quant, Tensor, ValueId};
+pub(super) use crate::import::Activation;
+use crate::import::{Assembly, InputOrders, View};
 use crate::onnx::proto::{GraphProto, data_type};
-
-/// Chosen order of the bytes of model inputs, by index.
-pub(super) type InputOrders = BTreeMap<usize, Vec<Atom>>;
 
 /// What an ONNX name stands for.
 #[derive(Debug, Clone)]
@@ -37,33 +36,35 @@ pub(super) struct ConstantQuant {
     pub axis: usize,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Activation {
-    pub value: ValueId,
-    pub view: View,
-    /// The type it has in the ONNX file at this place.
-    pub kind: PortType,
-}
-
 /// The import while it runs.
 pub(super) struct Import {
-    pub graph: Graph,
+    assembly: Assembly,
     pub opset: i64,
     items: BTreeMap<String, Item>,
     reader_counts: BTreeMap<String, usize>,
-    wanted: Option<(usize, Vec<Atom>)>,
-    reshaped: BTreeMap<(ValueId, [usize; 4]), ValueId>,
+}
+
+impl Deref for Import {
+    type Target = Assembly;
+
+    fn deref(&self) -> &Assembly {
+        &self.assembly
+    }
+}
+
+impl DerefMut for Import {
+    fn deref_mut(&mut self) -> &mut Assembly {
+        &mut self.assembly
+    }
 }
 
 impl Import {
     pub fn new(opset: i64, file: &GraphProto, orders: &InputOrders) -> Result<Import> {
         let mut state = Import {
-            graph: Graph::new(file.name.as_deref().unwrap_or("")),
+            assembly: Assembly::new(file.name.as_deref().unwrap_or("")),
             opset,
             items: BTreeMap::new(),
             reader_counts: BTreeMap::new(),
-            wanted: None,
-            reshaped: BTreeMap::new(),
         };
         for (name, tensor) in constants(file)? {
             state.set_constant(name, tensor);
@@ -89,13 +90,13 @@ impl Import {
                     View { origin: Some(index), ..View::permuted(&shape, permutation) }
                 }
             };
-            let value = state.graph.add_activation(name, nhwc_of(&view));
+            let value = state.graph.add_activation(name, view.nhwc());
             let kind = match kind {
                 data_type::INT8 => PortType::I8,
                 data_type::UINT8 => PortType::U8,
                 _ => PortType::F32,
             };
-            let port = port_of(value, name, &view, kind);
+            let port = view.port(value, name, kind);
             state.graph.inputs.push(port);
             state.items.insert(name.to_string(), Item::Activation(Activation { value, view, kind }));
         }
@@ -109,11 +110,6 @@ impl Import {
     /// How many nodes and outputs read an ONNX tensor.
     pub fn reader_count(&self, name: &str) -> usize {
         self.reader_counts.get(name).copied().unwrap_or(0)
-    }
-
-    /// The input, and the order of its bytes, that an operator could not do without.
-    pub fn wanted_order(&self) -> Option<(usize, Vec<Atom>)> {
-        self.wanted.clone()
     }
 
     pub fn set_constant(&mut self, name: &str, tensor: OnnxTensor) {
@@ -197,38 +193,6 @@ impl Import {
         }
     }
 
-    /// The activation with its bytes in the order of `atoms`, or an error that makes the import
-    /// start again where that can be had by another order of a model input.
-    pub fn arranged(&mut self, node: &Reader<'_>, activation: &Activation, atoms: &[usize]) -> Result<()> {
-        if activation.view.lies_at(0, atoms) {
-            return Ok(());
-        }
-        if let Some(input) = activation.view.origin {
-            let wanted = atoms.iter().map(|&a| activation.view.atoms[a]).collect();
-            self.wanted.get_or_insert((input, wanted));
-        }
-        let name = &self.graph.value(activation.value).name;
-        Err(node
-            .fault(format!("the elements of `{name}` would have to be transposed before it"))
-            .remedy("only transpositions that choose the layout of convolutions are removed; move or drop the Transpose"))
-    }
-
-    /// The value of an activation seen as `[1, h, w, c]`, its bytes unchanged.
-    pub fn shaped(&mut self, value: ValueId, nhwc: [usize; 4]) -> ValueId {
-        if self.graph.value(value).shape == nhwc {
-            return value;
-        }
-        if let Some(&done) = self.reshaped.get(&(value, nhwc)) {
-            return done;
-        }
-        let name = format!("{}.reshape", self.graph.value(value).name);
-        let quant = self.graph.value(value).quant.clone();
-        let new = self.graph.push_node(&name, Op::Reshape { shape: nhwc }, &[value], nhwc);
-        self.graph.value_mut(new).quant = quant;
-        self.reshaped.insert((value, nhwc), new);
-        new
-    }
-
     /// The activation as a convolution wants it: ONNX `[1, c, …]`, bytes in the order h, w, c.
     pub fn spatial(&mut self, node: &Reader<'_>, activation: &Activation) -> Result<(ValueId, [usize; 4])> {
         let axes = &activation.view.axes;
@@ -248,61 +212,11 @@ impl Import {
         Ok((self.shaped(activation.value, nhwc), nhwc))
     }
 
-    /// The activation with some axes as its channels: all their atoms last, in any order. Gives
-    /// the value and, for each channel in the order of the bytes, its index in ONNX order.
-    pub fn channels_last(
-        &mut self,
-        node: &Reader<'_>,
-        activation: &Activation,
-        axes: &[usize],
-    ) -> Result<(ValueId, [usize; 4], Vec<usize>)> {
-        let view = &activation.view;
-        let channels: Vec<usize> = axes.iter().flat_map(|&a| view.axes[a].iter().copied()).collect();
-        let rest: Vec<usize> = (0..view.atoms.len()).filter(|a| !channels.contains(a)).collect();
-        if !view.lies_at(0, &rest) {
-            let order: Vec<usize> = rest.iter().chain(&channels).copied().collect();
-            self.arranged(node, activation, &order)?;
-        }
-        let sizes: Vec<usize> = channels.iter().map(|&a| view.atoms[a].size).collect();
-        let mut by_memory: Vec<usize> = (0..channels.len()).collect();
-        by_memory.sort_by_key(|&i| channels[i]);
-        let order = crate::graph::transposed_order(&sizes, &by_memory);
-        let c = view.size_of(&channels);
-        let own = self.graph.value(activation.value).nhwc().unwrap_or([1; 4]);
-        let nhwc = if own[3] == c { own } else { [1, view.size_of(&rest), 1, c] };
-        Ok((self.shaped(activation.value, nhwc), nhwc, order))
-    }
-
-    /// Adds an operator and gives its result; the shape is inferred and bounded.
-    pub fn push(&mut self, node: &Reader<'_>, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
-        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.value(i).shape.as_slice()).collect();
-        let shape = output_shape(&op, &shapes).map_err(|reason| node.fault(reason))?;
-        if crate::graph::checked_len(&shape).is_none_or(|len| len > MAX_ELEMENTS || len == 0) {
-            return Err(node.fault(format!("its result of shape {shape:?} is too large or empty")));
-        }
-        let value = self.graph.push_node(node.output()?, op, inputs, shape);
-        if let Some(last) = self.graph.nodes.last_mut() {
-            last.name = String::new();
-        }
-        let name = self.graph.fresh_node_name(&node.name);
-        if let Some(last) = self.graph.nodes.last_mut() {
-            last.name = name;
-        }
-        Ok(value)
-    }
-
     /// Declares what the node's result stands for.
     pub fn give(&mut self, node: &Reader<'_>, value: ValueId, view: View, kind: PortType) -> Result<()> {
         let item = Item::Activation(Activation { value, view, kind });
         self.set(node.output()?, item);
         Ok(())
-    }
-
-    /// Adds a constant with its quantization, if it has one.
-    pub fn add_parameter(&mut self, name: &str, tensor: Tensor, quant: Option<Quant>) -> ValueId {
-        let value = self.graph.add_constant(name, tensor);
-        self.graph.value_mut(value).quant = quant;
-        value
     }
 
     /// The graph with its outputs.
@@ -328,11 +242,11 @@ impl Import {
                 value = self.graph.push_node(name, Op::Requantize, &[value], shape);
                 self.graph.value_mut(value).quant = quant;
             }
-            let port = port_of(value, name, &activation.view, activation.kind);
+            let port = activation.view.port(value, name, activation.kind);
             self.graph.outputs.push(port);
         }
         absorb::absorb(&mut self.graph)?;
-        Ok(self.graph)
+        Ok(self.assembly.graph)
     }
 }
 
@@ -392,33 +306,4 @@ impl Constant {
         };
         Ok((tensor, Some(quant)))
     }
-}
-
-/// The four axes of a value that nothing has asked anything of yet.
-fn nhwc_of(view: &View) -> [usize; 4] {
-    let sizes: Vec<usize> = view.atoms.iter().map(|a| a.size).collect();
-    match *sizes.as_slice() {
-        [] => [1, 1, 1, 1],
-        [c] => [1, 1, 1, c],
-        [h, c] => [1, h, 1, c],
-        [ref front @ .., w, c] => [1, front.iter().product(), w, c],
-    }
-}
-
-fn port_of(value: ValueId, name: &str, view: &View, kind: PortType) -> Port {
-    let mut axes = Vec::new();
-    let mut ones = Vec::new();
-    let mut places = vec![0; view.atoms.len()];
-    for axis in &view.axes {
-        if axis.is_empty() {
-            ones.push(axes.len());
-            axes.push(1);
-        }
-        for &atom in axis {
-            places[atom] = axes.len();
-            axes.push(view.atoms[atom].size);
-        }
-    }
-    let permutation = ones.into_iter().chain(places).collect();
-    Port { value, name: name.to_string(), shape: view.shape(), axes, permutation, kind }
 }

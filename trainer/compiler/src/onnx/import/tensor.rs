@@ -3,8 +3,7 @@
 use crate::error::{Error, Result};
 use crate::onnx::proto::{TensorProto, data_type};
 
-/// Largest number of elements of any tensor that is accepted.
-pub(super) const MAX_ELEMENTS: usize = 1 << 26;
+pub(super) use crate::import::MAX_ELEMENTS;
 
 /// A constant, in the types that matter here. Half and double precision become `f32`.
 #[derive(Debug, Clone, PartialEq)]

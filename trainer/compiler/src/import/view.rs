@@ -1,32 +1,34 @@
-//! How an ONNX tensor looks at the bytes of a value.
+//! How a tensor of a model file looks at the bytes of a value.
 //!
-//! ONNX tensors have any number of axes in any order; values have `[n, h, w, c]`. Transposing and
-//! reshaping an ONNX tensor changes only how it looks at the bytes, so neither becomes an operator.
+//! Tensors have any number of axes in any order; values have `[n, h, w, c]`. Transposing and
+//! reshaping a tensor changes only how it looks at the bytes, so neither becomes an operator.
 //! A view cuts the bytes into atoms, axes that are never taken apart, numbered in the order in
-//! which they lie in memory; each ONNX axis is a list of atoms. Axes of size 1 have none.
+//! which they lie in memory; each axis of the tensor is a list of atoms. Axes of size 1 have none.
+
+use crate::graph::{Port, PortType, ValueId};
 
 /// A run of `size` elements along one axis of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Atom {
+pub(crate) struct Atom {
     pub size: usize,
-    /// Distance between neighbours in the ONNX tensor of the model input that these bytes come
+    /// Distance between neighbours in the tensor of the model input that these bytes come
     /// from, where they come from one without change of order.
     pub stride: usize,
 }
 
 /// A view of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct View {
+pub(crate) struct View {
     /// In the order of the bytes; none has size 1.
     pub atoms: Vec<Atom>,
-    /// For each ONNX axis the atoms it is made of, outermost first.
+    /// For each tensor axis the atoms it is made of, outermost first.
     pub axes: Vec<Vec<usize>>,
     /// The model input whose bytes these are, up to the order of the atoms.
     pub origin: Option<usize>,
 }
 
 impl View {
-    /// The view of a value whose bytes are in the order of the ONNX tensor's axes taken by
+    /// The view of a value whose bytes are in the order of the tensor's axes taken by
     /// `permutation`.
     pub fn permuted(shape: &[usize], permutation: &[usize]) -> View {
         let mut strides = vec![1usize; shape.len()];
@@ -59,7 +61,7 @@ impl View {
         View { atoms, axes, origin: Some(input) }
     }
 
-    /// Shape of the ONNX tensor.
+    /// Shape of the tensor.
     pub fn shape(&self) -> Vec<usize> {
         self.axes.iter().map(|axis| self.size_of(axis)).collect()
     }
@@ -69,12 +71,12 @@ impl View {
         atoms.iter().map(|&a| self.atoms[a].size).product()
     }
 
-    /// All atoms in the order of the ONNX tensor.
+    /// All atoms in the order of the tensor.
     pub fn sequence(&self) -> Vec<usize> {
         self.axes.iter().flatten().copied().collect()
     }
 
-    /// True where the ONNX tensor's elements lie in its own order.
+    /// True where the tensor's elements lie in its own order.
     pub fn is_in_order(&self) -> bool {
         self.sequence().windows(2).all(|w| w[0] < w[1])
     }
@@ -122,8 +124,8 @@ impl View {
         atoms.iter().enumerate().all(|(i, &a)| a == start + i)
     }
 
-    /// The view of an operator's result that has fresh axes in memory order, given as ONNX axis
-    /// and size, among `rank` ONNX axes.
+    /// The view of an operator's result that has fresh axes in memory order, given as tensor axis
+    /// and size, among `rank` tensor axes.
     pub fn fresh(rank: usize, memory: &[(usize, usize)]) -> View {
         let mut axes = vec![Vec::new(); rank];
         let mut atoms = Vec::new();
@@ -163,9 +165,39 @@ impl View {
             .collect();
         View { atoms, axes, origin: None }
     }
+
+    /// The four axes of a value that nothing has asked anything of yet.
+    pub fn nhwc(&self) -> [usize; 4] {
+        let sizes: Vec<usize> = self.atoms.iter().map(|a| a.size).collect();
+        match *sizes.as_slice() {
+            [] => [1, 1, 1, 1],
+            [c] => [1, 1, 1, c],
+            [h, c] => [1, h, 1, c],
+            [ref front @ .., w, c] => [1, front.iter().product(), w, c],
+        }
+    }
+
+    /// The input or output of the model that looks at a value in this way.
+    pub fn port(&self, value: ValueId, name: &str, kind: PortType) -> Port {
+        let mut axes = Vec::new();
+        let mut ones = Vec::new();
+        let mut places = vec![0; self.atoms.len()];
+        for axis in &self.axes {
+            if axis.is_empty() {
+                ones.push(axes.len());
+                axes.push(1);
+            }
+            for &atom in axis {
+                places[atom] = axes.len();
+                axes.push(self.atoms[atom].size);
+            }
+        }
+        let permutation = ones.into_iter().chain(places).collect();
+        Port { value, name: name.to_string(), shape: self.shape(), axes, permutation, kind }
+    }
 }
 
-/// Joins atoms that follow one another both in the ONNX tensor and in memory.
+/// Joins atoms that follow one another both in the tensor and in memory.
 fn merge_neighbours(parts: &mut Vec<(usize, Atom)>) {
     let mut merged: Vec<(usize, usize, Atom)> = Vec::new();
     for &(place, atom) in parts.iter() {
