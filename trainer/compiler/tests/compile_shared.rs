@@ -18,6 +18,9 @@ fn quantized_files_of_other_tools_compile() {
         "ic_ort_qdq",
         "kws_ort_qdq",
         "pt_cnn_ort_qdq",
+        "ic_ort_qop",
+        "kws_ort_qop",
+        "pt_cnn_ort_qop",
     ] {
         let bytes = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
         match compile(&bytes, Target::Generic) {

@@ -93,6 +93,9 @@ fn quantized_models_agree_with_onnx_runtime() {
         ("ic_ort_qdq", 40),
         ("kws_ort_qdq", 8),
         ("pt_cnn_ort_qdq", 4),
+        ("ic_ort_qop", 40),
+        ("kws_ort_qop", 8),
+        ("pt_cnn_ort_qop", 4),
     ];
     let mut faults = Vec::new();
     for (name, limit) in cases {

@@ -7,8 +7,9 @@ use teff::shape::View;
 
 use super::shape::pad_with_zero;
 use super::steps::{Cost, Lowering, not_quantized, too_large};
+use super::wide;
 use crate::error::{Error, Result};
-use crate::graph::{Clamp, Conv2d, Elements, Node, Padding, ValueId};
+use crate::graph::{Clamp, Conv2d, Elements, Node, Padding, Value, ValueId};
 use crate::target;
 
 /// Weights of a node, one row per output channel.
@@ -17,6 +18,8 @@ struct Filter {
     rows: Vec<Vec<i8>>,
     /// Scale of each row.
     scales: Vec<f32>,
+    /// How often the input's channels are read, one beside the other (`super::wide`).
+    summands: usize,
 }
 
 /// Biases and multipliers, ready for the plan.
@@ -54,9 +57,16 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
 
     let channel_axis = if kind == OpKind::Conv2d { 0 } else { 3 };
     let filter = filter(lowering, node, channel_axis)?;
+    let channels = lowering.operand(input).view.extent.c;
+    input = wide::repeat_channels(lowering, node, input, filter.summands)?;
+    let (kind, groups) = match kind {
+        OpKind::Conv2d => (kind, attributes.groups),
+        // Each channel is several now.
+        _ if filter.summands > 1 => (OpKind::Conv2d, channels),
+        _ => (kind, 1),
+    };
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
     let scaling = scaling(lowering, node, &filter, from.quant, to.quant)?;
-    let groups = if kind == OpKind::Conv2d { attributes.groups } else { 1 };
     let (output_min, output_max) = lowering.clamp(attributes.activation, to.quant);
     let mut record = OpRecord {
         window,
@@ -83,8 +93,9 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
 pub(super) fn fully_connected(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -> Result<()> {
     let input = lowering.read(node.inputs[0])?;
     let output = lowering.define(node.output())?;
-    let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
     let filter = filter(lowering, node, 0)?;
+    let input = wide::repeat_channels(lowering, node, input, filter.summands)?;
+    let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
     let scaling = scaling(lowering, node, &filter, from.quant, to.quant)?;
     let (output_min, output_max) = lowering.clamp(activation, to.quant);
     // At many places it is a convolution with a window of one place.
@@ -133,15 +144,18 @@ pub(super) fn window(
     })
 }
 
-fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<Filter> {
+fn filter(lowering: &mut Lowering<'_>, node: &Node, channel_axis: usize) -> Result<Filter> {
     let value = lowering.graph.value(node.inputs[1]);
     let tensor = value.constant.as_ref().ok_or_else(|| {
         Error::node(&node.name, node.op.name(), "its weights are computed by the model")
             .remedy("use constant weights")
     })?;
-    let (Some(weights), Some(quant)) = (tensor.as_i8(), &value.quant) else {
-        return Err(not_quantized(value));
+    let weights: Vec<i32> = match tensor.elements() {
+        Elements::I8(weights) => weights.iter().map(|&w| w.into()).collect(),
+        Elements::I32(weights) => weights.clone(),
+        Elements::F32(_) => return Err(real_weights(node, value)),
     };
+    let quant = value.quant.as_ref().ok_or_else(|| not_quantized(value))?;
     if quant.zero_point != 0 {
         return Err(Error::node(&node.name, node.op.name(), "its weights have a zero point other than 0")
             .remedy("quantize weights symmetrically"));
@@ -151,15 +165,8 @@ fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<F
             &node.name,
             node.op.name(),
             "its weights are quantized along another axis than the output channels",
-        ));
-    }
-    if weights.contains(&i8::MIN) {
-        return Err(Error::node(
-            &node.name,
-            node.op.name(),
-            "a weight is -128, and weights go from -127 to 127",
         )
-        .remedy("quantize weights symmetrically, with -127 as the smallest"));
+        .remedy("quantize them per output channel or per tensor"));
     }
     let channels = value.shape[channel_axis];
     let mut rows = vec![Vec::with_capacity(weights.len() / channels); channels];
@@ -172,7 +179,18 @@ fn filter(lowering: &Lowering<'_>, node: &Node, channel_axis: usize) -> Result<F
             rows[i % channels].push(w);
         }
     }
-    Ok(Filter { rows, scales: (0..channels).map(|c| quant.scale_of(c)).collect() })
+    let summands = wide::summands(lowering, node, &weights)?;
+    Ok(Filter {
+        rows: rows.iter().map(|row| wide::split(row, summands)).collect(),
+        scales: (0..channels).map(|c| quant.scale_of(c)).collect(),
+        summands,
+    })
+}
+
+fn real_weights(node: &Node, value: &Value) -> Error {
+    let reason = format!("its weights `{}` are real numbers, in a model that is quantized", value.name);
+    Error::node(&node.name, node.op.name(), reason)
+        .remedy("quantize the float model with `trainer quantize`, or quantize these weights too")
 }
 
 /// Real biases in units of `input_scale * weight_scale[c]`, before rounding; exact where the file has integers on that

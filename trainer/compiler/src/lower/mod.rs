@@ -11,11 +11,12 @@ mod pool;
 mod report;
 mod shape;
 mod steps;
+mod wide;
 
 pub use report::{BufferReport, LayerReport, Report};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op};
+use crate::graph::{Graph, Node, Op, ValueId};
 use crate::target::Target;
 use steps::Lowering;
 
@@ -34,11 +35,30 @@ pub struct Compiled {
 /// Names the node that cannot run in integers, and why.
 pub fn lower(graph: &Graph, target: Target, source_hash: [u8; 32]) -> Result<Compiled> {
     graph.verify()?;
+    float_islands(graph)?;
     let mut lowering = Lowering::new(graph, target)?;
     for node in &graph.nodes {
         lower_node(&mut lowering, node)?;
     }
     arena::assign(&mut lowering)?.write(source_hash)
+}
+
+/// Refuses nodes that compute with real numbers in a graph that is quantized elsewhere.
+fn float_islands(graph: &Graph) -> Result<()> {
+    let real = |id: &ValueId| graph.value(*id).quant.is_none();
+    if graph.value_ids().all(|id| graph.value(id).is_constant() || real(&id)) {
+        return Ok(());
+    }
+    let remedy = "put QuantizeLinear and DequantizeLinear around it, or quantize the float model with `trainer quantize`";
+    if let Some(node) = graph.nodes.iter().find(|node| real(&node.output())) {
+        let output = &graph.value(node.output()).name;
+        let reason = format!("it runs in float: its result `{output}` is not rounded to integers");
+        return Err(Error::node(&node.name, node.op.name(), reason).remedy(remedy));
+    }
+    match graph.inputs.iter().find(|port| real(&port.value)) {
+        Some(port) => Err(Error::value(&port.name, "this input is read in float").remedy(remedy)),
+        None => Ok(()),
+    }
 }
 
 fn lower_node(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {

@@ -119,6 +119,12 @@ impl<'g> Lowering<'g> {
         self.push(Operand { name: name.to_string(), view, quant, place })
     }
 
+    /// The bytes of an operand seen as another view of as many elements.
+    pub fn alias(&mut self, index: u16, view: View) -> Result<u16> {
+        let operand = self.operand(index).clone();
+        self.push(Operand { view, ..operand })
+    }
+
     /// A constant at an offset in the data section.
     pub fn constant(&mut self, name: &str, view: View, quant: QuantParams, offset: u32) -> Result<u16> {
         self.push(Operand { name: name.to_string(), view, quant, place: Place::Data(offset) })

@@ -1,6 +1,6 @@
 //! `x * scale[c] + offset[c]` becomes part of the weights of the layer before it, or after it.
 
-use crate::graph::{Clamp, Conv2d, Graph, Op, Tensor, Unary, ValueId};
+use crate::graph::{Clamp, Conv2d, Elements, Graph, Op, Quant, Tensor, Unary, ValueId};
 
 /// Folds what can be folded.
 pub fn fold_batch_norm(graph: &mut Graph) {
@@ -144,7 +144,8 @@ fn replace_constant(graph: &mut Graph, old: ValueId, name: &str, tensor: Tensor)
     old
 }
 
-/// What could not be folded becomes a depthwise convolution of 1 × 1.
+/// What could not be folded becomes a depthwise convolution of 1 × 1. Between integers its weights are 127 or -127, with
+/// the factor as their scale: nothing is lost.
 pub fn scale_shift_to_depthwise(graph: &mut Graph) {
     for index in 0..graph.nodes.len() {
         if !matches!(graph.nodes[index].op, Op::ScaleShift) {
@@ -159,11 +160,30 @@ pub fn scale_shift_to_depthwise(graph: &mut Graph) {
             (&[1, 1, 1, channels], Op::DepthwiseConv2d)
         };
         let Ok(filter) = scale.reshaped(shape) else { continue };
+        let integer = |id: ValueId| graph.value(id).quant.is_some();
+        let integers =
+            (integer(node.inputs[0]) && integer(node.output())).then(|| in_integers(&filter, channels));
         let filter = graph.add_constant(&format!("{}.filter", node.name), filter);
+        if let Some((tensor, quant)) = integers.flatten() {
+            let value = graph.value_mut(filter);
+            value.constant = Some(tensor);
+            value.quant = Some(quant);
+        }
         graph.nodes[index].inputs[1] = filter;
         let activation = Clamp::NONE;
         graph.nodes[index].op = op(Conv2d { groups: channels, activation, ..Conv2d::default() });
     }
+}
+
+/// One factor per channel as a weight that takes the whole range and a scale.
+fn in_integers(filter: &Tensor, channels: usize) -> Option<(Tensor, Quant)> {
+    let factors = filter.as_f32()?;
+    let weights = factors.iter().map(|f| if *f < 0.0 { -127 } else { i8::from(*f > 0.0) * 127 }).collect();
+    let scales = factors.iter().map(|f| (f.abs() / 127.0).max(f32::MIN_POSITIVE)).collect();
+    Some((
+        Tensor::new(filter.shape(), Elements::I8(weights)).ok()?,
+        Quant::per_channel(scales, if channels == 1 { 0 } else { 3 }),
+    ))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod file;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

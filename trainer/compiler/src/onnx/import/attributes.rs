@@ -12,6 +12,8 @@ pub(super) struct Reader<'a> {
     pub proto: &'a NodeProto,
     /// The node's name, or that of its first output where it has none.
     pub name: String,
+    /// The operator as it stands in the file, for messages.
+    shown: String,
     read: RefCell<Vec<&'a str>>,
 }
 
@@ -34,7 +36,18 @@ impl<'a> Reader<'a> {
         let own = proto.name.as_deref().unwrap_or("");
         let first = proto.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
         let name = if own.is_empty() { first } else { own }.to_string();
-        Reader { proto, name, read: RefCell::new(Vec::new()) }
+        let shown = proto.op_type.clone().unwrap_or_default();
+        Reader { proto, name, shown, read: RefCell::new(Vec::new()) }
+    }
+
+    /// A node that stands for a part of `origin`; messages speak of `origin`.
+    pub fn part_of(proto: &'a NodeProto, origin: &Reader<'_>) -> Reader<'a> {
+        Reader {
+            proto,
+            name: origin.name.clone(),
+            shown: origin.shown.clone(),
+            read: RefCell::new(Vec::new()),
+        }
     }
 
     pub fn operator(&self) -> &'a str {
@@ -43,12 +56,17 @@ impl<'a> Reader<'a> {
 
     /// An error about this node.
     pub fn fault(&self, reason: impl Into<String>) -> Error {
-        Error::node(&self.name, self.operator(), reason)
+        Error::node(&self.name, &self.shown, reason)
     }
 
     /// Name of an operand, or `None` where it is left out.
     pub fn input(&self, index: usize) -> Option<&'a str> {
         self.proto.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// Name of an operand that must be there.
+    pub fn required(&self, index: usize) -> Result<&'a str> {
+        self.input(index).ok_or_else(|| self.fault(format!("operand {index} is missing")))
     }
 
     /// Name of the first result.
@@ -139,6 +157,13 @@ impl<'a> Reader<'a> {
                 Ok(String::from_utf8_lossy(bytes).into_owned())
             }
         }
+    }
+
+    /// The attributes as they stand, to be given to the parts of this node; all count as read.
+    pub fn all_attributes(&self) -> Vec<AttributeProto> {
+        let names = self.proto.attribute.iter().map(|a| a.name.as_deref().unwrap_or(""));
+        self.read.borrow_mut().extend(names);
+        self.proto.attribute.clone()
     }
 
     pub fn tensor(&self, name: &str) -> Result<Option<OnnxTensor>> {

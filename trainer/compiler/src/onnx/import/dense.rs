@@ -1,25 +1,25 @@
 //! Matrix products by constant weights, and softmax.
 
 use super::attributes::Reader;
-use super::state::{Constant, Import};
+use super::state::{Activation, Constant, Import};
 use super::tensor::{Data, OnnxTensor};
 use crate::error::Result;
-use crate::graph::{Clamp, Op, PortType, ValueId};
+use crate::graph::{Clamp, Elements, Op, PortType, Tensor, ValueId};
 use crate::import::View;
 
 pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
-    if node.flag("transA", false)? {
-        return Err(node.fault("transA is not supported").remedy("export with transA = 0"));
-    }
     let (alpha, beta) = (node.float_or("alpha", 1.0)?, node.float_or("beta", 1.0)?);
     let transposed = node.flag("transB", false)?;
     let mut weights = state.constant(node, 1)?;
     scale_constant(&mut weights, alpha);
-    let x = state.activation(node, 0)?;
+    let mut x = state.activation(node, 0)?;
     if x.view.axes.len() != 2 {
         return Err(node.fault(format!("its input has {} axes, not two", x.view.axes.len())));
     }
-    let (value, view, n) = product(state, node, &weights, transposed)?;
+    if node.flag("transA", false)? {
+        x.view = x.view.transposed(&[1, 0]);
+    }
+    let (value, view, n) = product(state, node, &x, &weights, transposed)?;
     if state.optional(node, 2)?.is_some() {
         let mut bias = state.constant(node, 2)?;
         scale_constant(&mut bias, beta);
@@ -39,7 +39,8 @@ pub(super) fn mat_mul(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         Ok(weights) => weights,
         Err(error) => return Err(error.remedy("products of two activations are not supported")),
     };
-    let (value, view, _) = product(state, node, &weights, false)?;
+    let x = state.activation(node, 0)?;
+    let (value, view, _) = product(state, node, &x, &weights, false)?;
     state.give(node, value, view, PortType::F32)
 }
 
@@ -47,10 +48,10 @@ pub(super) fn mat_mul(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 fn product(
     state: &mut Import,
     node: &Reader<'_>,
+    x: &Activation,
     weights: &Constant,
     transposed: bool,
 ) -> Result<(ValueId, View, usize)> {
-    let x = state.activation(node, 0)?;
     let &[rows, columns] = weights.tensor.shape.as_slice() else {
         return Err(node.fault(format!("weights of shape {:?} are not a matrix", weights.tensor.shape)));
     };
@@ -63,7 +64,7 @@ fn product(
             x.view.shape()
         )));
     }
-    let (value, _, order) = state.channels_last(node, &x, &[rank - 1])?;
+    let (value, _, order) = state.channels_last(node, x, &[rank - 1])?;
     let (tensor, mut quant) = weights.parameter(node, if transposed { &[0, 1] } else { &[1, 0] })?;
     if let Some(quant) = &mut quant
         && quant.channel_axis == Some(1)
@@ -76,18 +77,11 @@ fn product(
     let gather: Vec<usize> =
         (0..n).flat_map(|row| order.iter().map(move |&column| row * k + column)).collect();
     let elements = match tensor.elements() {
-        crate::graph::Elements::F32(v) => Data::F32(v.clone()).gathered(&gather),
-        crate::graph::Elements::I8(v) => Data::I8(v.clone()).gathered(&gather),
-        crate::graph::Elements::I32(_) => {
-            return Err(node.fault("weights of type int32 are not supported"));
-        }
+        Elements::F32(v) => Elements::F32(gather.iter().map(|&i| v[i]).collect()),
+        Elements::I8(v) => Elements::I8(gather.iter().map(|&i| v[i]).collect()),
+        Elements::I32(v) => Elements::I32(gather.iter().map(|&i| v[i]).collect()),
     };
-    let elements = match elements {
-        Data::I8(v) => crate::graph::Elements::I8(v),
-        Data::F32(v) => crate::graph::Elements::F32(v),
-        other => return Err(node.fault(format!("weights of type {}", other.type_name()))),
-    };
-    let tensor = crate::graph::Tensor::new(&[n, k], elements)?;
+    let tensor = Tensor::new(&[n, k], elements)?;
     let filter = state.add_parameter(&weights.name, tensor, quant);
     let op = Op::FullyConnected { activation: Clamp::NONE };
     let result = state.push(node, op, &[value, filter])?;

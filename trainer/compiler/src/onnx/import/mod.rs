@@ -11,10 +11,13 @@ mod convolve;
 mod dense;
 mod elementwise;
 mod fold;
+mod item;
 mod join;
 #[cfg(test)]
 mod mutations;
+mod parts;
 mod pool;
+mod qoperator;
 mod quantized;
 mod reshape;
 mod state;

@@ -158,6 +158,14 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                     constant.tensor.data.type_name()
                 )));
             }
+            let of_type = zeros.as_ref().is_none_or(|(_, kind)| match constant.tensor.data {
+                Data::I8(_) => *kind == PortType::I8,
+                Data::U8(_) => *kind == PortType::U8,
+                _ => *kind == PortType::F32,
+            });
+            if !of_type {
+                return Err(node.fault("its zero point is not of the type of its input"));
+            }
             let zeros = zeros.map_or(vec![0], |(z, _)| z);
             if zeros.len() != 1 && zeros.len() != scales.len() {
                 return Err(node.fault(format!("{} zero points for {} scales", zeros.len(), scales.len())));

@@ -1,46 +1,26 @@
 //! The import while it runs: what each ONNX name stands for, and the arrangement of bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::attributes::Reader;
-use super::tensor::{Data, OnnxTensor};
+pub(super) use super::item::{Constant, ConstantQuant, Item};
+use super::tensor::OnnxTensor;
 use super::{absorb, constants, input_shape};
 use crate::error::{Error, Result};
-use crate::graph::{Elements, Graph, Op, PortType, Quant, Tensor, ValueId};
+use crate::graph::{Graph, Op, PortType, ValueId};
 pub(super) use crate::import::Activation;
 use crate::import::{Assembly, InputOrders, View};
 use crate::onnx::proto::{GraphProto, data_type};
-
-/// What an ONNX name stands for.
-#[derive(Debug, Clone)]
-pub(super) enum Item {
-    Constant(Constant),
-    Activation(Activation),
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Constant {
-    /// Name of the initializer, or of what computed it.
-    pub name: String,
-    pub tensor: Rc<OnnxTensor>,
-    /// Set once the integers have been declared to stand for reals by a DequantizeLinear.
-    pub quant: Option<ConstantQuant>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct ConstantQuant {
-    pub scales: Vec<f32>,
-    pub zero_points: Vec<i32>,
-    pub axis: usize,
-}
 
 /// The import while it runs.
 pub(super) struct Import {
     assembly: Assembly,
     pub opset: i64,
     items: BTreeMap<String, Item>,
+    /// Every name that the file has, and those made up here.
+    names: BTreeSet<String>,
     reader_counts: BTreeMap<String, usize>,
 }
 
@@ -64,11 +44,14 @@ impl Import {
             assembly: Assembly::new(file.name.as_deref().unwrap_or("")),
             opset,
             items: BTreeMap::new(),
+            names: file.node.iter().flat_map(|n| n.output.iter().cloned()).collect(),
             reader_counts: BTreeMap::new(),
         };
         for (name, tensor) in constants(file)? {
+            state.names.insert(name.to_string());
             state.set_constant(name, tensor);
         }
+        state.names.extend(file.input.iter().filter_map(|i| i.name.clone()));
         for (index, info) in file.input.iter().enumerate() {
             let name = info.name.as_deref().unwrap_or("");
             // Older files list their initializers among the inputs too.
@@ -119,6 +102,30 @@ impl Import {
 
     pub fn set(&mut self, name: &str, item: Item) {
         self.items.insert(name.to_string(), item);
+    }
+
+    /// A tensor name that the file does not have.
+    pub fn fresh_name(&mut self, name: &str) -> String {
+        let mut candidate = name.to_string();
+        let mut number = 2u32;
+        while !self.names.insert(candidate.clone()) {
+            candidate = format!("{name}.{number}");
+            number += 1;
+        }
+        candidate
+    }
+
+    /// What a name stands for, once it does.
+    pub fn find(&self, name: &str) -> Option<&Item> {
+        self.items.get(name)
+    }
+
+    /// Number of axes of an operand.
+    pub fn rank(&self, node: &Reader<'_>, index: usize) -> Result<usize> {
+        Ok(match self.item(node, index)? {
+            Item::Constant(c) => c.tensor.shape.len(),
+            Item::Activation(x) => x.view.axes.len(),
+        })
     }
 
     pub fn item(&self, node: &Reader<'_>, index: usize) -> Result<&Item> {
@@ -247,63 +254,5 @@ impl Import {
         }
         absorb::absorb(&mut self.graph)?;
         Ok(self.assembly.graph)
-    }
-}
-
-impl Constant {
-    /// The constant as real numbers.
-    pub fn dequantized(&self) -> Vec<f32> {
-        let Some(quant) = &self.quant else {
-            return self.tensor.to_f32();
-        };
-        let raw = self.tensor.to_f32();
-        let inner: usize = self.tensor.shape.iter().skip(quant.axis + 1).product();
-        let channels = quant.scales.len();
-        let zero = |c: usize| quant.zero_points.get(c).or(quant.zero_points.first()).map_or(0, |z| *z);
-        raw.iter()
-            .enumerate()
-            .map(|(i, &q)| {
-                let c = if channels > 1 { i / inner.max(1) % channels } else { 0 };
-                (q - zero(c) as f32) * quant.scales[c]
-            })
-            .collect()
-    }
-
-    /// The constant as the tensor of an operator, its axes taken in the order `axes`.
-    pub fn parameter(&self, node: &Reader<'_>, axes: &[usize]) -> Result<(Tensor, Option<Quant>)> {
-        let moved = self.tensor.transposed(axes);
-        let Some(quant) = &self.quant else {
-            return match moved.data {
-                Data::F32(elements) => Ok((Tensor::new(&moved.shape, Elements::F32(elements))?, None)),
-                other => Err(node
-                    .fault(format!("a weight of type {} has no scale", other.type_name()))
-                    .remedy("put a DequantizeLinear after it")),
-            };
-        };
-        let shift = match &moved.data {
-            Data::U8(_) => 128,
-            _ => 0,
-        };
-        if let Some(zero_point) = quant.zero_points.iter().find(|z| **z != shift) {
-            return Err(node
-                .fault(format!("its weights have zero point {zero_point}"))
-                .remedy("quantize weights symmetrically (zero point 0, or 128 for uint8)"));
-        }
-        let elements = match moved.data {
-            Data::I8(v) => Elements::I8(v),
-            Data::U8(v) => Elements::I8(v.iter().map(|&x| (x ^ 0x80) as i8).collect()),
-            Data::I32(v) => Elements::I32(v),
-            other => return Err(node.fault(format!("weights of type {}", other.type_name()))),
-        };
-        let channel_axis =
-            if quant.scales.len() > 1 { axes.iter().position(|&a| a == quant.axis) } else { None };
-        let tensor = Tensor::new(&moved.shape, elements)?;
-        let quant = Quant {
-            element_type: tensor.element_type(),
-            scales: quant.scales.clone(),
-            zero_point: 0,
-            channel_axis,
-        };
-        Ok((tensor, Some(quant)))
     }
 }

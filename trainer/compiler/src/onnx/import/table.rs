@@ -2,7 +2,7 @@
 
 use super::attributes::Reader;
 use super::state::Import;
-use super::{convolve, dense, elementwise, fold, join, pool, quantized, reshape};
+use super::{convolve, dense, elementwise, fold, join, pool, qoperator, quantized, reshape};
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
 
@@ -26,6 +26,16 @@ const fn op(
     Operator { name, domain: "", note, import }
 }
 
+/// An operator of the domain that ONNX Runtime adds.
+const fn microsoft(
+    name: &'static str,
+    note: &'static str,
+    import: fn(&mut Import, &Reader<'_>) -> Result<()>,
+) -> Operator {
+    Operator { name, domain: MICROSOFT, note, import }
+}
+
+const MICROSOFT: &str = "com.microsoft";
 const UNARY: &str = "table of 256 entries";
 const SHAPES: &str = "of constants only: folded";
 
@@ -71,6 +81,22 @@ pub static OPERATORS: &[Operator] = &[
     op("Neg", UNARY, elementwise::unary),
     op("Pad", "zeros or another constant around height and width", pool::pad),
     op("Pow", "constant exponent; table of 256 entries", elementwise::binary),
+    microsoft("QGemm", "as Gemm; a positive factor `alpha`", qoperator::gemm),
+    microsoft("QLinearAdd", "as Add", qoperator::binary),
+    microsoft("QLinearAveragePool", "as AveragePool; also channels last", qoperator::average_pool),
+    microsoft("QLinearConcat", "as Concat", qoperator::concat),
+    op("QLinearConv", "as Conv; int8 and uint8", qoperator::conv),
+    microsoft(
+        "QLinearGlobalAveragePool",
+        "as GlobalAveragePool; also channels last",
+        qoperator::average_pool,
+    ),
+    microsoft("QLinearLeakyRelu", UNARY, qoperator::unary),
+    op("QLinearMatMul", "as MatMul; int8 and uint8", qoperator::mat_mul),
+    microsoft("QLinearMul", "as Mul", qoperator::binary),
+    microsoft("QLinearReduceMean", "as ReduceMean", qoperator::unary),
+    microsoft("QLinearSigmoid", UNARY, qoperator::unary),
+    microsoft("QLinearSoftmax", "as Softmax", qoperator::softmax),
     op("QuantizeLinear", "int8, uint8; per tensor", quantized::quantize),
     op("Reciprocal", UNARY, elementwise::unary),
     op("ReduceMax", "over neighbouring axes", pool::reduce),
@@ -102,17 +128,20 @@ pub fn operators_page() -> String {
         "# Supported ONNX operators
 
 Made from the table in `trainer/compiler/src/onnx/import/table.rs`. Operator sets 7 to 26 are read. Any other
-operator, and any attribute outside of these limits, is refused with an error that names the node.
+operator, and any attribute outside of these limits, is refused with an error that names the node. `com.microsoft` is the domain of
+ONNX Runtime's own operators.
 
-Activations are int8 per tensor, weights int8 per output channel or per tensor. A \"table of 256 entries\" is exact: any
+Activations are int8 or uint8 per tensor, weights int8 or uint8 per output channel or per tensor, each with any zero
+point (`arithmetic.md`, *foreign types*). Quantized models may be in the QDQ form, in the QOperator form, or mixed. A \"table of 256 entries\" is exact: any
 function of one number costs one load per element.
 
-| operator | |
-|---|---|
+| operator | domain | |
+|---|---|---|
 ",
     );
     for operator in OPERATORS {
-        page.push_str(&format!("| {} | {} |\n", operator.name, operator.note));
+        let domain = if operator.domain.is_empty() { "ai.onnx" } else { operator.domain };
+        page.push_str(&format!("| {} | {domain} | {} |\n", operator.name, operator.note));
     }
     page
 }
