@@ -137,7 +137,7 @@ pub(super) fn average_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> 
 /// Scale and zero point of the result, then the triples of the operands.
 pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let count = node.proto.input.len();
-    if count < 5 || (count - 2) % 3 != 0 {
+    if count < 5 || !(count - 2).is_multiple_of(3) {
         return Err(node.fault(format!("{count} operands are no scale, zero point and triples")));
     }
     let inputs: Vec<String> =
