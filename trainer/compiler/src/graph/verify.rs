@@ -16,7 +16,11 @@ impl Graph {
         if self.outputs.is_empty() {
             return Err(Error::model("the model has no output"));
         }
+        let mut names = BTreeSet::new();
         for port in self.inputs.iter().chain(&self.outputs) {
+            if port.name.is_empty() || !names.insert(port.name.as_str()) {
+                return Err(Error::value(&port.name, "each input and output needs a name of its own"));
+            }
             self.verify_port(port)?;
         }
         Ok(())

@@ -42,6 +42,7 @@ pub fn export(graph: &Graph) -> Result<Vec<u8>> {
     for port in &graph.outputs {
         output(&mut writer, port)?;
     }
+    writer.merge_outputs();
     let info = |port: &Port| ValueInfoProto {
         name: Some(port.name.clone()),
         r#type: Some(TypeProto {

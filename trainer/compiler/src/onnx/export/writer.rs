@@ -16,6 +16,8 @@ pub(super) struct Writer<'g> {
     tensors: BTreeMap<ValueId, (String, Form)>,
     taken: BTreeMap<(ValueId, &'static str), String>,
     constants: BTreeMap<String, String>,
+    /// Nodes that only give a tensor the name of a model output.
+    renamed: Vec<usize>,
 }
 
 impl<'g> Writer<'g> {
@@ -29,6 +31,7 @@ impl<'g> Writer<'g> {
             tensors: BTreeMap::new(),
             taken: BTreeMap::new(),
             constants: BTreeMap::new(),
+            renamed: Vec::new(),
         }
     }
 
@@ -316,14 +319,25 @@ impl<'g> Writer<'g> {
             );
             return Ok(());
         }
-        // The node that made the tensor makes the output instead, unless others read it too.
-        let read = self.nodes.iter().any(|n| n.input.iter().any(|i| i == name));
-        let made = self.nodes.iter_mut().find(|n| n.output.iter().any(|o| o == name));
-        match made {
-            Some(node) if !read => node.output = vec![port.name.clone()],
-            _ => self.node("Identity", &format!("{}.output", port.name), &[name], &port.name, Vec::new()),
-        }
+        self.renamed.push(self.nodes.len());
+        self.node("Identity", &format!("{}.output", port.name), &[name], &port.name, Vec::new());
         Ok(())
+    }
+
+    /// Lets the node that made a tensor make the model output itself, where nothing else reads the tensor.
+    pub fn merge_outputs(&mut self) {
+        for index in std::mem::take(&mut self.renamed).into_iter().rev() {
+            let (from, to) = (self.nodes[index].input[0].clone(), self.nodes[index].output[0].clone());
+            let readers = self.nodes.iter().flat_map(|n| &n.input).filter(|i| **i == from).count();
+            let port = |port: &Port| port.name == from;
+            if readers > 1 || self.graph.outputs.iter().any(port) {
+                continue;
+            }
+            if let Some(maker) = self.nodes.iter_mut().find(|n| n.output[0] == from) {
+                maker.output[0] = to;
+                self.nodes.remove(index);
+            }
+        }
     }
 }
 

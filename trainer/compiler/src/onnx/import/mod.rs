@@ -149,11 +149,16 @@ fn order_nodes(file: &GraphProto) -> Result<Vec<usize>> {
     }
     let mut marks = vec![Mark::New; file.node.len()];
     let mut order = Vec::new();
+    let mut outputs = BTreeSet::new();
     for output in &file.output {
         let name = output.name.as_deref().unwrap_or("");
+        if !outputs.insert(name) {
+            return Err(Error::value(name, "two outputs have this name"));
+        }
         let Some(&root) = producers.get(name) else {
             if given.contains(name) {
-                continue;
+                return Err(Error::value(name, "this output of the model is an input or a constant")
+                    .remedy("remove it: nothing is computed for it"));
             }
             return Err(Error::value(name, "no node produces this output of the model"));
         };
