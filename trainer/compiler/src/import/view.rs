@@ -89,9 +89,19 @@ impl View {
 
     /// The view after a reshape, or `None` where the new axes cut through the old ones.
     pub fn reshaped(&self, shape: &[usize]) -> Option<View> {
+        match self.cut(shape, self.origin.is_none()) {
+            Some(view) => Some(view),
+            // Atoms joined without regard to the model input have no place in its order any more.
+            None => self.cut(shape, true).map(|view| view.detached()),
+        }
+    }
+
+    /// The view cut into new axes. Atoms that lie together are joined before: all of them, or those that lie
+    /// together in the model input as well.
+    fn cut(&self, shape: &[usize], all: bool) -> Option<View> {
         // Work on the sequence in ONNX order; split an atom where an axis ends inside it.
         let mut parts: Vec<(usize, Atom)> = self.sequence().into_iter().map(|a| (a, self.atoms[a])).collect();
-        merge_neighbours(&mut parts);
+        merge_neighbours(&mut parts, all);
         let mut axes: Vec<Vec<(usize, Atom)>> = Vec::new();
         let mut queue = std::collections::VecDeque::from(parts);
         for &size in shape {
@@ -197,12 +207,15 @@ impl View {
     }
 }
 
-/// Joins atoms that follow one another both in the tensor and in memory.
-fn merge_neighbours(parts: &mut Vec<(usize, Atom)>) {
+/// Joins atoms that follow one another both in the tensor and in memory; unless `all`, only where they do so in the
+/// model input too.
+fn merge_neighbours(parts: &mut Vec<(usize, Atom)>, all: bool) {
     let mut merged: Vec<(usize, usize, Atom)> = Vec::new();
     for &(place, atom) in parts.iter() {
         match merged.last_mut() {
-            Some((_, last, before)) if place == *last + 1 => {
+            Some((_, last, before))
+                if place == *last + 1 && (all || before.stride == atom.size * atom.stride) =>
+            {
                 *before = Atom { size: before.size * atom.size, stride: atom.stride };
                 *last = place;
             }
@@ -249,6 +262,22 @@ mod tests {
         let back = flat.reshaped(&[1, 8, 4, 5]).unwrap();
         assert_eq!(back.shape(), vec![1, 8, 4, 5]);
         assert_eq!(back.sequence(), vec![2, 0, 1]);
+    }
+
+    #[test]
+    fn parts_of_a_model_input_keep_their_place_in_it() {
+        // [1, 3, 6, 3] with its axes 2, 3, 1 in memory order; axes 3 and 1 lie together in memory only.
+        let input = View { origin: Some(0), ..View::permuted(&[1, 3, 6, 3], &[0, 2, 3, 1]) };
+        let view = input.transposed(&[0, 3, 1, 2]);
+        let same = view.reshaped(&[1, 3, 3, 6]).unwrap();
+        assert_eq!(same.atoms, input.atoms);
+        assert_eq!(same.origin, Some(0));
+        let cut = view.reshaped(&[1, 9, 6]).unwrap();
+        assert_eq!((cut.shape(), cut.origin), (vec![1, 9, 6], Some(0)));
+        let through = View { origin: Some(0), ..View::permuted(&[2, 3], &[0, 1]) };
+        assert_eq!(through.reshaped(&[3, 2]).unwrap().origin, Some(0));
+        let apart = View { origin: Some(0), ..View::permuted(&[3, 2], &[1, 0]) }.transposed(&[1, 0]);
+        assert_eq!(apart.reshaped(&[3, 2]).unwrap().origin, None);
     }
 
     #[test]
