@@ -5,7 +5,6 @@
 //! that the first operator that cares finds them as it needs them ([`crate::import`]), and the import
 //! starts again with that order.
 
-mod absorb;
 mod attributes;
 mod convolve;
 mod dense;

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use super::attributes::Reader;
 pub(super) use super::item::{Constant, ConstantQuant, Item};
 use super::tensor::OnnxTensor;
-use super::{absorb, constants, input_shape};
+use super::{constants, input_shape};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, PortType, ValueId};
 pub(super) use crate::import::Activation;
-use crate::import::{Assembly, InputOrders, View};
+use crate::import::{Assembly, InputOrders, View, absorb};
 use crate::onnx::proto::{GraphProto, data_type};
 
 /// The import while it runs.
@@ -252,7 +252,7 @@ impl Import {
             let port = activation.view.port(value, name, activation.kind);
             self.graph.outputs.push(port);
         }
-        absorb::absorb(&mut self.graph)?;
+        absorb(&mut self.graph)?;
         Ok(self.assembly.graph)
     }
 }

@@ -143,6 +143,7 @@ function of one number costs one load per element.
         let domain = if operator.domain.is_empty() { "ai.onnx" } else { operator.domain };
         page.push_str(&format!("| {} | {domain} | {} |\n", operator.name, operator.note));
     }
+    page.push_str(&crate::tflite::operators_section());
     page
 }
 

@@ -1,10 +1,10 @@
-//! Quantization as a property of values: `QuantizeLinear` after a float result makes that result
-//! an integer one.
+//! Quantization as a property of values: quantizing a float result makes that result an integer
+//! one.
 
 use crate::error::Result;
 use crate::graph::{Graph, Op, Port, ValueId};
 
-pub(super) fn absorb(graph: &mut Graph) -> Result<()> {
+pub(crate) fn absorb(graph: &mut Graph) -> Result<()> {
     fold_input_reshapes(graph);
     loop {
         let consumers = graph.consumers();
