@@ -27,6 +27,10 @@ pub fn import_quantized(model: &[u8]) -> Result<Graph> {
     passes::simplify(&mut graph);
     let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
     if !quantized {
+        // A model whose scales are found while it runs says so.
+        if let Some(note) = graph.notes.iter().find(|note| note.contains("DynamicQuantizeLinear")) {
+            return Err(Error::model(format!("plans run in integers with fixed scales: {note}")));
+        }
         return Err(Error::model("the model is a float model, and plans run in integers")
             .remedy("quantize it with `trainer quantize` or `trainer export --calibrate`"));
     }

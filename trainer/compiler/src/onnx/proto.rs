@@ -111,6 +111,8 @@ pub(crate) struct TensorProto {
     pub float_data: Vec<f32>,
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub string_data: Vec<Vec<u8>>,
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
     #[prost(string, optional, tag = "8")]
@@ -132,13 +134,15 @@ pub(crate) mod data_type {
     pub const INT8: i32 = 3;
     pub const INT32: i32 = 6;
     pub const INT64: i32 = 7;
+    pub const STRING: i32 = 8;
     pub const BOOL: i32 = 9;
     pub const FLOAT16: i32 = 10;
     pub const DOUBLE: i32 = 11;
+    pub const BFLOAT16: i32 = 16;
 
     /// Name as in the ONNX documentation.
     pub fn name(data_type: i32) -> &'static str {
-        const NAMES: [&str; 17] = [
+        const NAMES: [&str; 24] = [
             "undefined",
             "float",
             "uint8",
@@ -156,6 +160,13 @@ pub(crate) mod data_type {
             "complex64",
             "complex128",
             "bfloat16",
+            "float8e4m3fn",
+            "float8e4m3fnuz",
+            "float8e5m2",
+            "float8e5m2fnuz",
+            "uint4",
+            "int4",
+            "float4e2m1",
         ];
         usize::try_from(data_type).ok().and_then(|t| NAMES.get(t)).copied().unwrap_or("unknown")
     }

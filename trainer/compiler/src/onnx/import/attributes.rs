@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::tensor::OnnxTensor;
 use crate::error::{Error, Result};
 use crate::import::Site;
-use crate::onnx::proto::{AttributeProto, NodeProto};
+use crate::onnx::proto::{AttributeProto, NodeProto, data_type};
 
 /// A node of the file while it is being imported.
 pub(super) struct Reader<'a> {
@@ -156,6 +156,29 @@ impl<'a> Reader<'a> {
                 let bytes = a.s.as_deref().ok_or_else(|| self.wrong_type(name))?;
                 Ok(String::from_utf8_lossy(bytes).into_owned())
             }
+        }
+    }
+
+    /// A text, where there is one.
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(_) => self.string_or(name, "").map(Some),
+        }
+    }
+
+    /// The elements of an attribute that is a tensor of texts.
+    pub fn tensor_texts(&self, name: &str) -> Option<Vec<String>> {
+        let proto = self.attribute(name)?.t.as_ref()?;
+        (proto.data_type == Some(data_type::STRING)).then(|| super::tensor::texts(proto))
+    }
+
+    /// A list of texts.
+    pub fn strings(&self, name: &str) -> Result<Option<Vec<String>>> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(a) if a.i.is_some() || a.f.is_some() || a.s.is_some() => Err(self.wrong_type(name)),
+            Some(a) => Ok(Some(a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect())),
         }
     }
 

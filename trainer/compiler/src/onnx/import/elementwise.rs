@@ -2,6 +2,7 @@
 
 use super::attributes::Reader;
 use super::dense::attach_bias;
+use super::dynamic;
 use super::state::{Activation, Constant, Import, Item};
 use super::tensor::{Data, OnnxTensor};
 use crate::error::Result;
@@ -96,6 +97,9 @@ pub(super) fn clip(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 
 /// Add, Sub, Mul, Div and Pow.
 pub(super) fn binary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if node.operator() == "Mul" && dynamic::multiply(state, node)? {
+        return Ok(());
+    }
     // Broadcasting by attribute belongs to versions before those that are read.
     let first_constant = matches!(state.item(node, 0)?, Item::Constant(_));
     let second_constant = matches!(state.item(node, 1)?, Item::Constant(_));

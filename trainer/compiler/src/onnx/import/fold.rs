@@ -2,6 +2,7 @@
 
 use super::attributes::Reader;
 use super::elementwise::f32_tensor;
+use super::item::Symbol;
 use super::reshape;
 use super::state::{Import, Item};
 use super::tensor::{Data, MAX_ELEMENTS, OnnxTensor};
@@ -10,6 +11,11 @@ use crate::graph::checked_len;
 
 /// The Constant operator.
 pub(super) fn constant(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let texts = node.strings("value_strings")?.or(node.text("value_string")?.map(|text| vec![text]));
+    if let Some(texts) = texts.or(node.tensor_texts("value")) {
+        state.set(node.output()?, Item::Symbol(Symbol::Texts(texts)));
+        return Ok(());
+    }
     let tensor = if let Some(tensor) = node.tensor("value")? {
         tensor
     } else if let Some(f) = node.float("value_float")? {
@@ -151,6 +157,7 @@ fn shape_of(state: &mut Import, node: &Reader<'_>) -> Result<bool> {
     let shape = match state.item(node, 0)? {
         Item::Constant(c) => c.tensor.shape.clone(),
         Item::Activation(x) => x.view.shape(),
+        Item::Symbol(_) => return Err(state.symbol_fault(node, 0)),
     };
     let rank = shape.len() as i64;
     let place = |i: i64| if i < 0 { i.saturating_add(rank) } else { i }.clamp(0, rank) as usize;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::attributes::Reader;
 use super::tensor::{Data, OnnxTensor};
 use crate::error::Result;
-use crate::graph::{Elements, Quant, Tensor};
+use crate::graph::{Elements, Quant, Tensor, ValueId};
 use crate::import::Activation;
 
 /// What an ONNX name stands for.
@@ -13,6 +13,62 @@ use crate::import::Activation;
 pub(super) enum Item {
     Constant(Constant),
     Activation(Activation),
+    Symbol(Symbol),
+}
+
+/// Something that is not computed here, and which only certain operators can do something with.
+#[derive(Debug, Clone)]
+pub(super) enum Symbol {
+    /// The integers of a DynamicQuantizeLinear; here the real numbers that it reads.
+    Integers(Activation),
+    /// Their scale, times a constant.
+    Scale { of: ValueId, factor: Option<Constant> },
+    /// Their zero point.
+    ZeroPoint { of: ValueId },
+    /// The int32 sums of a ConvInteger or MatMulInteger.
+    Sums(Sums),
+    /// Which score is the largest.
+    Place(Place),
+    /// Names of classes.
+    Texts(Vec<String>),
+}
+
+/// Which of some scores is the largest, or the name of that class.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub scores: Activation,
+    /// Name of the scores in the file.
+    pub name: String,
+}
+
+/// Sums in steps of the input's scale: the layer that gives them times that scale.
+#[derive(Debug, Clone)]
+pub(super) struct Sums {
+    pub layer: Activation,
+    pub steps: Steps,
+}
+
+/// What one step of an input stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Steps {
+    /// Not known before the model runs: the dynamic scale of this value.
+    Dynamic(ValueId),
+    /// This much.
+    Fixed(f32),
+}
+
+impl Symbol {
+    /// What it is, for messages.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Symbol::Integers(_) => "integers whose scale is computed while the model runs",
+            Symbol::Scale { .. } => "a scale that is computed while the model runs",
+            Symbol::ZeroPoint { .. } => "a zero point that is computed while the model runs",
+            Symbol::Sums(_) => "int32 sums that have not been scaled",
+            Symbol::Place(_) => "the class of the largest score, which is not computed",
+            Symbol::Texts(_) => "a list of texts",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

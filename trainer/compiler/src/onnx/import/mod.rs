@@ -6,8 +6,11 @@
 //! starts again with that order.
 
 mod attributes;
+mod classes;
+mod classical;
 mod convolve;
 mod dense;
+mod dynamic;
 mod elementwise;
 mod fold;
 mod item;
@@ -18,6 +21,7 @@ mod parts;
 mod pool;
 mod qoperator;
 mod quantized;
+mod refused;
 mod reshape;
 mod state;
 mod table;
@@ -27,14 +31,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
-use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
+use super::proto::{GraphProto, ModelProto, ValueInfoProto, data_type};
 use crate::error::{Error, Place, Result};
 use crate::graph::Graph;
 use crate::import::{InputOrders, MAX_NODES};
 use attributes::Reader;
 use state::Import;
 pub use table::{OPERATORS, Operator, operators_page};
-use tensor::{MAX_ELEMENTS, OnnxTensor};
+use tensor::MAX_ELEMENTS;
 
 /// Oldest and newest version of the standard operator set that is read.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
@@ -69,8 +73,8 @@ pub fn import(bytes: &[u8]) -> Result<Graph> {
         let mut state = Import::new(opset, file, &orders)?;
         match run(&mut state, file, &order) {
             Ok(()) => {
-                let mut graph = state.finish(file)?;
-                graph.metadata = super::metadata::read(&model.metadata_props)?;
+                state.graph.metadata = super::metadata::read(&model.metadata_props)?;
+                let graph = state.finish(file)?;
                 graph.verify()?;
                 return Ok(graph);
             }
@@ -214,8 +218,10 @@ fn run(state: &mut Import, file: &GraphProto, order: &[usize]) -> Result<()> {
     for &index in order {
         let node = &file.node[index];
         let reader = Reader::new(node);
-        let operator = table::find(node).ok_or_else(|| unknown(node, &reader))?;
-        if let Some(second) = node.output.iter().skip(1).find(|o| read.contains_key(o.as_str())) {
+        let operator = table::find(node).ok_or_else(|| refused::unknown(&reader))?;
+        if let Some(second) =
+            node.output.iter().skip(operator.results).find(|o| read.contains_key(o.as_str()))
+        {
             return Err(reader.fault(format!("its further result `{second}` is not supported")));
         }
         if !fold::fold(state, &reader)? {
@@ -224,24 +230,6 @@ fn run(state: &mut Import, file: &GraphProto, order: &[usize]) -> Result<()> {
         reader.finish()?;
     }
     Ok(())
-}
-
-fn unknown(node: &NodeProto, reader: &Reader<'_>) -> Error {
-    let domain = node.domain.as_deref().unwrap_or("");
-    let what = if domain.is_empty() {
-        "this operator is not supported".to_string()
-    } else {
-        format!("this operator of domain `{domain}` is not supported")
-    };
-    let operator = reader.operator();
-    let remedy = if operator.starts_with("QLinear") || operator == "QGemm" {
-        "quantize the float model with `trainer quantize`, or in the QDQ form (QuantFormat.QDQ)"
-    } else if matches!(operator, "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger") {
-        "its scales are computed while the model runs; quantize the float model with `trainer quantize`"
-    } else {
-        "docs/operators.md lists those that are; replace it, or cut the model before it"
-    };
-    reader.fault(what).remedy(remedy)
 }
 
 /// Shape of a model input: a symbolic or missing first axis counts as batch of 1.
@@ -283,17 +271,10 @@ fn input_shape(info: &ValueInfoProto) -> Result<(i32, Vec<usize>)> {
         return Err(fault(format!("a batch of {} is fixed in the model", shape[0]))
             .remedy("export with batch size 1 or a symbolic batch"));
     }
-    if !matches!(kind, data_type::FLOAT | data_type::INT8 | data_type::UINT8) {
+    const REAL: [i32; 4] = [data_type::FLOAT, data_type::DOUBLE, data_type::FLOAT16, data_type::BFLOAT16];
+    if !REAL.contains(&kind) && !matches!(kind, data_type::INT8 | data_type::UINT8) {
         return Err(fault(format!("inputs of type {} are not supported", data_type::name(kind)))
             .remedy("export with float, int8 or uint8 inputs"));
     }
     Ok((kind, shape))
-}
-
-fn constants(file: &GraphProto) -> Result<BTreeMap<&str, OnnxTensor>> {
-    let mut constants = BTreeMap::new();
-    for tensor in &file.initializer {
-        constants.insert(tensor.name.as_deref().unwrap_or(""), OnnxTensor::read(tensor)?);
-    }
-    Ok(constants)
 }

@@ -190,6 +190,7 @@ fn rounded_as(
             let signed = match state.item(node, like)? {
                 Item::Activation(x) => x.kind == PortType::I8,
                 Item::Constant(c) => matches!(c.tensor.data, Data::I8(_)),
+                Item::Symbol(_) => return Err(state.symbol_fault(node, like)),
             };
             let kind = if signed { data_type::INT8 } else { data_type::UINT8 };
             attributes.push(int_attribute("output_dtype", kind.into()));

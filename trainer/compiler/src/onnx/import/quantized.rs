@@ -188,6 +188,7 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             state.set(node.output()?, item);
             Ok(())
         }
+        Item::Symbol(_) => Err(state.symbol_fault(node, 0)),
         Item::Activation(x) => {
             if x.kind == PortType::F32 {
                 return Err(node.fault("it reads real numbers").remedy("remove it, or quantize before it"));

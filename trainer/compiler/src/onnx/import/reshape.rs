@@ -1,10 +1,13 @@
 //! Operators that only look at the bytes in another way.
 
 use super::attributes::Reader;
+use super::classes;
+use super::item::Symbol;
 use super::state::{Activation, Import, Item};
 use crate::error::Result;
-use crate::graph::checked_len;
+use crate::graph::{PortType, checked_len};
 use crate::import::View;
+use crate::onnx::proto::data_type;
 
 /// An axis that may be counted from the end.
 pub(super) fn axis(node: &Reader<'_>, axis: i64, rank: usize) -> Result<usize> {
@@ -46,6 +49,31 @@ pub(super) fn identity(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     Ok(())
 }
 
+/// A cast of what the model computes: to real numbers only, which it is already.
+pub(super) fn cast(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if classes::passed_on(state, node)? {
+        return Ok(());
+    }
+    let to = node.int("to")?.ok_or_else(|| node.fault("attribute `to` is missing"))?;
+    let _for_float8_only = (node.int("saturate")?, node.int("round_mode")?);
+    let to_real =
+        matches!(to as i32, data_type::FLOAT | data_type::FLOAT16 | data_type::DOUBLE | data_type::BFLOAT16);
+    match state.item(node, 0)? {
+        Item::Activation(x) if x.kind != PortType::F32 => Err(node
+            .fault("it reads the integers of a quantized tensor")
+            .remedy("use DequantizeLinear to make real numbers of them")),
+        Item::Activation(_) | Item::Symbol(Symbol::Sums(_)) if to_real => {
+            let item = state.item(node, 0)?.clone();
+            state.set(node.output()?, item);
+            Ok(())
+        }
+        Item::Symbol(_) => Err(state.symbol_fault(node, 0)),
+        _ => Err(node
+            .fault(format!("a cast to {} of what the model computes", data_type::name(to as i32)))
+            .remedy("only casts between float types are supported; cut the model before it")),
+    }
+}
+
 fn give(state: &mut Import, node: &Reader<'_>, x: Activation, view: View) -> Result<()> {
     let item = Item::Activation(Activation { view, ..x });
     state.set(node.output()?, item);
@@ -72,6 +100,9 @@ fn give_shape(state: &mut Import, node: &Reader<'_>, x: Activation, shape: &[usi
 }
 
 pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if classes::passed_on(state, node)? {
+        return Ok(());
+    }
     let x = state.any_activation(node, 0)?;
     let before = x.view.shape();
     let keep_zero = node.flag("allowzero", false)?;
@@ -111,6 +142,9 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 }
 
 pub(super) fn flatten(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if classes::passed_on(state, node)? {
+        return Ok(());
+    }
     let x = state.any_activation(node, 0)?;
     let shape = x.view.shape();
     let rank = shape.len() as i64;
@@ -125,6 +159,9 @@ pub(super) fn flatten(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 }
 
 pub(super) fn squeeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if classes::passed_on(state, node)? {
+        return Ok(());
+    }
     let x = state.any_activation(node, 0)?;
     let shape = x.view.shape();
     let removed = match axes_of(state, node, shape.len())? {
@@ -140,6 +177,9 @@ pub(super) fn squeeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 }
 
 pub(super) fn unsqueeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    if classes::passed_on(state, node)? {
+        return Ok(());
+    }
     let x = state.any_activation(node, 0)?;
     let list = match node.ints("axes")? {
         Some(list) => list,

@@ -5,13 +5,15 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::attributes::Reader;
+use super::item::Symbol;
 pub(super) use super::item::{Constant, ConstantQuant, Item};
 use super::tensor::OnnxTensor;
-use super::{constants, input_shape};
+use super::{input_shape, tensor};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, PortType, ValueId};
 pub(super) use crate::import::Activation;
 use crate::import::{Assembly, InputOrders, View, absorb};
+use crate::onnx::metadata;
 use crate::onnx::proto::{GraphProto, data_type};
 
 /// The import while it runs.
@@ -22,6 +24,8 @@ pub(super) struct Import {
     /// Every name that the file has, and those made up here.
     names: BTreeSet<String>,
     reader_counts: BTreeMap<String, usize>,
+    /// Names of the classes that the scores of a value stand for.
+    classes: Vec<(ValueId, Vec<String>)>,
 }
 
 impl Deref for Import {
@@ -46,10 +50,16 @@ impl Import {
             items: BTreeMap::new(),
             names: file.node.iter().flat_map(|n| n.output.iter().cloned()).collect(),
             reader_counts: BTreeMap::new(),
+            classes: Vec::new(),
         };
-        for (name, tensor) in constants(file)? {
+        for tensor in &file.initializer {
+            let name = tensor.name.as_deref().unwrap_or("");
             state.names.insert(name.to_string());
-            state.set_constant(name, tensor);
+            if tensor.data_type == Some(data_type::STRING) {
+                state.set(name, Item::Symbol(Symbol::Texts(tensor::texts(tensor))));
+            } else {
+                state.set_constant(name, OnnxTensor::read(tensor)?);
+            }
         }
         state.names.extend(file.input.iter().filter_map(|i| i.name.clone()));
         for (index, info) in file.input.iter().enumerate() {
@@ -115,6 +125,11 @@ impl Import {
         candidate
     }
 
+    /// Names the classes of scores.
+    pub fn name_classes(&mut self, scores: ValueId, names: Vec<String>) {
+        self.classes.push((scores, names));
+    }
+
     /// What a name stands for, once it does.
     pub fn find(&self, name: &str) -> Option<&Item> {
         self.items.get(name)
@@ -125,6 +140,7 @@ impl Import {
         Ok(match self.item(node, index)? {
             Item::Constant(c) => c.tensor.shape.len(),
             Item::Activation(x) => x.view.axes.len(),
+            Item::Symbol(_) => return Err(self.symbol_fault(node, index)),
         })
     }
 
@@ -139,6 +155,18 @@ impl Import {
             None => Ok(None),
             Some(_) => self.item(node, index).map(Some),
         }
+    }
+
+    /// The error of an operator that can do nothing with what an operand is.
+    pub fn symbol_fault(&self, node: &Reader<'_>, index: usize) -> Error {
+        let name = node.input(index).unwrap_or("");
+        let what = match self.items.get(name) {
+            Some(Item::Symbol(symbol)) => symbol.what(),
+            Some(Item::Constant(_)) => "a constant",
+            _ => "computed by the model",
+        };
+        node.fault(format!("operand {index} (`{name}`) is {what}"))
+            .remedy("quantize the float model with `trainer quantize`, or cut the model before this node")
     }
 
     /// An activation that stands for real numbers.
@@ -159,6 +187,7 @@ impl Import {
             Item::Constant(_) => Err(node
                 .fault(format!("operand {index} (`{}`) is a constant", node.input(index).unwrap_or("")))
                 .remedy("fold the operator when exporting (constant folding)")),
+            Item::Symbol(_) => Err(self.symbol_fault(node, index)),
         }
     }
 
@@ -166,6 +195,7 @@ impl Import {
     pub fn constant(&self, node: &Reader<'_>, index: usize) -> Result<Constant> {
         match self.item(node, index)? {
             Item::Constant(constant) => Ok(constant.clone()),
+            Item::Symbol(_) => Err(self.symbol_fault(node, index)),
             Item::Activation(_) => Err(node.fault(format!(
                 "operand {index} (`{}`) is computed by the model; only constants are supported there",
                 node.input(index).unwrap_or("")
@@ -180,7 +210,7 @@ impl Import {
             Some(Item::Constant(c)) => c.tensor.as_ints().map(Some).ok_or_else(|| {
                 node.fault(format!("operand {index} must be int64, not {}", c.tensor.data.type_name()))
             }),
-            Some(Item::Activation(_)) => Err(node.fault(format!("operand {index} must be a constant"))),
+            Some(_) => Err(node.fault(format!("operand {index} must be a constant"))),
         }
     }
 
@@ -231,28 +261,71 @@ impl Import {
         if file.output.is_empty() {
             return Err(Error::model("the model has no output"));
         }
+        let mut places = Vec::new();
         for output in &file.output {
             let name = output.name.as_deref().unwrap_or("");
-            let activation = match self.items.get(name) {
-                Some(Item::Activation(activation)) => activation.clone(),
+            match self.items.get(name) {
+                Some(Item::Activation(activation)) => {
+                    let activation = activation.clone();
+                    self.add_output(name, &activation);
+                }
+                Some(Item::Symbol(Symbol::Place(place))) => places.push((name, place.clone())),
+                Some(Item::Symbol(symbol)) => {
+                    return Err(Error::value(name, format!("this output of the model is {}", symbol.what()))
+                        .remedy("remove it from the outputs"));
+                }
                 Some(Item::Constant(_)) => {
-                    return Err(Error::value(name, "this output of the model is a constant"));
+                    return Err(Error::value(name, "this output of the model is a constant")
+                        .remedy("remove it from the outputs"));
                 }
                 None => {
                     return Err(Error::value(name, "no node produces this output of the model"));
                 }
-            };
-            let mut value = activation.value;
-            if self.graph.is_input(value) || self.graph.is_output(value) {
-                let shape = self.graph.value(value).nhwc().unwrap_or([1; 4]);
-                let quant = self.graph.value(value).quant.clone();
-                value = self.graph.push_node(name, Op::Requantize, &[value], shape);
-                self.graph.value_mut(value).quant = quant;
             }
-            let port = activation.view.port(value, name, activation.kind);
-            self.graph.outputs.push(port);
         }
+        for (name, place) in places {
+            let given = self.graph.outputs.iter().find(|port| port.value == place.scores.value);
+            match given.map(|port| port.name.clone()) {
+                Some(scores) => self.graph.note(format!(
+                    "output `{name}` is left out: it is the place or name of the largest of `{scores}`"
+                )),
+                None => {
+                    self.add_output(&place.name, &place.scores);
+                    self.graph.note(format!(
+                        "in place of output `{name}`, the place or name of the largest score, the model gives the scores \
+                         `{}`",
+                        place.name
+                    ));
+                }
+            }
+        }
+        self.add_labels();
         absorb(&mut self.graph)?;
         Ok(self.assembly.graph)
+    }
+
+    fn add_output(&mut self, name: &str, activation: &Activation) {
+        let mut value = activation.value;
+        if self.graph.is_input(value) || self.graph.is_output(value) {
+            let shape = self.graph.value(value).nhwc().unwrap_or([1; 4]);
+            let quant = self.graph.value(value).quant.clone();
+            value = self.graph.push_node(name, Op::Requantize, &[value], shape);
+            self.graph.value_mut(value).quant = quant;
+        }
+        let port = activation.view.port(value, name, activation.kind);
+        self.graph.outputs.push(port);
+    }
+
+    /// Names of classes become metadata, where the file has none of its own.
+    fn add_labels(&mut self) {
+        let named = self.classes.iter().find(|(scores, names)| {
+            self.graph.is_output(*scores) && self.graph.value(*scores).len() == names.len()
+        });
+        if let Some((_, names)) = named
+            && !self.graph.metadata.contains_key(metadata::LABELS)
+        {
+            let lines: Vec<String> = names.iter().map(|name| name.replace(['\n', '\r'], " ")).collect();
+            self.graph.metadata.insert(metadata::LABELS.to_string(), lines.join("\n"));
+        }
     }
 }

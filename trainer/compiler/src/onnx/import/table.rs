@@ -2,7 +2,10 @@
 
 use super::attributes::Reader;
 use super::state::Import;
-use super::{convolve, dense, elementwise, fold, join, pool, qoperator, quantized, reshape};
+use super::{
+    classes, classical, convolve, dense, dynamic, elementwise, fold, join, pool, qoperator, quantized,
+    reshape,
+};
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
 
@@ -15,6 +18,8 @@ pub struct Operator {
     pub domain: &'static str,
     /// What becomes of it and within which limits.
     pub note: &'static str,
+    /// How many of its results are given.
+    pub(super) results: usize,
     pub(super) import: fn(&mut Import, &Reader<'_>) -> Result<()>,
 }
 
@@ -23,7 +28,7 @@ const fn op(
     note: &'static str,
     import: fn(&mut Import, &Reader<'_>) -> Result<()>,
 ) -> Operator {
-    Operator { name, domain: "", note, import }
+    Operator { name, domain: "", note, results: 1, import }
 }
 
 /// An operator of the domain that ONNX Runtime adds.
@@ -32,9 +37,19 @@ const fn microsoft(
     note: &'static str,
     import: fn(&mut Import, &Reader<'_>) -> Result<()>,
 ) -> Operator {
-    Operator { name, domain: MICROSOFT, note, import }
+    Operator { name, domain: MICROSOFT, note, results: 1, import }
 }
 
+/// An operator of the domain of classical machine learning.
+const fn classic(
+    name: &'static str,
+    note: &'static str,
+    import: fn(&mut Import, &Reader<'_>) -> Result<()>,
+) -> Operator {
+    Operator { name, domain: CLASSIC, note, results: 1, import }
+}
+
+const CLASSIC: &str = "ai.onnx.ml";
 const MICROSOFT: &str = "com.microsoft";
 const UNARY: &str = "table of 256 entries";
 const SHAPES: &str = "of constants only: folded";
@@ -43,9 +58,11 @@ const SHAPES: &str = "of constants only: folded";
 pub static OPERATORS: &[Operator] = &[
     op("Abs", UNARY, elementwise::unary),
     op("Add", "two activations, or an activation and a constant", elementwise::binary),
+    op("ArgMax", "as an output: left out, the scores that it reads are given", classes::arg_max),
+    classic("ArrayFeatureExtractor", "the name of the largest score's class: left out", classes::class_of),
     op("AveragePool", "1-D and 2-D, without dilation", pool::average_pool),
     op("BatchNormalization", "in inference; folded into the layer before it", elementwise::batch_norm),
-    op("Cast", SHAPES, fold::only_constants),
+    op("Cast", "to float; of constants also to integers", reshape::cast),
     op("Ceil", UNARY, elementwise::unary),
     op("Celu", UNARY, elementwise::unary),
     op("Clip", "constant limits; part of the layer before it", elementwise::clip),
@@ -53,16 +70,29 @@ pub static OPERATORS: &[Operator] = &[
     op("Constant", "", fold::constant),
     op("ConstantOfShape", SHAPES, fold::only_constants),
     op("Conv", "1-D and 2-D, groups, dilation, all paddings; constant weights", convolve::conv),
+    op(
+        "ConvInteger",
+        "as Conv, where its sums are multiplied by their scales; with a dynamic scale as a float model",
+        dynamic::conv_integer,
+    ),
     op("Cos", UNARY, elementwise::unary),
     op("DequantizeLinear", "int8, uint8, int32; per tensor, weights also per channel", quantized::dequantize),
     op("Div", "by a constant, or of a constant", elementwise::binary),
     op("Dropout", "removed", reshape::identity),
+    Operator {
+        results: 3,
+        ..op(
+            "DynamicQuantizeLinear",
+            "read as a float model, to be calibrated with `trainer quantize`",
+            dynamic::quantize,
+        )
+    },
     op("Elu", UNARY, elementwise::unary),
     op("Erf", UNARY, elementwise::unary),
     op("Exp", UNARY, elementwise::unary),
     op("Flatten", "costs nothing", reshape::flatten),
     op("Floor", UNARY, elementwise::unary),
-    op("Gather", SHAPES, fold::only_constants),
+    op("Gather", SHAPES, classes::class_of),
     op("Gelu", UNARY, elementwise::unary),
     op("Gemm", "constant weights", dense::gemm),
     op("GlobalAveragePool", "", pool::global_pool),
@@ -70,15 +100,27 @@ pub static OPERATORS: &[Operator] = &[
     op("HardSigmoid", UNARY, elementwise::unary),
     op("HardSwish", UNARY, elementwise::unary),
     op("Identity", "removed", reshape::identity),
+    classic("Imputer", "of missing numbers (NaN): left out", classical::imputer),
     op("LeakyRelu", UNARY, elementwise::unary),
+    Operator {
+        results: 2,
+        ..classic(
+            "LinearClassifier",
+            "post_transform NONE, LOGISTIC or SOFTMAX; its labels become metadata",
+            classical::linear_classifier,
+        )
+    },
+    classic("LinearRegressor", "post_transform NONE", classical::linear_regressor),
     op("Log", UNARY, elementwise::unary),
     op("MatMul", "by constant weights; an Add after it is its bias", dense::mat_mul),
+    op("MatMulInteger", "as MatMul, and as ConvInteger", dynamic::mat_mul_integer),
     op("Max", "of an activation and one number", elementwise::clip),
     op("MaxPool", "1-D and 2-D, without dilation", pool::max_pool),
     op("Min", "of an activation and one number", elementwise::clip),
     op("Mish", UNARY, elementwise::unary),
     op("Mul", "two activations, or an activation and a constant", elementwise::binary),
     op("Neg", UNARY, elementwise::unary),
+    classic("Normalizer", "norm L1, behind a softmax or a logistic function", classical::normalizer),
     op("Pad", "zeros or another constant around height and width", pool::pad),
     op("Pow", "constant exponent; table of 256 entries", elementwise::binary),
     microsoft("QGemm", "as Gemm; a positive factor `alpha`", qoperator::gemm),
@@ -104,6 +146,7 @@ pub static OPERATORS: &[Operator] = &[
     op("Relu", "part of the layer before it", elementwise::unary),
     op("Reshape", "constant shape; costs nothing", reshape::reshape),
     op("Round", UNARY, elementwise::unary),
+    classic("Scaler", "folded into the layer after it", classical::scaler),
     op("Selu", UNARY, elementwise::unary),
     op("Shape", SHAPES, fold::only_constants),
     op("Sigmoid", UNARY, elementwise::unary),
@@ -120,6 +163,7 @@ pub static OPERATORS: &[Operator] = &[
     op("ThresholdedRelu", UNARY, elementwise::unary),
     op("Transpose", "as a choice of layout; costs nothing", reshape::transpose),
     op("Unsqueeze", "costs nothing", reshape::unsqueeze),
+    classic("ZipMap", "the scores are given; its names become metadata", classes::zip_map),
 ];
 
 /// The table as the text of `docs/operators.md`.
@@ -129,7 +173,7 @@ pub fn operators_page() -> String {
 
 Made from the table in `trainer/compiler/src/onnx/import/table.rs`. Operator sets 7 to 26 are read. Any other
 operator, and any attribute outside of these limits, is refused with an error that names the node. `com.microsoft` is the domain of
-ONNX Runtime's own operators.
+ONNX Runtime's own operators, `ai.onnx.ml` that of classical machine learning (scikit-learn).
 
 Activations are int8 or uint8 per tensor, weights int8 or uint8 per output channel or per tensor, each with any zero
 point (`arithmetic.md`, *foreign types*). Quantized models may be in the QDQ form, in the QOperator form, or mixed. A \"table of 256 entries\" is exact: any

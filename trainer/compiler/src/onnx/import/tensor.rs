@@ -181,6 +181,11 @@ impl OnnxTensor {
     }
 }
 
+/// The elements of a tensor of texts.
+pub(super) fn texts(proto: &TensorProto) -> Vec<String> {
+    proto.string_data.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
