@@ -4,6 +4,7 @@
 
 mod demo;
 mod full;
+mod fuzz;
 mod lint;
 mod setup;
 mod shell;
@@ -37,6 +38,8 @@ enum Command {
     Test(test::Args),
     /// Run what takes long: train every model of models/ again and evaluate it, then all tests
     Full(full::Args),
+    /// Feed hostile files to the importers and the plan reader, ten minutes each
+    Fuzz(fuzz::Args),
     /// Check formatting and clippy of both workspaces
     Lint,
     /// Print flash and RAM of the engine and of an application, per model of models/
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&installer, &args),
         Command::Test(args) => test::run(&installer, &args),
         Command::Full(args) => full::run(&installer, &args),
+        Command::Fuzz(args) => fuzz::run(&installer, &args),
         Command::Lint => lint::run(&installer),
         Command::Size(args) => size::run(&installer, &args),
         Command::Setup => setup::run(&installer),

@@ -166,7 +166,7 @@ impl Installer {
     }
 
     /// Installs Debian packages, when the user allows it.
-    fn packages(&self, what: &str, packages: &[&str]) -> Result<()> {
+    pub fn packages(&self, what: &str, packages: &[&str]) -> Result<()> {
         let by_hand = format!("apt-get install {}", packages.join(" "));
         if find_program("apt-get").is_none() {
             bail!(

@@ -40,9 +40,7 @@ pub fn model(bytes: &[u8]) {
     let inputs: Vec<Vec<f32>> = graph
         .inputs
         .iter()
-        .map(|port| {
-            (0..graph.value(port.value).len()).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect()
-        })
+        .map(|port| (0..graph.value(port.value).len()).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect())
         .collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
     if let Ok(mut evaluator) = Evaluator::new(&graph) {

@@ -12,32 +12,18 @@ const INT32: i64 = 6;
 const INT64: i64 = 7;
 
 /// Numbers that programs get wrong.
-const ODD: [i64; 16] = [
-    0,
-    1,
-    -1,
-    2,
-    -2,
-    3,
-    7,
-    64,
-    255,
-    65_536,
-    1 << 30,
-    1 << 31,
-    1 << 40,
-    i64::MAX,
-    i64::MIN,
-    i64::MAX / 2 + 1,
-];
-const REALS: [f32; 10] = [0.0, 1.0, -1.0, 0.5, 1e-30, 1e30, f32::MAX, f32::MIN_POSITIVE, f32::NAN, f32::INFINITY];
+const ODD: [i64; 16] =
+    [0, 1, -1, 2, -2, 3, 7, 64, 255, 65_536, 1 << 30, 1 << 31, 1 << 40, i64::MAX, i64::MIN, i64::MAX / 2 + 1];
+const REALS: [f32; 10] =
+    [0.0, 1.0, -1.0, 0.5, 1e-30, 1e30, f32::MAX, f32::MIN_POSITIVE, f32::NAN, f32::INFINITY];
 
 /// An ONNX file.
 ///
 /// # Errors
 /// Never where the bytes run out (the rest is zeros then); the type is that of the reader of random numbers.
 pub fn onnx(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut file = File { u: Unstructured::new(bytes), graph: Message::default(), known: Vec::new(), names: 0 };
+    let mut file =
+        File { u: Unstructured::new(bytes), graph: Message::default(), known: Vec::new(), names: 0 };
     file.input()?;
     let nodes = file.u.int_in_range(1..=10)?;
     for _ in 0..nodes {
@@ -337,8 +323,7 @@ impl File<'_> {
                     self.known[self.u.choose_index(self.known.len())?].0.clone()
                 };
                 let operator = *self.u.choose(&["Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"])?;
-                let inputs =
-                    if self.u.arbitrary()? { [x.as_str(), &other] } else { [other.as_str(), &x] };
+                let inputs = if self.u.arbitrary()? { [x.as_str(), &other] } else { [other.as_str(), &x] };
                 let node = Node::new(operator, "", &name, &inputs, &output);
                 self.finish(node, output, shape);
             }
@@ -401,14 +386,13 @@ impl File<'_> {
                 };
                 let sizes = shape.iter().enumerate();
                 let shape = sizes
-                    .map(|(i, &size)| {
-                        size.saturating_add(pads[i].saturating_add(pads[i + rank]).clamp(0, 9))
-                    })
+                    .map(|(i, &size)| size.saturating_add(pads[i].saturating_add(pads[i + rank]).clamp(0, 9)))
                     .collect();
                 self.finish(node, output, shape);
             }
             10 => {
-                let operator = *self.u.choose(&["Softmax", "ReduceMean", "ReduceMax", "Flatten", "ArgMax"])?;
+                let operator =
+                    *self.u.choose(&["Softmax", "ReduceMean", "ReduceMax", "Flatten", "ArgMax"])?;
                 let mut node = Node::new(operator, "", &name, &[&x], &output);
                 let axis = self.u.int_in_range(-2..=4)?;
                 let axis = self.number(axis)?;
@@ -452,11 +436,8 @@ impl File<'_> {
         let channels = shape.get(1).copied().unwrap_or(1).clamp(1, 64);
         let spatial = shape.len().saturating_sub(2).max(1);
         let depthwise = self.u.ratio(1, 3)?;
-        let (groups, outputs) = if depthwise {
-            (channels, channels * *self.u.choose(&[1, 1, 2])?)
-        } else {
-            (1, self.small()?)
-        };
+        let (groups, outputs) =
+            if depthwise { (channels, channels * *self.u.choose(&[1, 1, 2])?) } else { (1, self.small()?) };
         let mut sizes = vec![outputs, channels / groups];
         for _ in 0..spatial {
             sizes.push(self.u.int_in_range(1..=3)?);
@@ -552,9 +533,7 @@ impl File<'_> {
                 sizes.extend(shape.iter().skip(2).map(|_| 1));
                 let weights = self.tensor(&sizes, kind, None)?;
                 let bias = self.tensor(&[outputs], INT32, None)?;
-                let inputs = [
-                    x, &x_scale, &x_zero, &weights, &w_scale, &w_zero, &y_scale, &y_zero, &bias,
-                ];
+                let inputs = [x, &x_scale, &x_zero, &weights, &w_scale, &w_zero, &y_scale, &y_zero, &bias];
                 let mut node = Node::new("QLinearConv", "", &name, &inputs, &output);
                 let shape = self.window(&mut node, outputs, &sizes[2..], shape)?;
                 (node, shape)
