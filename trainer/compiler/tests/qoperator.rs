@@ -3,9 +3,8 @@
 mod support;
 
 use support::file::{File, INT8, UINT8, float, int, ints, text};
-use teff::{ModelFile, Session};
-use teff_compiler::graph::PortType;
-use teff_compiler::{Target, compile, compile::import_quantized};
+use support::run_integers;
+use teff_compiler::{Target, compile};
 
 /// Numbers that look arbitrary.
 fn numbers(len: usize, least: i32, most: i32) -> Vec<i32> {
@@ -17,22 +16,9 @@ fn numbers(len: usize, least: i32, most: i32) -> Vec<i32> {
     (0..len).map(next).collect()
 }
 
-/// Runs a file whose input and output are integers, given and got in the file's own numbers and
-/// order. Also the notes of the plan.
+/// Runs a file of one input.
 fn run(file: &File, input: &[i32]) -> (Vec<i32>, Vec<String>) {
-    let bytes = file.finish();
-    let graph = import_quantized(&bytes).unwrap();
-    let compiled = compile(&bytes, Target::Generic).unwrap();
-    let model = ModelFile::from_bytes(&compiled.plan).unwrap();
-    let mut arena = model.arena();
-    let mut session = Session::from_model(model.model(), arena.as_mut_slice()).unwrap();
-    let shift = |kind| if kind == PortType::U8 { 128 } else { 0 };
-    let (from, to) = (&graph.inputs[0], &graph.outputs[0]);
-    let values: Vec<i8> = input.iter().map(|q| (q - shift(from.kind)) as i8).collect();
-    session.input_mut(0).copy_from_slice(&from.to_value(&values));
-    session.invoke();
-    let values = to.to_onnx(session.output(0).values);
-    (values.iter().map(|&q| i32::from(q) + shift(to.kind)).collect(), compiled.report.notes)
+    run_integers(file, &[input])
 }
 
 /// Rounds to nearest and saturates.

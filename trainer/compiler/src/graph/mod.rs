@@ -13,7 +13,7 @@ mod tensor;
 mod value;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use build::{BatchNorm, Builder};
 pub use infer::output_shape;
@@ -173,12 +173,12 @@ impl Graph {
 
     /// `name`, or `name.2`, `name.3`, … where a value has it already.
     pub fn fresh_value_name(&self, name: &str) -> String {
-        fresh(name, |n| self.values.iter().any(|v| v.name == n))
+        fresh(name, self.values.iter().map(|v| v.name.as_str()))
     }
 
     /// `name`, or `name.2`, `name.3`, … where a node has it already.
     pub fn fresh_node_name(&self, name: &str) -> String {
-        fresh(name, |candidate| self.nodes.iter().any(|node| node.name == candidate))
+        fresh(name, self.nodes.iter().map(|node| node.name.as_str()))
     }
 
     /// For each value, the index of the node that produces it.
@@ -262,9 +262,10 @@ impl Graph {
     }
 }
 
-fn fresh(name: &str, taken: impl Fn(&str) -> bool) -> String {
-    if !taken(name) {
+fn fresh<'a>(name: &str, mut names: impl Iterator<Item = &'a str> + Clone) -> String {
+    if !names.clone().any(|n| n == name) {
         return name.to_string();
     }
-    (2u32..).map(|n| format!("{name}.{n}")).find(|n| !taken(n)).unwrap_or_default()
+    let taken: BTreeSet<&str> = names.by_ref().filter(|n| n.starts_with(name)).collect();
+    (2u32..).map(|n| format!("{name}.{n}")).find(|n| !taken.contains(n.as_str())).unwrap_or_default()
 }

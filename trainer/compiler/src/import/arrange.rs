@@ -11,6 +11,9 @@ use crate::graph::{
 /// Largest number of elements of any tensor that is accepted.
 pub(crate) const MAX_ELEMENTS: usize = 1 << 26;
 
+/// Largest number of elements of all activations of a model together, and of all parameters.
+const MAX_TOTAL: usize = 1 << 27;
+
 /// Largest number of nodes of a file that is accepted.
 pub(crate) const MAX_NODES: usize = 10_000;
 
@@ -41,13 +44,15 @@ pub(crate) struct Activation {
 /// The graph while it is put together.
 pub(crate) struct Assembly {
     pub graph: Graph,
+    /// Elements of activations and of parameters so far.
+    totals: [usize; 2],
     wanted: Option<(usize, Vec<Atom>)>,
     reshaped: BTreeMap<(ValueId, [usize; 4]), ValueId>,
 }
 
 impl Assembly {
     pub fn new(name: &str) -> Assembly {
-        Assembly { graph: Graph::new(name), wanted: None, reshaped: BTreeMap::new() }
+        Assembly { graph: Graph::new(name), totals: [0, 0], wanted: None, reshaped: BTreeMap::new() }
     }
 
     /// The input, and the order of its bytes, that an operator could not do without.
@@ -119,6 +124,15 @@ impl Assembly {
         if checked_len(&shape).is_none_or(|len| len > MAX_ELEMENTS || len == 0) {
             return Err(node.error(format!("its result of shape {shape:?} is too large or empty")));
         }
+        self.totals[0] = self.totals[0].saturating_add(shape.iter().product());
+        if self.totals.iter().any(|&total| total > MAX_TOTAL) {
+            let [activations, parameters] = self.totals;
+            return Err(node
+                .error(format!(
+                    "with it the model has {activations} elements of activations and {parameters} of parameters"
+                ))
+                .remedy("this is not a model for small devices"));
+        }
         let value = self.graph.push_node(node.result_name()?, op, inputs, shape);
         if let Some(last) = self.graph.nodes.last_mut() {
             last.name = String::new();
@@ -132,6 +146,7 @@ impl Assembly {
 
     /// Adds a constant with its quantization, if it has one.
     pub fn add_parameter(&mut self, name: &str, tensor: Tensor, quant: Option<Quant>) -> ValueId {
+        self.totals[1] = self.totals[1].saturating_add(tensor.len());
         let value = self.graph.add_constant(name, tensor);
         self.graph.value_mut(value).quant = quant;
         value

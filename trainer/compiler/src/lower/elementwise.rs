@@ -4,9 +4,10 @@ use teff::plan::{OpKind, OpRecord};
 use teff::quant::{AddCoefficients, Multiplier, QuantParams, round_half_away};
 use teff::shape::{Extent, View};
 
+use super::repeat;
 use super::steps::{Cost, Lowering, Place, too_large};
 use crate::error::{Error, Result};
-use crate::graph::{Clamp, Node};
+use crate::graph::{Clamp, Node, Op};
 
 pub(super) fn add(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp, subtract: bool) -> Result<()> {
     let operands = [lowering.read(node.inputs[0])?, lowering.read(node.inputs[1])?];
@@ -15,10 +16,8 @@ pub(super) fn add(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp, s
     let mut inputs = [0; 2];
     for (input, operand) in inputs.iter_mut().zip(operands) {
         let operand = spread_constant(lowering, operand, to.view)?;
-        if lowering.operand(operand).view != to.view {
-            return Err(broadcast_fault(node));
-        }
-        *input = lowering.in_arena(node, operand)?;
+        let operand = lowering.in_arena(node, operand)?;
+        *input = repeat::to_view(lowering, node, operand, to.view)?;
     }
     let [lhs, rhs] = inputs.map(|i| lowering.operand(i).quant);
     let coefficients = if subtract {
@@ -56,11 +55,11 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -
     if lowering.operand(operands[1]).view.extent != per_channel {
         operands[1] = spread_constant(lowering, operands[1], to.view)?;
     }
-    let views = operands.map(|i| lowering.operand(i).view);
-    if views[0] != to.view || (views[1] != to.view && views[1].extent != per_channel) {
-        return Err(broadcast_fault(node));
+    let mut inputs = [lowering.in_arena(node, operands[0])?, lowering.in_arena(node, operands[1])?];
+    inputs[0] = repeat::to_view(lowering, node, inputs[0], to.view)?;
+    if lowering.operand(inputs[1]).view.extent != per_channel {
+        inputs[1] = repeat::to_view(lowering, node, inputs[1], to.view)?;
     }
-    let inputs = [lowering.in_arena(node, operands[0])?, lowering.in_arena(node, operands[1])?];
     let [lhs, rhs] = inputs.map(|i| lowering.operand(i).quant);
     let factor = f64::from(lhs.scale) * f64::from(rhs.scale) / f64::from(to.quant.scale);
     let multiplier = Multiplier::from_factor(factor).ok_or_else(|| {
@@ -82,15 +81,6 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -
     };
     lowering.push_step(node, record, Cost { outputs: to.view.extent.len(), ..Cost::default() });
     Ok(())
-}
-
-fn broadcast_fault(node: &Node) -> Error {
-    Error::node(
-        &node.name,
-        node.op.name(),
-        "its operands have different shapes, and the smaller one is not constant",
-    )
-    .remedy("use operands of one shape, or a product with one factor per channel")
 }
 
 /// A constant whose axes of size 1 are repeated to the extent of `view`; anything else as it is.
@@ -116,12 +106,27 @@ fn spread_constant(lowering: &mut Lowering<'_>, index: u16, view: View) -> Resul
     lowering.constant(&format!("{} repeated", operand.name), view, operand.quant, offset)
 }
 
-/// One function of one number: a table of its 256 results.
-pub(super) fn lookup(lowering: &mut Lowering<'_>, node: &Node, function: impl Fn(f64) -> f64) -> Result<()> {
-    let input = lowering.read(node.inputs[0])?;
+/// One function of one number, or several after each other of which only the last result is rounded: a table of 256
+/// results.
+pub(super) fn lookup(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
+    let graph = lowering.graph;
+    let mut functions = vec![&node.op];
+    let mut source = node.inputs[0];
+    while graph.value(source).quant.is_none()
+        && let Some(before) = graph.nodes.iter().find(|n| n.output() == source)
+    {
+        functions.push(&before.op);
+        source = before.inputs[0];
+    }
+    let input = lowering.read(source)?;
     let input = lowering.in_arena(node, input)?;
     let output = lowering.define(node.output())?;
-    table(lowering, node, input, output, function)
+    table(lowering, node, input, output, |x| {
+        functions.iter().rev().fold(x, |x, op| match op {
+            Op::Unary(unary) => unary.apply_f64(x),
+            _ => x,
+        })
+    })
 }
 
 /// The same real numbers in the quantization of `output`.

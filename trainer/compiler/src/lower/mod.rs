@@ -8,6 +8,7 @@ mod elementwise;
 mod filter;
 mod metadata;
 mod pool;
+mod repeat;
 mod report;
 mod shape;
 mod steps;
@@ -38,7 +39,10 @@ pub fn lower(graph: &Graph, target: Target, source_hash: [u8; 32]) -> Result<Com
     float_islands(graph)?;
     let mut lowering = Lowering::new(graph, target)?;
     for node in &graph.nodes {
-        lower_node(&mut lowering, node)?;
+        // A function whose result is not rounded is a part of the tables of its readers.
+        if !is_inner(graph, node) {
+            lower_node(&mut lowering, node)?;
+        }
     }
     arena::assign(&mut lowering)?.write(source_hash)
 }
@@ -50,7 +54,14 @@ fn float_islands(graph: &Graph) -> Result<()> {
         return Ok(());
     }
     let remedy = "put QuantizeLinear and DequantizeLinear around it, or quantize the float model with `trainer quantize`";
-    if let Some(node) = graph.nodes.iter().find(|node| real(&node.output())) {
+    // A chain of functions is one table, so only its last result is in integers.
+    let readers = graph.consumers();
+    let within = |node: &Node| {
+        is_inner(graph, node)
+            && !graph.is_output(node.output())
+            && readers[node.output().index()].iter().all(|&reader| is_function(&graph.nodes[reader]))
+    };
+    if let Some(node) = graph.nodes.iter().find(|node| real(&node.output()) && !within(node)) {
         let output = &graph.value(node.output()).name;
         let reason = format!("it runs in float: its result `{output}` is not rounded to integers");
         return Err(Error::node(&node.name, node.op.name(), reason).remedy(remedy));
@@ -59,6 +70,16 @@ fn float_islands(graph: &Graph) -> Result<()> {
         Some(port) => Err(Error::value(&port.name, "this input is read in float").remedy(remedy)),
         None => Ok(()),
     }
+}
+
+/// True for functions of one number, which are tables.
+fn is_function(node: &Node) -> bool {
+    matches!(node.op, Op::Unary(_) | Op::Requantize)
+}
+
+/// True for a function whose result is not rounded to integers.
+fn is_inner(graph: &Graph, node: &Node) -> bool {
+    is_function(node) && graph.value(node.output()).quant.is_none()
 }
 
 fn lower_node(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
@@ -71,8 +92,7 @@ fn lower_node(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
         Op::Add { activation } => elementwise::add(lowering, node, *activation, false),
         Op::Sub { activation } => elementwise::add(lowering, node, *activation, true),
         Op::Mul { activation } => elementwise::mul(lowering, node, *activation),
-        Op::Unary(unary) => elementwise::lookup(lowering, node, |x| unary.apply_f64(x)),
-        Op::Requantize => elementwise::lookup(lowering, node, |x| x),
+        Op::Unary(_) | Op::Requantize => elementwise::lookup(lowering, node),
         Op::Softmax => elementwise::softmax(lowering, node),
         Op::Concat { axis } => shape::concat(lowering, node, *axis),
         Op::Pad { padding, value } => shape::pad(lowering, node, *padding, *value),

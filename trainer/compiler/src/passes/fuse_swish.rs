@@ -1,46 +1,51 @@
-//! `x * sigmoid(x)` and `x * hard_sigmoid(x)` become one function of one number.
+//! `x * sigmoid(a * x)` and `x * hard_sigmoid(x)` become one function of one number.
 
-use crate::graph::{Graph, Op, Unary};
+use crate::graph::{Graph, Node, Op, Unary, ValueId};
 
 /// Fuses what can be fused.
 pub fn fuse_swish(graph: &mut Graph) {
     let mut index = 0;
     while index < graph.nodes.len() {
-        match swish(graph, index) {
-            Some((gate, x, unary)) => {
-                graph.nodes[index].op = Op::Unary(unary);
-                graph.nodes[index].inputs = vec![x];
-                graph.nodes.remove(gate);
-            }
-            None => index += 1,
+        // What computed the gate alone is read by nobody afterwards.
+        if let Some((x, unary)) = swish(graph, index) {
+            graph.nodes[index].op = Op::Unary(unary);
+            graph.nodes[index].inputs = vec![x];
         }
+        index += 1;
     }
 }
 
-/// The gate, the value and the function, where node `index` is such a product.
-fn swish(graph: &Graph, index: usize) -> Option<(usize, crate::graph::ValueId, Unary)> {
+/// The value and the function, where node `index` is such a product.
+fn swish(graph: &Graph, index: usize) -> Option<(ValueId, Unary)> {
     let node = &graph.nodes[index];
     if !matches!(&node.op, Op::Mul { activation } if activation.is_none()) {
         return None;
     }
     let consumers = graph.consumers();
+    let producer = |value: ValueId| graph.nodes.iter().position(|n| n.output() == value);
+    let only = |value: ValueId, reader: usize| super::only_reader(graph, &consumers, value) == Some(reader);
     [(0, 1), (1, 0)].into_iter().find_map(|(x, gate)| {
         let (x, gate) = (node.inputs[x], node.inputs[gate]);
-        let gate_index = graph.nodes.iter().position(|n| n.output() == gate)?;
-        if super::only_reader(graph, &consumers, gate) != Some(index) {
-            return None;
-        }
+        let gate_index = producer(gate).filter(|_| only(gate, index))?;
         let gate_node = &graph.nodes[gate_index];
-        let unary = match gate_node.op {
-            Op::Unary(Unary::Sigmoid) => Unary::Swish { alpha: 1.0 },
+        let read = gate_node.inputs[0];
+        match gate_node.op {
+            Op::Unary(Unary::Sigmoid) if read == x => Some((x, Unary::Swish { alpha: 1.0 })),
+            Op::Unary(Unary::Sigmoid) if only(read, gate_index) => match graph.nodes[producer(read)?] {
+                Node { op: Op::Unary(Unary::Linear { scale, offset: 0.0 }), ref inputs, .. }
+                    if inputs[0] == x =>
+                {
+                    Some((x, Unary::Swish { alpha: scale }))
+                }
+                _ => None,
+            },
             Op::Unary(Unary::HardSigmoid { alpha, beta })
-                if (alpha - 1.0 / 6.0).abs() < 1e-6 && beta == 0.5 =>
+                if read == x && (alpha - 1.0 / 6.0).abs() < 1e-6 && beta == 0.5 =>
             {
-                Unary::HardSwish
+                Some((x, Unary::HardSwish))
             }
-            _ => return None,
-        };
-        (gate_node.inputs[0] == x).then_some((gate_index, x, unary))
+            _ => None,
+        }
     })
 }
 

@@ -26,6 +26,7 @@ pub fn simplify(graph: &mut Graph) {
     fold_constants(graph);
     fold_batch_norm(graph);
     fuse_swish(graph);
+    remove_dead(graph);
     fuse_activation(graph);
     fuse_pad(graph);
     scale_shift_to_depthwise(graph);

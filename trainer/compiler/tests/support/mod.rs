@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, OwnedRepr};
 use ndarray_npy::NpzReader;
-use teff_compiler::graph::{Builder, Clamp, Conv2d, Graph, Padding, Tensor, Unary};
-use teff_compiler::onnx;
+use teff::{ModelFile, Session};
+use teff_compiler::graph::{Builder, Clamp, Conv2d, Graph, Padding, PortType, Tensor, Unary};
+use teff_compiler::{Target, compile, compile::import_quantized, onnx};
 
 /// The folder of reference models, or a line that says that the test is skipped.
 pub fn models_dir(test: &str) -> Option<PathBuf> {
@@ -48,6 +49,27 @@ impl Npz {
 
 fn parts(array: ArrayD<f32>) -> (Vec<usize>, Vec<f32>) {
     (array.shape().to_vec(), array.iter().copied().collect())
+}
+
+/// Runs a file whose inputs and first output are integers, given and got in the file's own numbers and
+/// order. Also the notes of the plan.
+pub fn run_integers(file: &file::File, inputs: &[&[i32]]) -> (Vec<i32>, Vec<String>) {
+    let bytes = file.finish();
+    let graph = import_quantized(&bytes).unwrap_or_else(|e| panic!("{e}"));
+    let compiled = compile(&bytes, Target::Generic).unwrap_or_else(|e| panic!("{e}"));
+    let model = ModelFile::from_bytes(&compiled.plan).unwrap();
+    let mut arena = model.arena();
+    let mut session = Session::from_model(model.model(), arena.as_mut_slice()).unwrap();
+    let shift = |kind| if kind == PortType::U8 { 128 } else { 0 };
+    for (i, input) in inputs.iter().enumerate() {
+        let port = &graph.inputs[i];
+        let values: Vec<i8> = input.iter().map(|q| (q - shift(port.kind)) as i8).collect();
+        session.input_mut(i).copy_from_slice(&port.to_value(&values));
+    }
+    session.invoke();
+    let port = &graph.outputs[0];
+    let values = port.to_onnx(session.output(0).values);
+    (values.iter().map(|&q| i32::from(q) + shift(port.kind)).collect(), compiled.report.notes)
 }
 
 /// Imports a model.

@@ -269,10 +269,12 @@ fn function(writer: &mut Writer<'_>, node: &Node, unary: Unary) -> Result<()> {
             return finish(writer, node, "Add", &[&scaled, &offset], Vec::new(), Clamp::NONE, form);
         }
         Unary::Swish { alpha } => {
+            let mut scaled = x.clone();
             if alpha != 1.0 {
-                return Err(fault(node, "swish with a factor has no ONNX operator in this opset"));
+                let factor = writer.scalar(alpha);
+                scaled = writer.step("Mul", &format!("{}.scaled", node.name), &[&x, &factor], Vec::new());
             }
-            let gate = writer.step("Sigmoid", &format!("{}.gate", node.name), &[&x], Vec::new());
+            let gate = writer.step("Sigmoid", &format!("{}.gate", node.name), &[&scaled], Vec::new());
             return finish(writer, node, "Mul", &[&x, &gate], Vec::new(), Clamp::NONE, form);
         }
         Unary::Pow { exponent } => {

@@ -89,17 +89,22 @@ fn product(
     Ok((result, x.view.with_axis(rank - 1, n, place), n))
 }
 
-/// Multiplies a constant by a number, where that is not 1.
+/// Multiplies a constant by a number, where that is not 1: its scales, if it has any.
 fn scale_constant(constant: &mut Constant, factor: f32) {
-    if factor != 1.0 {
-        let data = constant.dequantized().into_iter().map(|x| x * factor).collect();
-        let shape = constant.tensor.shape.clone();
-        *constant = Constant {
-            name: constant.name.clone(),
-            tensor: std::rc::Rc::new(OnnxTensor { shape, data: Data::F32(data) }),
-            quant: None,
-        };
+    if factor == 1.0 {
+        return;
     }
+    if let Some(quant) = constant.quant.as_mut().filter(|_| factor > 0.0) {
+        quant.scales.iter_mut().for_each(|s| *s *= factor);
+        return;
+    }
+    let data = constant.dequantized().into_iter().map(|x| x * factor).collect();
+    let shape = constant.tensor.shape.clone();
+    *constant = Constant {
+        name: constant.name.clone(),
+        tensor: std::rc::Rc::new(OnnxTensor { shape, data: Data::F32(data) }),
+        quant: None,
+    };
 }
 
 /// Makes a constant the bias of the layer that gives `value`. False where it has one already, is

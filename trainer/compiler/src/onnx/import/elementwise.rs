@@ -10,7 +10,14 @@ use crate::graph::{BatchNorm, Clamp, Op, PortType, Unary};
 use crate::import::{Arithmetic, ConstantOperand, combine, combine_with_constant, push_scale_shift};
 
 pub(super) fn unary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
-    let unary = match node.operator() {
+    let unary = function(node)?;
+    let x = state.activation(node, 0)?;
+    give_unary(state, node, &x, unary)
+}
+
+/// The function of one number that a node stands for.
+pub(super) fn function(node: &Reader<'_>) -> Result<Unary> {
+    Ok(match node.operator() {
         "Relu" => Unary::Clamp(Clamp::RELU),
         "Sigmoid" => Unary::Sigmoid,
         "Tanh" => Unary::Tanh,
@@ -51,10 +58,9 @@ pub(super) fn unary(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         "Ceil" => Unary::Ceil,
         "Round" => Unary::Round,
         "Sign" => Unary::Sign,
+        "Swish" => Unary::Swish { alpha: node.float_or("alpha", 1.0)? },
         other => return Err(node.fault(format!("`{other}` is not a function of one number"))),
-    };
-    let x = state.activation(node, 0)?;
-    give_unary(state, node, &x, unary)
+    })
 }
 
 fn give_unary(state: &mut Import, node: &Reader<'_>, x: &Activation, unary: Unary) -> Result<()> {

@@ -8,6 +8,7 @@
 mod attributes;
 mod classes;
 mod classical;
+mod composite;
 mod convolve;
 mod dense;
 mod dynamic;

@@ -11,7 +11,7 @@ use crate::onnx::proto::data_type;
 
 /// An axis that may be counted from the end.
 pub(super) fn axis(node: &Reader<'_>, axis: i64, rank: usize) -> Result<usize> {
-    let counted = if axis < 0 { axis + rank as i64 } else { axis };
+    let counted = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     usize::try_from(counted)
         .ok()
         .filter(|&a| a < rank)
@@ -107,6 +107,17 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let before = x.view.shape();
     let keep_zero = node.flag("allowzero", false)?;
     let wanted = state.ints(node, 1)?.ok_or_else(|| node.fault("operand 1 is missing"))?;
+    let shape = wanted_shape(node, &before, &wanted, keep_zero)?;
+    give_shape(state, node, x, &shape)
+}
+
+/// The shape that a Reshape from `before` gives: 0 copies an axis, one -1 takes what is left.
+pub(super) fn wanted_shape(
+    node: &Reader<'_>,
+    before: &[usize],
+    wanted: &[i64],
+    keep_zero: bool,
+) -> Result<Vec<usize>> {
     let mut shape = Vec::new();
     let mut free = None;
     for (i, &size) in wanted.iter().enumerate() {
@@ -115,22 +126,23 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                 free = Some(i);
                 1
             }
+            -1 => return Err(node.fault(format!("shape {wanted:?} leaves two sizes open"))),
             0 if !keep_zero => *before
                 .get(i)
                 .ok_or_else(|| node.fault(format!("shape {wanted:?} copies axis {i} of {before:?}")))?,
             1.. if size < 1 << 31 => size as usize,
-            _ => return Err(node.fault(format!("shape {wanted:?}"))),
+            _ => return Err(node.fault(format!("shape {wanted:?} is out of range"))),
         };
         shape.push(size);
     }
+    let total = checked_len(before).unwrap_or(0);
     if let Some(free) = free {
         let known = checked_len(&shape).filter(|&k| k > 0);
-        let total = checked_len(&before).unwrap_or(0);
         match known {
             Some(known) if total.is_multiple_of(known) => shape[free] = total / known,
             _ => return Err(node.fault(format!("{before:?} does not become {wanted:?}"))),
         }
-    } else if let (Some(known), Some(total)) = (checked_len(&shape), checked_len(&before))
+    } else if let Some(known) = checked_len(&shape)
         && known != total
         && wanted.first() == Some(&(known as i64 / total.max(1) as i64))
     {
@@ -138,7 +150,7 @@ pub(super) fn reshape(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             .fault(format!("shape {wanted:?} has a batch written into it"))
             .remedy("export with batch size 1"));
     }
-    give_shape(state, node, x, &shape)
+    Ok(shape)
 }
 
 pub(super) fn flatten(state: &mut Import, node: &Reader<'_>) -> Result<()> {
@@ -147,15 +159,20 @@ pub(super) fn flatten(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     }
     let x = state.any_activation(node, 0)?;
     let shape = x.view.shape();
+    let shape = flat_shape(node, &shape)?;
+    give_shape(state, node, x, &shape)
+}
+
+/// The two axes that Flatten makes of a shape.
+pub(super) fn flat_shape(node: &Reader<'_>, shape: &[usize]) -> Result<Vec<usize>> {
     let rank = shape.len() as i64;
     let axis = node.int_or("axis", 1)?;
-    let axis = if axis < 0 { axis + rank } else { axis };
-    if !(0..=rank).contains(&axis) {
+    let counted = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    if !(0..=rank).contains(&counted) {
         return Err(node.fault(format!("there is no axis {axis} among {rank}")));
     }
-    let (outer, inner) = shape.split_at(axis as usize);
-    let shape = [outer.iter().product(), inner.iter().product()];
-    give_shape(state, node, x, &shape)
+    let (outer, inner) = shape.split_at(counted as usize);
+    Ok(vec![outer.iter().product(), inner.iter().product()])
 }
 
 pub(super) fn squeeze(state: &mut Import, node: &Reader<'_>) -> Result<()> {

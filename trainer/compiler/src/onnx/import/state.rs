@@ -16,6 +16,10 @@ use crate::import::{Assembly, InputOrders, View, absorb};
 use crate::onnx::metadata;
 use crate::onnx::proto::{GraphProto, data_type};
 
+/// Elements of all constants together that a file may have computed; a file's own weights do not count
+/// until they are moved.
+const FOLDED_ELEMENTS: usize = 1 << 26;
+
 /// The import while it runs.
 pub(super) struct Import {
     assembly: Assembly,
@@ -24,6 +28,8 @@ pub(super) struct Import {
     /// Every name that the file has, and those made up here.
     names: BTreeSet<String>,
     reader_counts: BTreeMap<String, usize>,
+    /// Elements of constants that may still be computed.
+    budget: usize,
     /// Names of the classes that the scores of a value stand for.
     classes: Vec<(ValueId, Vec<String>)>,
 }
@@ -50,6 +56,7 @@ impl Import {
             items: BTreeMap::new(),
             names: file.node.iter().flat_map(|n| n.output.iter().cloned()).collect(),
             reader_counts: BTreeMap::new(),
+            budget: FOLDED_ELEMENTS,
             classes: Vec::new(),
         };
         for tensor in &file.initializer {
@@ -123,6 +130,16 @@ impl Import {
             number += 1;
         }
         candidate
+    }
+
+    /// Takes the elements of a constant that is computed from what may be computed in all.
+    pub fn spend(&mut self, node: &Reader<'_>, elements: usize) -> Result<()> {
+        self.budget = self.budget.checked_sub(elements).ok_or_else(|| {
+            node.fault("the constants that the file computes are too many").remedy(
+                "export with constant folding, or simplify the model (for example with onnx-simplifier)",
+            )
+        })?;
+        Ok(())
     }
 
     /// Names the classes of scores.

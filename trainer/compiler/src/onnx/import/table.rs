@@ -3,8 +3,8 @@
 use super::attributes::Reader;
 use super::state::Import;
 use super::{
-    classes, classical, convolve, dense, dynamic, elementwise, fold, join, pool, qoperator, quantized,
-    reshape,
+    classes, classical, composite, convolve, dense, dynamic, elementwise, fold, join, pool, qoperator,
+    quantized, reshape,
 };
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
@@ -58,6 +58,7 @@ const SHAPES: &str = "of constants only: folded";
 pub static OPERATORS: &[Operator] = &[
     op("Abs", UNARY, elementwise::unary),
     op("Add", "two activations, or an activation and a constant", elementwise::binary),
+    op("And", SHAPES, fold::only_constants),
     op("ArgMax", "as an output: left out, the scores that it reads are given", classes::arg_max),
     classic("ArrayFeatureExtractor", "the name of the largest score's class: left out", classes::class_of),
     op("AveragePool", "1-D and 2-D, without dilation", pool::average_pool),
@@ -77,6 +78,7 @@ pub static OPERATORS: &[Operator] = &[
     ),
     op("Cos", UNARY, elementwise::unary),
     op("DequantizeLinear", "int8, uint8, int32; per tensor, weights also per channel", quantized::dequantize),
+    microsoft("DequantizeLinear", "as that of ai.onnx", quantized::dequantize),
     op("Div", "by a constant, or of a constant", elementwise::binary),
     op("Dropout", "removed", reshape::identity),
     Operator {
@@ -88,8 +90,10 @@ pub static OPERATORS: &[Operator] = &[
         )
     },
     op("Elu", UNARY, elementwise::unary),
+    op("Equal", SHAPES, fold::only_constants),
     op("Erf", UNARY, elementwise::unary),
     op("Exp", UNARY, elementwise::unary),
+    op("Expand", SHAPES, fold::only_constants),
     op("Flatten", "costs nothing", reshape::flatten),
     op("Floor", UNARY, elementwise::unary),
     op("Gather", SHAPES, classes::class_of),
@@ -97,11 +101,15 @@ pub static OPERATORS: &[Operator] = &[
     op("Gemm", "constant weights", dense::gemm),
     op("GlobalAveragePool", "", pool::global_pool),
     op("GlobalMaxPool", "", pool::global_pool),
+    op("Greater", SHAPES, fold::only_constants),
+    op("GreaterOrEqual", SHAPES, fold::only_constants),
     op("HardSigmoid", UNARY, elementwise::unary),
     op("HardSwish", UNARY, elementwise::unary),
     op("Identity", "removed", reshape::identity),
     classic("Imputer", "of missing numbers (NaN): left out", classical::imputer),
     op("LeakyRelu", UNARY, elementwise::unary),
+    op("Less", SHAPES, fold::only_constants),
+    op("LessOrEqual", SHAPES, fold::only_constants),
     Operator {
         results: 2,
         ..classic(
@@ -112,15 +120,20 @@ pub static OPERATORS: &[Operator] = &[
     },
     classic("LinearRegressor", "post_transform NONE", classical::linear_regressor),
     op("Log", UNARY, elementwise::unary),
+    op("LogSoftmax", "a softmax and a table of 256 entries", composite::log_softmax),
     op("MatMul", "by constant weights; an Add after it is its bias", dense::mat_mul),
     op("MatMulInteger", "as MatMul, and as ConvInteger", dynamic::mat_mul_integer),
     op("Max", "of an activation and one number", elementwise::clip),
     op("MaxPool", "1-D and 2-D, without dilation", pool::max_pool),
     op("Min", "of an activation and one number", elementwise::clip),
     op("Mish", UNARY, elementwise::unary),
+    op("Mod", SHAPES, fold::only_constants),
     op("Mul", "two activations, or an activation and a constant", elementwise::binary),
     op("Neg", UNARY, elementwise::unary),
     classic("Normalizer", "norm L1, behind a softmax or a logistic function", classical::normalizer),
+    op("Not", SHAPES, fold::only_constants),
+    op("Or", SHAPES, fold::only_constants),
+    op("PRelu", "constant slope", composite::p_relu),
     op("Pad", "zeros or another constant around height and width", pool::pad),
     op("Pow", "constant exponent; table of 256 entries", elementwise::binary),
     microsoft("QGemm", "as Gemm; a positive factor `alpha`", qoperator::gemm),
@@ -140,6 +153,8 @@ pub static OPERATORS: &[Operator] = &[
     microsoft("QLinearSigmoid", UNARY, qoperator::unary),
     microsoft("QLinearSoftmax", "as Softmax", qoperator::softmax),
     op("QuantizeLinear", "int8, uint8; per tensor", quantized::quantize),
+    microsoft("QuantizeLinear", "as that of ai.onnx", quantized::quantize),
+    op("Range", SHAPES, fold::only_constants),
     op("Reciprocal", UNARY, elementwise::unary),
     op("ReduceMax", "over neighbouring axes", pool::reduce),
     op("ReduceMean", "over neighbouring axes", pool::reduce),
@@ -152,6 +167,7 @@ pub static OPERATORS: &[Operator] = &[
     op("Sigmoid", UNARY, elementwise::unary),
     op("Sign", UNARY, elementwise::unary),
     op("Sin", UNARY, elementwise::unary),
+    op("Size", SHAPES, fold::only_constants),
     op("Slice", SHAPES, fold::only_constants),
     op("Softmax", "along one axis", dense::softmax),
     op("Softplus", UNARY, elementwise::unary),
@@ -159,10 +175,14 @@ pub static OPERATORS: &[Operator] = &[
     op("Sqrt", UNARY, elementwise::unary),
     op("Squeeze", "costs nothing", reshape::squeeze),
     op("Sub", "two activations, or an activation and a constant", elementwise::binary),
+    op("Sum", "as Add, of any number of operands", composite::sum),
+    op("Swish", UNARY, elementwise::unary),
     op("Tanh", UNARY, elementwise::unary),
     op("ThresholdedRelu", UNARY, elementwise::unary),
+    op("Tile", SHAPES, fold::only_constants),
     op("Transpose", "as a choice of layout; costs nothing", reshape::transpose),
     op("Unsqueeze", "costs nothing", reshape::unsqueeze),
+    op("Where", SHAPES, fold::only_constants),
     classic("ZipMap", "the scores are given; its names become metadata", classes::zip_map),
 ];
 
@@ -207,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_has_no_doubles() {
-        assert!(OPERATORS.windows(2).all(|w| w[0].name < w[1].name));
+        assert!(OPERATORS.windows(2).all(|w| (w[0].name, w[0].domain) < (w[1].name, w[1].domain)));
     }
 
     #[test]

@@ -43,6 +43,19 @@ impl Data {
         }
     }
 
+    /// Adds the elements of another of the same type. False where it is of another.
+    pub fn extend(&mut self, other: &Data) -> bool {
+        match (self, other) {
+            (Data::F32(a), Data::F32(b)) => a.extend(b),
+            (Data::I8(a), Data::I8(b)) => a.extend(b),
+            (Data::U8(a), Data::U8(b)) => a.extend(b),
+            (Data::I32(a), Data::I32(b)) => a.extend(b),
+            (Data::I64(a), Data::I64(b)) => a.extend(b),
+            _ => return false,
+        }
+        true
+    }
+
     /// The elements at `order`.
     pub fn gathered(&self, order: &[usize]) -> Data {
         match self {
@@ -120,6 +133,10 @@ impl OnnxTensor {
                 Some(raw) => raw.chunks_exact(2).map(|b| half(u16::from_le_bytes([b[0], b[1]]))).collect(),
                 None => from_i32()?.iter().map(|&v| half(v as u16)).collect(),
             }),
+            data_type::BFLOAT16 => Data::F32(match raw_of(2)? {
+                Some(raw) => raw.chunks_exact(2).map(|b| f32::from_le_bytes([0, 0, b[0], b[1]])).collect(),
+                None => from_i32()?.iter().map(|&v| f32::from_bits((v as u32) << 16)).collect(),
+            }),
             data_type::INT8 => Data::I8(match raw_of(1)? {
                 Some(raw) => raw.iter().map(|&b| b as i8).collect(),
                 None => from_i32()?.iter().map(|&v| v as i8).collect(),
@@ -144,7 +161,7 @@ impl OnnxTensor {
             }),
             other => {
                 return Err(fault(format!("constants of type {} are not read", data_type::name(other)))
-                    .remedy("export the model in float32"));
+                    .remedy("export real numbers in float32, and quantize to int8 or uint8"));
             }
         };
         Ok(OnnxTensor { shape, data })
