@@ -243,11 +243,11 @@ fn input_shape(info: &ValueInfoProto) -> Result<(i32, Vec<usize>)> {
         .and_then(|t| t.tensor_type.as_ref())
         .ok_or_else(|| fault("the input is not a tensor".into()))?;
     let kind = tensor.elem_type.unwrap_or(0);
-    let dims = tensor.shape.as_ref().map(|s| s.dim.as_slice()).unwrap_or_default();
-    if dims.is_empty() {
-        return Err(fault("the input has no shape".into())
-            .remedy("export with a fixed input shape; only the batch may be symbolic"));
-    }
+    let shape = tensor.shape.as_ref().ok_or_else(|| {
+        fault("the input has no shape".into())
+            .remedy("export with a fixed input shape; only the batch may be symbolic")
+    })?;
+    let dims = shape.dim.as_slice();
     let mut shape = Vec::new();
     for (axis, dim) in dims.iter().enumerate() {
         match dim.dim_value {
