@@ -12,7 +12,7 @@ use crate::graph::{
 pub(crate) const MAX_ELEMENTS: usize = 1 << 26;
 
 /// Largest number of elements of all activations of a model together, and of all parameters.
-const MAX_TOTAL: usize = 1 << 27;
+const MAX_TOTAL: usize = 1 << 26;
 
 /// Largest number of nodes of a file that is accepted.
 pub(crate) const MAX_NODES: usize = 10_000;

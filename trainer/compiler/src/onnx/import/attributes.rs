@@ -205,7 +205,9 @@ impl<'a> Reader<'a> {
         for attribute in &self.proto.attribute {
             let name = attribute.name.as_deref().unwrap_or("");
             if !read.contains(&name) {
-                return Err(self.fault(format!("attribute `{name}` is not supported")));
+                return Err(self
+                    .fault(format!("attribute `{name}` is not supported"))
+                    .remedy("docs/operators.md states what is; export without it"));
             }
         }
         Ok(())

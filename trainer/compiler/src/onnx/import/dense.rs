@@ -37,7 +37,9 @@ pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 pub(super) fn mat_mul(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let weights = match state.constant(node, 1) {
         Ok(weights) => weights,
-        Err(error) => return Err(error.remedy("products of two activations are not supported")),
+        Err(error) => {
+            return Err(error.remedy("products of two activations (attention) are not supported yet"));
+        }
     };
     let x = state.activation(node, 0)?;
     let (value, view, _) = product(state, node, &x, &weights, false)?;

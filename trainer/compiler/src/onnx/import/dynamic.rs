@@ -16,7 +16,7 @@ use crate::graph::{Op, PortType, Quant, ValueId};
 /// What a person is told of a model with `DynamicQuantizeLinear`.
 pub(super) const NOTE: &str = "the scales of its activations are computed while the model runs (DynamicQuantizeLinear), so \
      it was read as a float model with the weights that its integers stand for; int8 scales come from calibration data: \
-     `trainer quantize FILE --calibrate X.npz`";
+     `trainer quantize FILE --calibrate X.npz --out Q.onnx`";
 
 /// DynamicQuantizeLinear: integers, scale and zero point, of which none is computed.
 pub(super) fn quantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {

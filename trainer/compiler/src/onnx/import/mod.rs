@@ -49,6 +49,16 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
 /// # Errors
 /// Names the node or value that is damaged or not supported, and what to do about it.
 pub fn import(bytes: &[u8]) -> Result<Graph> {
+    // What no tool writes has no remedy of its own.
+    read(bytes).map_err(|error| match error.remedy.is_empty() {
+        true => {
+            error.remedy("the file is damaged, or departs from the ONNX standard: export the model again")
+        }
+        false => error,
+    })
+}
+
+fn read(bytes: &[u8]) -> Result<Graph> {
     let model = ModelProto::decode(bytes).map_err(|e| {
         Error::at(Place::Model, format!("not a readable ONNX file: {e}"))
             .remedy("check that the file is complete and was saved as .onnx")
@@ -223,7 +233,9 @@ fn run(state: &mut Import, file: &GraphProto, order: &[usize]) -> Result<()> {
         if let Some(second) =
             node.output.iter().skip(operator.results).find(|o| read.contains_key(o.as_str()))
         {
-            return Err(reader.fault(format!("its further result `{second}` is not supported")));
+            return Err(reader
+                .fault(format!("its further result `{second}` is not supported"))
+                .remedy("cut the model before it, or export without that result"));
         }
         if !fold::fold(state, &reader)? {
             (operator.import)(state, &reader)?;

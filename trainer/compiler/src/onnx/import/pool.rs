@@ -130,10 +130,10 @@ pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let mut sides = vec![(0usize, 0usize); rank];
     for (i, &axis) in axes.iter().enumerate() {
         let side = |p: i64| {
-            usize::try_from(p)
-                .ok()
-                .filter(|&p| p <= 1 << 20)
-                .ok_or_else(|| node.fault(format!("a pad of {p} is not supported")))
+            usize::try_from(p).ok().filter(|&p| p <= 1 << 20).ok_or_else(|| {
+                node.fault(format!("a pad of {p} is not supported"))
+                    .remedy("pads go from 0 to 2^20; crop inputs before the model")
+            })
         };
         sides[axis] = (side(pads[i])?, side(pads[i + axes.len()])?);
     }

@@ -64,7 +64,9 @@ pub(super) fn quantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let output_type = node.int_or("output_dtype", 0)? as i32;
     let _internal_precision = node.int_or("precision", 0)?;
     if !saturate {
-        return Err(node.fault("quantization without saturation is not supported"));
+        return Err(node
+            .fault("quantization without saturation is not supported")
+            .remedy("export with saturate = 1"));
     }
     let scales = scales(state, node)?;
     let (zeros, kind) = match zero_points(state, node)? {

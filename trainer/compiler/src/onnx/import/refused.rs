@@ -226,7 +226,7 @@ pub(super) fn unknown(node: &Reader<'_>) -> Error {
             .remedy("docs/operators.md lists those that are; replace it, or cut the model before it"),
         _ => node
             .fault(format!("this operator of domain `{domain}` is not supported"))
-            .remedy("docs/operators.md lists those that are; export without custom operators, or cut the model before it"),
+            .remedy("docs/operators.md lists those that are; inline the file's own functions (onnx.inliner), export without custom operators, or cut the model before it"),
     }
 }
 

@@ -16,9 +16,12 @@ use crate::import::{Assembly, InputOrders, View, absorb};
 use crate::onnx::metadata;
 use crate::onnx::proto::{GraphProto, data_type};
 
-/// Elements of all constants together that a file may have computed; a file's own weights do not count
-/// until they are moved.
-const FOLDED_ELEMENTS: usize = 1 << 26;
+/// Elements of all constants together that a file may have computed, besides moving each of its own
+/// twice.
+const FOLDED_ELEMENTS: usize = 1 << 24;
+
+/// Largest number of inputs of a model that is accepted.
+const MAX_INPUTS: usize = 64;
 
 /// The import while it runs.
 pub(super) struct Import {
@@ -65,7 +68,9 @@ impl Import {
             if tensor.data_type == Some(data_type::STRING) {
                 state.set(name, Item::Symbol(Symbol::Texts(tensor::texts(tensor))));
             } else {
-                state.set_constant(name, OnnxTensor::read(tensor)?);
+                let tensor = OnnxTensor::read(tensor)?;
+                state.budget = state.budget.saturating_add(2 * tensor.len());
+                state.set_constant(name, tensor);
             }
         }
         state.names.extend(file.input.iter().filter_map(|i| i.name.clone()));
@@ -74,6 +79,10 @@ impl Import {
             // Older files list their initializers among the inputs too.
             if state.items.contains_key(name) {
                 continue;
+            }
+            if state.graph.inputs.len() == MAX_INPUTS {
+                return Err(Error::value(name, format!("the model has more than {MAX_INPUTS} inputs"))
+                    .remedy("this is not a model for small devices"));
             }
             let (kind, shape) = input_shape(info)?;
             let view = match orders.get(&index) {

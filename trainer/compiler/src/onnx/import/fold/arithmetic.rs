@@ -17,7 +17,9 @@ pub(super) fn binary(node: &Reader<'_>, a: &OnnxTensor, b: &OnnxTensor) -> Resul
             for (&x, &y) in x.iter().zip(&y) {
                 match of_ints(node.operator(), x, y, like_c) {
                     Outcome::Number(z) => ints.push(z),
-                    Outcome::Fault => return Err(node.fault(format!("{x} and {y} overflow"))),
+                    Outcome::Fault => {
+                        return Err(node.fault(format!("{x} and {y} have no result in 64 bits")));
+                    }
                     Outcome::Unknown => return Ok(None),
                 }
             }
