@@ -87,7 +87,13 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
             fuzzer.arg(from);
         }
         fuzzer.arg(format!("-max_total_time={}", args.seconds));
-        fuzzer.args(["-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-print_funcs=0", "-verbosity=0"]);
+        fuzzer.args([
+            "-timeout=20",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+            "-print_funcs=0",
+            "-verbosity=0",
+        ]);
         fuzzer.arg(format!("-artifact_prefix={}/", findings.display()));
         shell::run(&mut fuzzer).with_context(|| {
             format!(

@@ -1,12 +1,14 @@
-//! What scikit-learn's exporter writes around and instead of layers.
+//! What scikit-learn's exporter writes around and instead of layers, and its models in integers.
 
 mod support;
 
 use support::file::{FLOAT, File, float, floats, int, ints, text, texts};
+use support::{Npz, models_dir};
+use teff::{ModelFile, Session};
 use teff_compiler::evaluate::Evaluator;
 use teff_compiler::graph::Graph;
-use teff_compiler::onnx;
 use teff_compiler::quantize::{Method, quantize};
+use teff_compiler::{Target, compile, onnx};
 
 fn import(file: &File) -> Graph {
     onnx::import(&file.finish()).unwrap()
@@ -179,5 +181,56 @@ fn scalers_imputers_and_regressors() {
             fault.contains(operator) && fault.contains("are not supported") && fault.contains("; "),
             "{fault}"
         );
+    }
+}
+
+/// Share of digits that a plan gets right, and that the float model does.
+fn accuracy(dir: &std::path::Path, name: &str) -> Result<(f64, f64), String> {
+    let bytes = std::fs::read(dir.join(format!("{name}.onnx"))).map_err(|e| e.to_string())?;
+    let mut graph = onnx::import(&bytes).map_err(|e| e.to_string())?;
+    teff_compiler::passes::simplify(&mut graph);
+    let mut npz = Npz::open(&dir.join(format!("{name}.npz")))?;
+    let (x, labels) = (npz.f32("x_test")?.1, npz.f32("y_test_true")?.1);
+    let samples: Vec<&[f32]> = x.chunks_exact(64).collect();
+    // Every third example is calibrated on.
+    let calibration = samples.iter().step_by(3).map(|x| vec![*x]);
+    let quantized = quantize(&graph, calibration, Method::MinMax).map_err(|e| e.to_string())?;
+    let file = onnx::export(&quantized).map_err(|e| e.to_string())?;
+    let compiled = compile(&file, Target::CortexM4).map_err(|e| e.to_string())?;
+    let model = ModelFile::from_bytes(&compiled.plan).map_err(|e| e.to_string())?;
+    let mut arena = model.arena();
+    let mut session = Session::from_model(model.model(), arena.as_mut_slice()).map_err(|e| e.to_string())?;
+    let quant = session.input_quant(0).ok_or("no input")?;
+    let mut evaluator = Evaluator::new(&graph).map_err(|e| e.to_string())?;
+    let (mut plan, mut real) = (0, 0);
+    for (x, label) in samples.iter().zip(&labels) {
+        evaluator.run(&[x]).map_err(|e| e.to_string())?;
+        let y = evaluator.output(0);
+        let best = (0..y.len()).max_by(|&a, &b| y[a].total_cmp(&y[b]));
+        real += usize::from(best == Some(*label as usize));
+        session.input_mut(0).iter_mut().zip(*x).for_each(|(q, &x)| *q = quant.quantize(x));
+        session.invoke();
+        let y = session.output(0).values;
+        let best = (0..y.len()).max_by_key(|&i| (y[i], usize::MAX - i));
+        plan += usize::from(best == Some(*label as usize));
+    }
+    let share = |n: usize| n as f64 / samples.len() as f64;
+    Ok((share(plan), share(real)))
+}
+
+#[test]
+fn digits_of_scikit_learn_in_integers() {
+    let Some(dir) = models_dir("digits_of_scikit_learn_in_integers") else { return };
+    // The first folds factors from 0.2 to 10 per column into its weights, and min-max gives each row one scale.
+    let models = [
+        ("sk_mlp_digits", 0.9158, 0.035),
+        ("sk_mlp_digits_nozipmap", 0.9024, 0.0102),
+        ("sk_logreg_digits", 0.9125, 0.0102),
+    ];
+    for (name, known, limit) in models {
+        let (plan, real) = accuracy(&dir, name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        println!("{name}: {plan:.4} in integers, {real:.4} in float");
+        assert!((real - known).abs() < 1e-3, "{name}: {real}");
+        assert!(plan > real - limit, "{name}: {plan} of {real}");
     }
 }

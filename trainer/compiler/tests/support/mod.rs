@@ -42,6 +42,9 @@ impl Npz {
         if let Ok(array) = self.0.by_name::<OwnedRepr<f32>, ndarray::IxDyn>(name) {
             return Ok(parts(array));
         }
+        if let Ok(array) = self.0.by_name::<OwnedRepr<i64>, ndarray::IxDyn>(name) {
+            return Ok(parts(array.mapv(|i| i as f32)));
+        }
         let array: ArrayD<i8> = self.0.by_name(name).map_err(|e| format!("{name}: {e}"))?;
         Ok(parts(array.mapv(f32::from)))
     }
