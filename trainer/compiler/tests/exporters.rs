@@ -435,3 +435,97 @@ fn types_that_are_not_held() {
     let text = refusal(&bias);
     assert!(text.contains("node `conv` (Conv)") && text.contains("`b` is int32 with a zero point"), "{text}");
 }
+
+#[test]
+fn integers_that_are_only_moved() {
+    // Pad, MaxPool, Concat and Transpose of plain integers, whose scale is said behind them.
+    let file = File::new(13)
+        .input("x", INT8, &[1, 1, 2, 3])
+        .output("y")
+        .quant("x", INT8, 0.5, -3)
+        .quant("y", INT8, 1.0, 7)
+        .i64("pads", &[0, 0, 0, 1, 0, 0, 0, 0])
+        .bytes("v", INT8, &[], &[-100])
+        .node("DequantizeLinear", &["x", "x.s", "x.z"], &["xr"], &[])
+        .node("QuantizeLinear", &["xr", "x.s", "x.z"], &["xq"], &[])
+        .node("Pad", &["xq", "pads", "v"], &["p"], &[])
+        .node("MaxPool", &["p"], &["m"], &[ints("kernel_shape", &[1, 2])])
+        .node("Concat", &["m", "x"], &["c"], &[int("axis", 1)])
+        .node("Transpose", &["c"], &["t"], &[ints("perm", &[0, 2, 3, 1])])
+        .node("DequantizeLinear", &["t", "x.s", "x.z"], &["tr"], &[])
+        .node("QuantizeLinear", &["tr", "y.s", "y.z"], &["y"], &[]);
+    let x = [1, -5, 20, -120, 127, 9];
+    let wanted = |q: i32| (f64::from(q + 3) * 0.5).round_ties_even() as i32 + 7;
+    let max = [1, 1, 20, -100, 127, 127];
+    let (got, _) = run_integers(&file, &[&x]);
+    for i in 0..6 {
+        assert_eq!([got[2 * i], got[2 * i + 1]], [wanted(max[i]), wanted(x[i])], "{got:?}");
+    }
+
+    // Two scales that meet in one Concat.
+    let mixed = File::new(13)
+        .input("x", INT8, &[1, 2])
+        .input("k", INT8, &[1, 2])
+        .output("y")
+        .quant("x", INT8, 0.5, -3)
+        .quant("k", INT8, 0.25, 0)
+        .node("DequantizeLinear", &["x", "x.s", "x.z"], &["a"], &[])
+        .node("DequantizeLinear", &["k", "k.s", "k.z"], &["b"], &[])
+        .named("join", "Concat", &["x", "k"], &["c"], &[int("axis", 1)])
+        .node("DequantizeLinear", &["c", "x.s", "x.z"], &["y"], &[])
+        .output("a")
+        .output("b");
+    let text = refusal(&mixed);
+    assert!(text.contains("node `join` (Concat)") && text.contains("different scales"), "{text}");
+}
+
+#[test]
+fn integers_read_with_another_scale() {
+    let file = File::new(13)
+        .input("x", INT8, &[1, 256])
+        .output("y")
+        .quant("x", INT8, 0.5, -3)
+        .quant("k", INT8, 0.123, 40)
+        .node("DequantizeLinear", &["x", "x.s", "x.z"], &["a"], &[])
+        .node("QuantizeLinear", &["a", "x.s", "x.z"], &["q"], &[])
+        .node("DequantizeLinear", &["q", "k.s", "k.z"], &["b"], &[])
+        .node("QuantizeLinear", &["b", "k.s", "k.z"], &["y"], &[]);
+    let x: Vec<i32> = (-128..128).collect();
+    assert_eq!(run_integers(&file, &[&x]).0, x);
+}
+
+#[test]
+fn batch_normalization_behind_quantized_weights() {
+    let file = File::new(13)
+        .input("x", INT8, &[1, 1, 1, 4])
+        .output("y")
+        .quant("x", INT8, 0.1, 0)
+        .quant("y", INT8, 0.05, 3)
+        .bytes("w", INT8, &[2, 1, 1, 2], &[50, -100, 127, 30])
+        .quant("w", INT8, 0.01, 0)
+        .i32("b", &[2], &[200, -100])
+        .f32("b.s", &[], &[0.001])
+        .f32("g", &[2], &[-2.0, 0.5])
+        .f32("o", &[2], &[0.25, -1.0])
+        .f32("m", &[2], &[0.1, 0.2])
+        .f32("v", &[2], &[1.0, 4.0])
+        .node("DequantizeLinear", &["x", "x.s", "x.z"], &["xr"], &[])
+        .node("DequantizeLinear", &["w", "w.s", "w.z"], &["wr"], &[])
+        .node("DequantizeLinear", &["b", "b.s"], &["br"], &[])
+        .node("Conv", &["xr", "wr", "br"], &["c"], &[])
+        .node("BatchNormalization", &["c", "g", "o", "m", "v"], &["n"], &[float("epsilon", 0.0)])
+        .node("Relu", &["n"], &["r"], &[])
+        .node("QuantizeLinear", &["r", "y.s", "y.z"], &["y"], &[]);
+    let x = [10, -20, 35, 60];
+    let (got, _) = run_integers(&file, &[&x]);
+    let (w, b, g, o, m, v) =
+        ([[50, -100], [127, 30]], [200, -100], [-2.0, 0.5], [0.25, -1.0], [0.1, 0.2], [1.0f64, 4.0]);
+    for c in 0..2 {
+        for i in 0..3 {
+            let acc = x[i] * w[c][0] + x[i + 1] * w[c][1] + b[c];
+            let real = (f64::from(acc) * 0.001 - m[c]) / v[c].sqrt() * g[c] + o[c];
+            let wanted = ((real.max(0.0) / 0.05).round() as i32 + 3).clamp(-128, 127);
+            assert!((got[3 * c + i] - wanted).abs() <= 1, "{got:?}: {c} {i} is {wanted}");
+        }
+    }
+}

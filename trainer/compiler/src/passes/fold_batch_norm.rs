@@ -57,10 +57,19 @@ fn fold_into_producer(graph: &mut Graph, index: usize) -> Option<usize> {
         return None;
     }
     let (channels, channel_of) = output_channels(graph, producer)?;
+    if scale.len() != channels {
+        return None;
+    }
+    if let Some((filter, bias)) = in_quantized(graph, producer, channel_of, &scale, &offset) {
+        let node = &mut graph.nodes[producer];
+        node.inputs = vec![node.inputs[0], filter, bias];
+        super::absorb_reader(graph, producer, index);
+        return Some(producer);
+    }
     let node = &graph.nodes[producer];
     let real = |i: usize| graph.value(*node.inputs.get(i)?).constant.as_ref()?.as_f32();
     let filter = real(1)?;
-    if node.inputs.len() > 2 && real(2).is_none() || scale.len() != channels {
+    if node.inputs.len() > 2 && real(2).is_none() {
         return None;
     }
     let len = filter.len();
@@ -73,6 +82,46 @@ fn fold_into_producer(graph: &mut Graph, index: usize) -> Option<usize> {
     set_weights(graph, producer, filter, bias);
     super::absorb_reader(graph, producer, index);
     Some(producer)
+}
+
+/// Weights that are integers keep them, apart from their sign: the factor goes into their scales, and the bias becomes
+/// real. `None` where they are no such weights.
+fn in_quantized(
+    graph: &mut Graph,
+    producer: usize,
+    channel_of: ChannelOf,
+    scale: &[f32],
+    offset: &[f32],
+) -> Option<(ValueId, ValueId)> {
+    let node = &graph.nodes[producer];
+    let (op, name) = (node.op.clone(), node.name.clone());
+    let channels = scale.len();
+    let old = graph.value(node.inputs[1]);
+    let (weights, quant) = (old.constant.as_ref()?.as_i8()?, old.quant.as_ref()?);
+    let axis = if matches!(op, Op::DepthwiseConv2d(_)) { 3 } else { 0 };
+    if quant.channel_axis.is_some_and(|a| a != axis) {
+        return None;
+    }
+    let factor =
+        |w: i8, s: f32| i8::try_from(i32::from(w) * if s < 0.0 { -1 } else { i32::from(s > 0.0) }).ok();
+    let integers = weights.iter().enumerate();
+    let integers: Vec<i8> = integers
+        .map(|(i, &w)| factor(w, scale[channel_of(i, weights.len(), channels)]))
+        .collect::<Option<_>>()?;
+    let scales = (0..channels).map(|c| (quant.scale_of(c) * scale[c].abs()).max(f32::MIN_POSITIVE)).collect();
+    let bias = match node.inputs.get(2) {
+        None => vec![0.0; channels],
+        Some(&id) => {
+            let value = graph.value(id);
+            crate::evaluate::dequantized(value.constant.as_ref()?, value.quant.as_ref())
+        }
+    };
+    let bias = bias.iter().zip(scale).zip(offset).map(|((b, s), o)| b * s + o).collect();
+    let tensor = Tensor::new(&old.shape.clone(), Elements::I8(integers)).ok()?;
+    let filter = graph.add_constant(&format!("{name}.scaled"), tensor);
+    graph.value_mut(filter).quant = Some(Quant::per_channel(scales, axis));
+    let bias = graph.add_constant(&format!("{name}.offset"), Tensor::vector(bias));
+    Some((filter, bias))
 }
 
 /// Before a layer without padding: into the columns of its filter.

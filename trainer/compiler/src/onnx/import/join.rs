@@ -34,5 +34,7 @@ pub(super) fn concat(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 
     let kind = parts[0].kind;
     let (result, view) = join(state, node, &parts, axis)?;
+    let inputs: Vec<_> = parts.iter().map(|part| part.value).collect();
+    state.keep_integers(node, kind, &inputs, result);
     state.give(node, result, view, kind)
 }

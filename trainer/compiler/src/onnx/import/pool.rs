@@ -51,6 +51,7 @@ fn pool(state: &mut Import, node: &Reader<'_>, x: Activation, op: fn(Pool2d) -> 
         other => other,
     };
     let result = state.push(node, pool, &[value])?;
+    state.keep_integers(node, x.kind, &[x.value, value], result);
     let nhwc = state.graph.value(result).nhwc().unwrap_or([1; 4]);
     state.give(node, result, spatial_view(rank, nhwc), x.kind)
 }
@@ -85,6 +86,7 @@ pub(super) fn global_pool(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let pool = Pool2d { filter: [nhwc[1], nhwc[2]], ..Pool2d::default() };
     let op = if mean { Op::AveragePool2d(pool) } else { Op::MaxPool2d(pool) };
     let result = state.push(node, op, &[value])?;
+    state.keep_integers(node, x.kind, &[x.value, value], result);
     state.give(node, result, spatial_view(rank, [1, 1, 1, nhwc[3]]), x.kind)
 }
 
@@ -105,7 +107,7 @@ pub(super) fn reduce(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 }
 
 pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
-    let x = state.activation(node, 0)?;
+    let x = state.any_activation(node, 0)?;
     let rank = x.view.axes.len();
     let mode = node.string_or("mode", "constant")?;
     if mode != "constant" {
@@ -115,6 +117,19 @@ pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
         (node.ints("pads")?, node.float_or("value", 0.0)?)
     } else {
         (state.ints(node, 1)?, state.scalar(node, 2)?.unwrap_or(0.0))
+    };
+    let value = match (x.kind, &state.graph.value(x.value).quant) {
+        (PortType::F32, _) => value,
+        // Integers are padded with an integer.
+        (kind, Some(quant)) => {
+            let shift = if kind == PortType::U8 { 128.0 } else { 0.0 };
+            quant.scale() * (value - shift - quant.zero_point as f32)
+        }
+        (_, None) => {
+            return Err(node
+                .fault("it pads integers whose scale is not known")
+                .remedy("put a DequantizeLinear before it and a QuantizeLinear behind it"));
+        }
     };
     let pads = pads.ok_or_else(|| node.fault("the pads are missing"))?;
     let axes = match state.ints(node, 3)? {
@@ -150,6 +165,7 @@ pub(super) fn pad(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let (left, right) = sides.get(3).copied().unwrap_or((0, 0));
     let padding = Padding { top, left, bottom, right };
     let result = state.push(node, Op::Pad { padding, value }, &[input])?;
+    state.keep_integers(node, x.kind, &[x.value, input], result);
     let nhwc = state.graph.value(result).nhwc().unwrap_or(nhwc);
-    state.give(node, result, spatial_view(rank, nhwc), PortType::F32)
+    state.give(node, result, spatial_view(rank, nhwc), x.kind)
 }

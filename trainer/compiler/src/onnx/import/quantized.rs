@@ -7,7 +7,7 @@ use super::reshape::axis;
 use super::state::{Constant, ConstantQuant, Import, Item};
 use super::tensor::{Data, OnnxTensor};
 use crate::error::Result;
-use crate::graph::{Op, PortType, Quant};
+use crate::graph::{Op, PortType, Quant, Unary};
 use crate::onnx::proto::data_type;
 
 fn refuse_blocks(node: &Reader<'_>) -> Result<()> {
@@ -200,15 +200,20 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                 return Err(node.fault("its zero point is not of the type of its input"));
             }
             let quant = per_tensor(node, &scales, zeros[0], kind)?;
-            let value = state.graph.value_mut(x.value);
-            match &value.quant {
-                None => value.quant = Some(quant),
-                Some(known) if *known == quant => {}
+            let known = state.graph.value(x.value).quant.clone();
+            match known {
+                None => state.graph.value_mut(x.value).quant = Some(quant),
+                Some(known) if known == quant => {}
+                // Integers of one scale read as those of another: a function of the number they stand for.
                 Some(known) => {
-                    let known = format!("{} and {}", known.scale(), known.zero_point);
-                    return Err(node.fault(format!(
-                        "scale and zero point differ from those the input was quantized with ({known})"
-                    )));
+                    let (scale, zero) = (known.scale(), known.zero_point);
+                    let function = Unary::Linear {
+                        scale: quant.scale() / scale,
+                        offset: quant.scale() * (zero - quant.zero_point) as f32,
+                    };
+                    let result = state.push(node, Op::Unary(function), &[x.value])?;
+                    state.graph.value_mut(result).quant = Some(quant);
+                    return state.give(node, result, x.view, PortType::F32);
                 }
             }
             state.give(node, x.value, x.view, PortType::F32)

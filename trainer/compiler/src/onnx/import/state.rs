@@ -23,6 +23,13 @@ const FOLDED_ELEMENTS: usize = 1 << 24;
 /// Largest number of inputs of a model that is accepted.
 const MAX_INPUTS: usize = 64;
 
+/// A node that moves or compares integers.
+struct SameIntegers {
+    node: String,
+    operator: &'static str,
+    values: Vec<ValueId>,
+}
+
 /// The import while it runs.
 pub(super) struct Import {
     assembly: Assembly,
@@ -33,6 +40,8 @@ pub(super) struct Import {
     reader_counts: BTreeMap<String, usize>,
     /// Elements of constants that may still be computed.
     budget: usize,
+    /// Operators on integers as they are: what they read and give has one scale and zero point.
+    same_integers: Vec<SameIntegers>,
     /// Names of the classes that the scores of a value stand for.
     classes: Vec<(ValueId, Vec<String>)>,
 }
@@ -60,6 +69,7 @@ impl Import {
             names: file.node.iter().flat_map(|n| n.output.iter().cloned()).collect(),
             reader_counts: BTreeMap::new(),
             budget: FOLDED_ELEMENTS,
+            same_integers: Vec::new(),
             classes: Vec::new(),
         };
         for tensor in &file.initializer {
@@ -139,6 +149,44 @@ impl Import {
             number += 1;
         }
         candidate
+    }
+
+    /// Says that a node gives the integers that it reads, where they are integers: all of them have one
+    /// scale and zero point.
+    pub fn keep_integers(&mut self, node: &Reader<'_>, kind: PortType, inputs: &[ValueId], output: ValueId) {
+        if kind != PortType::F32 {
+            let operator = super::table::find(node.proto).map_or("", |o| o.name);
+            let values = inputs.iter().copied().chain([output]).collect();
+            self.same_integers.push(SameIntegers { node: node.name.clone(), operator, values });
+        }
+    }
+
+    /// Gives integers that are only moved the scale and zero point that is known of any of them.
+    fn spread_quantization(&mut self) -> Result<()> {
+        let nodes = std::mem::take(&mut self.same_integers);
+        // A scale travels along one node in each round, forwards or backwards.
+        for _ in 0..nodes.len() {
+            let mut changed = false;
+            for node in &nodes {
+                let known = node.values.iter().find_map(|&v| self.graph.value(v).quant.clone());
+                for &value in &node.values {
+                    let own = &mut self.graph.value_mut(value).quant;
+                    if own.is_none() && known.is_some() {
+                        *own = known.clone();
+                        changed = true;
+                    }
+                    if *own != known {
+                        let reason = "it moves integers, and those it reads and gives have different scales or zero points";
+                        return Err(Error::node(&node.node, node.operator, reason)
+                            .remedy("put a DequantizeLinear before it and a QuantizeLinear behind it"));
+                    }
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Takes the elements of a constant that is computed from what may be computed in all.
@@ -326,6 +374,7 @@ impl Import {
             }
         }
         self.add_labels();
+        self.spread_quantization()?;
         absorb(&mut self.graph)?;
         Ok(self.assembly.graph)
     }
