@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use teff_compiler::onnx::metadata;
+use teff_compiler::onnx::{self, metadata};
 
 use anyhow::Result;
 use teff::Model;
 use teff::plan::file::ModelFile;
 use teff_compiler::graph::Graph;
-use teff_compiler::{Compiled, Target};
+use teff_compiler::{Compiled, Format, Target};
 
 use crate::engine::ports;
 use crate::error::InputError;
@@ -18,13 +18,25 @@ pub fn read(model: &Path) -> Result<Vec<u8>> {
     Ok(std::fs::read(model).map_err(|error| InputError::unreadable(model, &error))?)
 }
 
-/// The graph of an ONNX file.
+/// The graph of a model file, ONNX or TensorFlow Lite.
 pub fn import(model: &Path) -> Result<Graph> {
     let bytes = read(model)?;
-    Ok(teff_compiler::onnx::import(&bytes).map_err(|error| error.in_file(model))?)
+    Ok(teff_compiler::import(&bytes).map_err(|error| error.in_file(model))?)
 }
 
-/// Compiles a quantized ONNX file.
+/// The model as an ONNX file: its own bytes, or those of the same network where the file is of another format.
+pub fn as_onnx(model: &Path) -> Result<Vec<u8>> {
+    let bytes = read(model)?;
+    match Format::of(&bytes) {
+        Format::Onnx => Ok(bytes),
+        Format::Tflite => {
+            let exported = teff_compiler::import(&bytes).and_then(|graph| onnx::export(&graph));
+            Ok(exported.map_err(|error| error.in_file(model))?)
+        }
+    }
+}
+
+/// Compiles a quantized model file.
 ///
 /// # Errors
 /// The file is a float model, damaged, or has a node that cannot run in integers.
@@ -54,7 +66,7 @@ pub fn is_plan(model: &Path) -> bool {
     model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("teff"))
 }
 
-/// What a model says about itself, whether it is an ONNX file or a plan.
+/// What a model says about itself, whether it is a model file or a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     metadata: BTreeMap<String, String>,
@@ -64,7 +76,7 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq)]
 struct Input {
     shape: Vec<Option<usize>>,
-    /// Index in the ONNX tensor of each element in the order `[h, w, c]`.
+    /// Index in the file's tensor of each element in the order `[h, w, c]`.
     order: Vec<usize>,
 }
 
@@ -116,12 +128,12 @@ impl Facts {
             .unwrap_or_default()
     }
 
-    /// Shape of an input in the ONNX file.
+    /// Shape of an input in the model file.
     pub fn input_shape(&self, index: usize) -> &[Option<usize>] {
         self.inputs.get(index).map_or(&[], |input| &input.shape)
     }
 
-    /// For each number of an input in the order `[h, w, c]`, its index in the ONNX tensor.
+    /// For each number of an input in the order `[h, w, c]`, its index in the file's tensor.
     pub fn input_order(&self, index: usize) -> Option<&[usize]> {
         self.inputs.get(index).map(|input| input.order.as_slice())
     }

@@ -1,4 +1,4 @@
-//! `trainer compile`: from a quantized ONNX file to a plan.
+//! `trainer compile`: from a quantized model file to a plan.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use teff_compiler::target::parse_target;
 use super::{Output, write_notes};
 use crate::{files, model_file};
 
-/// Compile a quantized ONNX file to a plan for the device
+/// Compile a quantized model file to a plan for the device
 ///
-/// The plan depends on the ONNX file and the target alone: the same bytes on every machine.
+/// The plan depends on the model file and the target alone: the same bytes on every machine.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The quantized model
-    #[arg(value_name = "MODEL.onnx")]
+    /// The quantized model: .onnx or .tflite
+    #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Processor that weights are packed for: generic (runs everywhere), cortex-m0, cortex-m3, cortex-m4, cortex-m7,
     /// cortex-m33, cortex-m55, aarch64, x86_64

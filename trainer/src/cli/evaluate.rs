@@ -25,7 +25,7 @@ use crate::recipe::{DataSource, Recipe};
 /// the recipe; an exported model carries that part of its recipe.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: .onnx, or .teff for the engine `teff`
+    /// The model: .onnx or .tflite, or .teff for the engine `teff`
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Folder of the data set, or its parent

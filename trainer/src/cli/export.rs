@@ -1,4 +1,4 @@
-//! `trainer export`: from a trained run or an ONNX file to the files that a user keeps.
+//! `trainer export`: from a trained run or a model file to the files that a user keeps.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use teff_compiler::Target;
 use teff_compiler::quantize::Method;
 use teff_compiler::target::parse_target;
 
-use super::{Output, progress};
+use super::{Output, progress, write_notes};
 use crate::export::{self, Accuracy, Calibration, Settings};
 use crate::run;
 
@@ -16,17 +16,18 @@ use crate::run;
 ///
 /// Writes model.onnx (int8, QDQ), model.teff (the plan), labels.txt, golden.npz (generated inputs and the runtime's
 /// outputs) and README.md (the model card, with the measured accuracy) into a folder: all of them, or none. A run is
-/// calibrated on its training examples and measured on its test split. A float ONNX file needs `--calibrate`; one that
-/// is quantized already is kept byte for byte.
+/// calibrated on its training examples and measured on its test split. A float model file needs `--calibrate`. An ONNX
+/// file that is quantized already is kept byte for byte; a TensorFlow Lite file that is becomes an ONNX file of the same
+/// integers and scales.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder of a finished run, or an ONNX file
-    #[arg(value_name = "RUN|MODEL.onnx")]
+    /// The folder of a finished run, or a model file: .onnx or .tflite
+    #[arg(value_name = "RUN|MODEL")]
     pub model: PathBuf,
     /// Data that ranges are measured on: arrays, or the folder of a data set [default: the data set of the run]
     #[arg(long, value_name = "X.npz|DATASET")]
     pub calibrate: Option<PathBuf>,
-    /// Recipe of an ONNX file that does not carry its data set and front end
+    /// Recipe of a model file that does not carry its data set and front end
     #[arg(long, value_name = "RECIPE.toml")]
     pub recipe: Option<PathBuf>,
     /// Leave out this share of the numbers at both ends of each range: 99.99 leaves out one in ten thousand [default:
@@ -60,6 +61,7 @@ struct Report {
     arena_bytes: u64,
     live_set_bytes: u64,
     onnx_bytes: usize,
+    notes: Vec<String>,
 }
 
 /// Runs the sub-command.
@@ -74,14 +76,14 @@ pub fn run(args: Args) -> Result<()> {
     let model = if args.model.is_dir() {
         if !run::is_run(&args.model) {
             bail!(
-                "{}: is a folder without a run in it. Remedy: name the folder that `trainer train --out` wrote, or an \
-                 ONNX file",
+                "{}: is a folder without a run in it. Remedy: name the folder that `trainer train --out` wrote, or a \
+                 model file",
                 args.model.display()
             );
         }
         export::of_run(&args.model, &settings)
     } else {
-        export::of_onnx(&args.model, &settings)
+        export::of_file(&args.model, &settings)
     };
     waiting.finish_and_clear();
     let model = model?;
@@ -100,6 +102,7 @@ pub fn run(args: Args) -> Result<()> {
         arena_bytes: figures.arena_bytes,
         live_set_bytes: figures.live_set_bytes,
         onnx_bytes: model.onnx.len(),
+        notes: figures.notes.clone(),
     };
     args.output.print(&report, |out| {
         writeln!(out, "{} written to {}", report.name, report.out)?;
@@ -113,7 +116,8 @@ pub fn run(args: Args) -> Result<()> {
             writeln!(out, "  int8   {}", percent(accuracy))?;
         }
         writeln!(out, "  flash  {} bytes, of them {} weights", report.plan_bytes, report.weights_bytes)?;
-        writeln!(out, "  RAM    {} bytes", report.arena_bytes)
+        writeln!(out, "  RAM    {} bytes", report.arena_bytes)?;
+        write_notes(out, &report.notes)
     })
 }
 

@@ -23,10 +23,10 @@ use crate::synthetic;
 /// A float model is shown as it would be after quantization; its accuracy cannot be told from that.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: .onnx or .teff
+    /// The model: .onnx, .tflite or .teff
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Processor to compile an ONNX file for
+    /// Processor to compile a model file for
     #[arg(long, value_parser = parse_target, default_value = "generic")]
     pub target: Target,
     #[command(flatten)]
@@ -104,7 +104,7 @@ fn open(path: &Path, target: Target) -> Result<Opened> {
     if model_file::is_plan(path) {
         if target != Target::Generic {
             anyhow::bail!(
-                "`--target` is for ONNX files; {} is compiled already. Remedy: leave it out",
+                "`--target` is for model files; {} is compiled already. Remedy: leave it out",
                 path.display()
             );
         }
@@ -113,7 +113,7 @@ fn open(path: &Path, target: Target) -> Result<Opened> {
     }
     let mut onnx = model_file::read(path)?;
     let in_file = |error: teff_compiler::Error| error.in_file(path);
-    let graph = teff_compiler::onnx::import(&onnx).map_err(in_file)?;
+    let graph = teff_compiler::import(&onnx).map_err(in_file)?;
     let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
     if !quantized {
         onnx =

@@ -1,4 +1,4 @@
-//! `trainer quantize`: from a float ONNX file to an int8 one.
+//! `trainer quantize`: from a float model file to an int8 ONNX file.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 use teff_compiler::Target;
 
 use super::export::{calibration, method};
-use super::{Output, progress};
+use super::{Output, progress, write_notes};
 use crate::export::{self, Settings};
 use crate::files;
 
-/// Quantize a float ONNX file to int8
+/// Quantize a float model file to int8
 ///
 /// Writes an ONNX file in the QDQ form, which other engines run too. Ranges are measured on the given data. `trainer
 /// export` does the same and writes plan, golden vectors and model card besides.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The float model
-    #[arg(value_name = "FLOAT.onnx")]
+    /// The float model: .onnx or .tflite
+    #[arg(value_name = "FLOAT")]
     pub model: PathBuf,
     /// Data that ranges are measured on: arrays, or the folder of a data set
     #[arg(long, value_name = "X.npz|DATASET")]
@@ -48,6 +48,7 @@ struct Report {
     int8_top1: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<usize>,
+    notes: Vec<String>,
 }
 
 /// Runs the sub-command.
@@ -59,7 +60,7 @@ pub fn run(args: Args) -> Result<()> {
         target: Target::Generic,
     };
     let waiting = progress::waiting("calibrating and quantizing");
-    let model = export::of_onnx(&args.model, &settings);
+    let model = export::of_file(&args.model, &settings);
     waiting.finish_and_clear();
     let model = model?;
     if !model.was_float {
@@ -73,6 +74,7 @@ pub fn run(args: Args) -> Result<()> {
         float_top1: model.float.map(|accuracy| accuracy.top1),
         int8_top1: model.int8.map(|accuracy| accuracy.top1),
         samples: model.int8.map(|accuracy| accuracy.samples),
+        notes: model.compiled.report.notes,
     };
     args.output.print(&report, |out| {
         writeln!(out, "{} quantized to {}, {} bytes", report.model, report.out, report.onnx_bytes)?;
@@ -86,6 +88,7 @@ pub fn run(args: Args) -> Result<()> {
                 100.0 * int8
             )?;
         }
+        write_notes(out, &report.notes)?;
         writeln!(out, "`trainer compare {} --input X.npz` shows what each operator makes of it", report.out)
     })
 }

@@ -18,7 +18,7 @@ use crate::engine::{self, Kind, Options, batch};
 /// input's scale and zero point where the model computes in int8.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: .onnx, or .teff for the engine `teff`
+    /// The model: .onnx or .tflite, or .teff for the engine `teff`
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Arrays to run the model on

@@ -18,7 +18,7 @@ use crate::{golden, synthetic};
 /// also has the model's outputs, the host is compared with them too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: .onnx or .teff
+    /// The model: .onnx, .tflite or .teff
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Which emulated board

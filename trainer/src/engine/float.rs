@@ -19,7 +19,7 @@ pub struct Float {
 }
 
 impl Float {
-    /// Loads an ONNX file.
+    /// Loads a model file.
     pub fn load(model: &Path) -> Result<Float> {
         Ok(Float::new(model_file::import(model)?))
     }

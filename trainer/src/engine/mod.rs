@@ -2,10 +2,10 @@
 //!
 //! | engine | runs | arithmetic |
 //! |---|---|---|
-//! | [`teff`] | `.teff`, quantized `.onnx` (compiled in memory) | the runtime's: integers |
-//! | [`float`] | `.onnx` | 32-bit floating point, the compiler's own evaluator |
-//! | [`ort`] | `.onnx` | ONNX Runtime's |
-//! | [`tract`] | `.onnx` | tract's |
+//! | [`teff`] | `.teff`, quantized `.onnx` or `.tflite` (compiled in memory) | the runtime's: integers |
+//! | [`float`] | `.onnx`, `.tflite` | 32-bit floating point, the compiler's own evaluator |
+//! | [`ort`] | `.onnx`, and `.tflite` as the ONNX file that `trainer export` makes of it | ONNX Runtime's |
+//! | [`tract`] | as `ort` | tract's |
 //! | [`board`] | as `teff` | the runtime's, on an emulated board |
 //!
 //! An engine knows single inferences of fixed shapes. [`batch`] brings the arrays of a user to them: matched by name
@@ -104,7 +104,7 @@ pub trait Engine {
 pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engine>> {
     if kind != Kind::Teff && model_file::is_plan(model) {
         bail!(
-            "{}: is a plan, which only `--engine teff` runs. Remedy: give the ONNX file that it was compiled from",
+            "{}: is a plan, which only `--engine teff` runs. Remedy: give the file that it was compiled from",
             model.display()
         );
     }

@@ -23,9 +23,9 @@ pub struct Ort {
 }
 
 impl Ort {
-    /// Loads an ONNX file.
+    /// Loads an ONNX file, or the ONNX form of a model of another format.
     pub fn load(model: &Path, options: &Options) -> Result<Ort> {
-        let bytes = fs::read(model).map_err(|error| crate::error::InputError::unreadable(model, &error))?;
+        let bytes = crate::model_file::as_onnx(model)?;
         environment().with_context(|| format!("{}", model.display()))?;
         Ort::from_bytes(&bytes, options).with_context(|| {
             format!("{}: ONNX Runtime does not run this model. {}", model.display(), super::WHAT_NOW)

@@ -26,7 +26,7 @@ pub struct Teff {
 }
 
 impl Teff {
-    /// Loads a plan, or compiles a quantized ONNX file for the target `generic`.
+    /// Loads a plan, or compiles a quantized model file for the target `generic`.
     pub fn load(model: &Path) -> Result<Teff> {
         if model_file::is_plan(model) {
             return Teff::new(model_file::open_plan(model)?, model);

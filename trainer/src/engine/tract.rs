@@ -8,7 +8,6 @@ use tract_onnx::tract_hir::internal::{DimLike, Factoid};
 
 use super::{Engine, Port};
 use crate::arrays::{Array, Data, ElementType};
-use crate::error::InputError;
 
 /// A model in tract.
 #[derive(Debug)]
@@ -19,9 +18,9 @@ pub struct Tract {
 }
 
 impl Tract {
-    /// Loads an ONNX file. An open first axis becomes 1.
+    /// Loads an ONNX file, or the ONNX form of a model of another format. An open first axis becomes 1.
     pub fn load(path: &Path) -> Result<Tract> {
-        let bytes = std::fs::read(path).map_err(|error| InputError::unreadable(path, &error))?;
+        let bytes = crate::model_file::as_onnx(path)?;
         Tract::from_bytes(&bytes).with_context(|| {
             format!("{}: tract does not run this model. {}", path.display(), super::WHAT_NOW)
         })

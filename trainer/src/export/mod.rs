@@ -1,4 +1,4 @@
-//! From a trained run, or any ONNX file, to the folder that a user keeps: quantized ONNX, plan, labels, golden vectors,
+//! From a trained run, or any model file, to the folder that a user keeps: quantized ONNX, plan, labels, golden vectors,
 //! model card.
 
 pub mod card;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use teff_compiler::graph::Graph;
 use teff_compiler::onnx::metadata;
 use teff_compiler::quantize::{self, Method};
-use teff_compiler::{Compiled, Target};
+use teff_compiler::{Compiled, Format, Target};
 
 use crate::arrays;
 use crate::dataset::{self, DataSet, Split};
@@ -111,7 +111,10 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
         None => run.data.as_deref(),
     };
     if settings.recipe.is_some() {
-        bail!("`--recipe` is for ONNX files; the run {} has its own. Remedy: leave it out", folder.display());
+        bail!(
+            "`--recipe` is for model files; the run {} has its own. Remedy: leave it out",
+            folder.display()
+        );
     }
     let set = dataset::load(&recipe.data, recipe.seed, data, &run.recipe_folder)?;
     let mut graph = trace(&recipe.name, &run.network, &run.weights)?;
@@ -126,11 +129,11 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
     Ok(model)
 }
 
-/// Quantizes an ONNX file, unless it is quantized already, and measures it where there is a data set.
-pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
-    let onnx = model_file::read(path)?;
+/// Quantizes a model file, unless it is quantized already, and measures it where there is a data set.
+pub fn of_file(path: &Path, settings: &Settings<'_>) -> Result<Model> {
+    let bytes = model_file::read(path)?;
     let in_file = |error: teff_compiler::Error| error.in_file(path);
-    let mut graph = teff_compiler::onnx::import(&onnx).map_err(in_file)?;
+    let mut graph = teff_compiler::import(&bytes).map_err(in_file)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let recipe = settings.recipe.map(|file| Ok::<_, anyhow::Error>((Recipe::read(file)?, read_text(file)?)));
     let recipe = recipe.transpose()?;
@@ -142,7 +145,11 @@ pub fn of_onnx(path: &Path, settings: &Settings<'_>) -> Result<Model> {
                 path.display()
             );
         }
-        let compiled = teff_compiler::compile(&onnx, settings.target).map_err(in_file)?;
+        let onnx = match Format::of(&bytes) {
+            Format::Onnx => bytes,
+            Format::Tflite => teff_compiler::onnx::export(&graph).map_err(in_file)?,
+        };
+        let compiled = compile(&onnx, &graph, settings.target).map_err(in_file)?;
         let mut model = Model { name, was_float: false, onnx, compiled, recipe, float: None, int8: None };
         if let Some(Calibration::DataSet(data)) = settings.calibration {
             let set = data_set(path, &Facts::of_graph(&graph), &model.recipe, data)?;
@@ -278,8 +285,17 @@ fn quantize_on(
 fn finish(source: &Path, name: String, graph: Graph, target: Target) -> Result<Model> {
     let in_file = |error: teff_compiler::Error| error.in_file(source);
     let onnx = teff_compiler::onnx::export(&graph).map_err(in_file)?;
-    let compiled = teff_compiler::compile(&onnx, target).map_err(in_file)?;
+    let compiled = compile(&onnx, &graph, target).map_err(in_file)?;
     Ok(Model { name, was_float: true, onnx, compiled, recipe: None, float: None, int8: None })
+}
+
+/// Compiles the ONNX file that was made of a graph; what is to be known of the graph is to be known of the plan.
+fn compile(onnx: &[u8], graph: &Graph, target: Target) -> teff_compiler::Result<Compiled> {
+    let mut compiled = teff_compiler::compile(onnx, target)?;
+    let mut notes = graph.notes.clone();
+    notes.extend(compiled.report.notes.into_iter().filter(|note| !graph.notes.contains(note)));
+    compiled.report.notes = notes;
+    Ok(compiled)
 }
 
 fn measure_int8(source: &Path, model: &Model, set: &DataSet) -> Result<Accuracy> {
