@@ -48,7 +48,7 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
         command
             .current_dir(firmware.join("boards").join(board.name))
             .args(["--release", "--locked", "--quiet", "--target-dir"])
-            .arg(firmware.join("target").join(rust.flavour))
+            .arg(firmware.join("target").join(board.target_folder(&rust)))
             .stdin(Stdio::null());
         if rust.has_clippy() {
             command.args(["--", "-D", "warnings"]);

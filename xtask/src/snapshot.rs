@@ -1,5 +1,6 @@
 //! Emulator snapshots: `firmware/boards/<board>/src/bin/<case>.rs` runs on the emulated board and
-//! must write exactly what stands beside it in `<case>.out`.
+//! must write exactly what stands beside it in `<case>.out`. The programs of
+//! `firmware/emulated/programs` run on every board, and must write the same everywhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,24 +38,31 @@ struct Case {
     snapshot: PathBuf,
 }
 
-/// The programs of a board that have a snapshot.
+/// The programs of a board that have a snapshot: its own, and those that all boards share.
 fn cases(board: &Board) -> Result<Vec<Case>> {
-    let folder = root()?.join("firmware/boards").join(board.name).join("src/bin");
-    let mut cases: Vec<Case> = fs::read_dir(&folder)
-        .with_context(|| format!("cannot read {}", folder.display()))?
+    let firmware = root()?.join("firmware");
+    let own = firmware.join("boards").join(board.name).join("src/bin");
+    let mut cases = if own.is_dir() { cases_in(&own)? } else { Vec::new() };
+    let shared = cases_in(&firmware.join("emulated/programs"))?;
+    if shared.is_empty() {
+        bail!("no program of all boards has a snapshot");
+    }
+    cases.extend(shared);
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+fn cases_in(folder: &Path) -> Result<Vec<Case>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let snapshots = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "out"))
-        .filter_map(|snapshot| {
-            let name = snapshot.file_stem()?.to_str()?.to_string();
-            Some(Case { name, snapshot })
-        })
-        .collect();
-    cases.sort_by(|a, b| a.name.cmp(&b.name));
-    if cases.is_empty() {
-        bail!("{} has no snapshot", folder.display());
-    }
-    Ok(cases)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "out"));
+    let case = |snapshot: PathBuf| {
+        let name = snapshot.file_stem()?.to_str()?.to_string();
+        Some(Case { name, snapshot })
+    };
+    Ok(snapshots.filter_map(case).collect())
 }
 
 fn check(board: &Board, case: &Case, overwrite: bool) -> Result<()> {

@@ -1,11 +1,13 @@
 //! The boards that can be emulated, as data.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use crate::{Emulator, Rust};
 
 /// An emulated board: how its firmware is built, started and fed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Board {
     /// Name of the folder under `firmware/boards`, and of the package in it after `teff-`.
     pub name: &'static str,
@@ -13,8 +15,11 @@ pub struct Board {
     pub title: &'static str,
     /// Rust target triple.
     pub target: &'static str,
-    /// Processor for `-C target-cpu`, where the target's default is not it.
+    /// Processor that the board's `.cargo/config.toml` names for `-C target-cpu`, where the target's
+    /// default is not it. Builds of one target for several processors share nothing.
     pub cpu: Option<&'static str>,
+    /// Name of the processor that plans are compiled for (`trainer compile --target`).
+    pub plan_target: &'static str,
     /// Emulator program.
     pub emulator: &'static str,
     /// Machine name for the emulator's `-M`.
@@ -25,19 +30,75 @@ pub struct Board {
     pub job_bytes: usize,
 }
 
-/// All boards with an emulator.
-pub const BOARDS: &[Board] = &[Board {
+/// The machine that most boards are: Arm MPS2 with 16 MB of PSRAM, which no program uses.
+const MPS2: Board = Board {
     name: "mps2-an386",
     title: "Arm MPS2 with AN386, Cortex-M4F",
     target: "thumbv7em-none-eabihf",
     cpu: None,
+    plan_target: "cortex-m4",
     emulator: "qemu-system-arm",
     machine: "mps2-an386",
     job_address: 0x2100_0000,
     job_bytes: 16 << 20,
-}];
+};
+
+/// All boards with an emulator. The first is the one that commands take where none is named.
+pub const BOARDS: &[Board] = &[
+    MPS2,
+    Board {
+        name: "mps2-an385",
+        title: "Arm MPS2 with AN385, Cortex-M3",
+        target: "thumbv7m-none-eabi",
+        plan_target: "cortex-m3",
+        machine: "mps2-an385",
+        ..MPS2
+    },
+    Board {
+        name: "mps2-an385-m0",
+        title: "Arm MPS2 with AN385, built for Armv6-M (M0)",
+        target: "thumbv6m-none-eabi",
+        plan_target: "cortex-m0",
+        machine: "mps2-an385",
+        ..MPS2
+    },
+    Board {
+        name: "mps2-an500",
+        title: "Arm MPS2 with AN500, Cortex-M7",
+        cpu: Some("cortex-m7"),
+        plan_target: "cortex-m7",
+        machine: "mps2-an500",
+        ..MPS2
+    },
+    Board {
+        name: "mps2-an505",
+        title: "Arm MPS2 with AN505, Cortex-M33",
+        target: "thumbv8m.main-none-eabihf",
+        cpu: Some("cortex-m33"),
+        plan_target: "cortex-m33",
+        machine: "mps2-an505",
+        job_address: 0x8000_0000,
+        ..MPS2
+    },
+    Board {
+        name: "mps3-an547",
+        title: "Arm MPS3 with AN547, Cortex-M55",
+        target: "thumbv8m.main-none-eabihf",
+        cpu: Some("cortex-m55"),
+        plan_target: "cortex-m55",
+        machine: "mps3-an547",
+        job_address: 0x6000_0000,
+        ..MPS2
+    },
+];
 
 impl Board {
+    /// Where cargo builds for the board with that Rust, in the folder `firmware/target`.
+    pub fn target_folder(&self, rust: &Rust) -> PathBuf {
+        let flavour = PathBuf::from(rust.flavour);
+        self.cpu.map_or_else(|| flavour.clone(), |cpu| flavour.join(cpu))
+    }
+
     /// The board of that name.
     pub fn find(name: &str) -> Result<&'static Board> {
         match BOARDS.iter().find(|board| board.name == name) {

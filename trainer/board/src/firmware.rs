@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use crate::root::project_root;
-use crate::rust::{Rust, variable_name};
+use crate::rust::Rust;
 use crate::{Board, SETUP};
 
 /// Which model a program links.
@@ -21,12 +21,12 @@ pub enum Link {
     File(PathBuf),
 }
 
-/// A program under `firmware/boards/<board>/src/bin`, and what to build it with.
+/// A program of a board, and what to build it with.
 #[derive(Debug)]
 pub struct Firmware<'a> {
     /// The board it runs on.
     pub board: &'a Board,
-    /// Its file name in `src/bin`.
+    /// Its name: a file of the board's `src/bin`, or of `firmware/emulated/programs`.
     pub program: &'a str,
     /// The model in it.
     pub link: Link,
@@ -42,10 +42,7 @@ impl Firmware<'_> {
             bail!("board `{}` has no folder {}", board.name, folder.display());
         }
         let rust = Rust::find(board.target)?;
-        let mut target_dir = root.join("firmware/target").join(rust.flavour);
-        if let Some(cpu) = board.cpu {
-            target_dir.push(cpu);
-        }
+        let target_dir = root.join("firmware/target").join(board.target_folder(&rust));
         let _lock = lock_builds()?;
         let mut cargo = rust.cargo("build", board.target);
         cargo
@@ -54,12 +51,6 @@ impl Firmware<'_> {
             .arg("--target-dir")
             .arg(&target_dir)
             .stdin(Stdio::null());
-        if let Some(cpu) = board.cpu {
-            cargo.env(
-                format!("CARGO_TARGET_{}_RUSTFLAGS", variable_name(board.target)),
-                format!("-Ctarget-cpu={cpu}"),
-            );
-        }
         cargo.env_remove("TEFF_MODEL");
         match &self.link {
             Link::None => {

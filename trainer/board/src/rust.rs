@@ -118,7 +118,7 @@ impl Rust {
 }
 
 /// `thumbv8m.main-none-eabihf` as cargo spells it in a variable's name.
-pub(crate) fn variable_name(target: &str) -> String {
+fn variable_name(target: &str) -> String {
     target.to_uppercase().replace(['-', '.'], "_")
 }
 

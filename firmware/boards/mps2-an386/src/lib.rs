@@ -1,6 +1,7 @@
-//! What the programs of this board share.
+//! Arm MPS2 with AN386: Cortex-M4F, as QEMU emulates it.
 #![no_std]
 
-pub mod console;
-pub mod counter;
-pub mod memory;
+use teff_emulated::Machine;
+
+/// The machine that the programs run on.
+pub const MACHINE: Machine = Machine::Mps2;

@@ -23,7 +23,7 @@ use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Rate};
 use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::simulated::SimulatedAdxl345;
-use teff_mps2_an386::console::{self, Console};
+use teff_emulated::console::{self, Console};
 
 teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
 

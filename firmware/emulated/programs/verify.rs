@@ -5,9 +5,9 @@
 use cortex_m_rt::entry;
 use panic_semihosting as _;
 use teff::Arena;
-use teff_mps2_an386::console::{self, Console};
-use teff_mps2_an386::counter::Counter;
-use teff_mps2_an386::memory;
+use teff_emulated::console::{self, Console};
+use teff_emulated::counter::Counter;
+use teff_emulated::memory;
 use teff_verify::{Memory, answer};
 
 const ARENA_BYTES: usize = 3 << 20;
@@ -19,9 +19,9 @@ fn main() -> ! {
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
     let success = match cortex_m::Peripherals::take() {
         Some(peripherals) => {
-            let counter = Counter::start(peripherals.SYST);
+            let counter = Counter::start(peripherals.SYST, board::MACHINE);
             let memory = Memory { arena: ARENA.as_mut_slice(), workspace: WORKSPACE };
-            answer(memory::job(), memory, || counter.now(), &mut Console::open())
+            answer(memory::job(board::MACHINE), memory, || counter.now(), &mut Console::open())
         }
         None => false,
     };

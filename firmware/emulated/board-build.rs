@@ -1,5 +1,6 @@
-//! Puts what a program needs where it is found: the linker script, the plan of the model that is
-//! linked, and the recording that is replayed.
+//! The build script of every board: puts what a program needs where it is found. That is the linker
+//! script, the plan of the model that is linked, and, where the board has one, the recording that is
+//! replayed. It runs in the board's folder.
 
 use std::env;
 use std::fs;
@@ -15,7 +16,10 @@ fn main() {
     if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
         println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     }
-    recording(Path::new("recordings/machine.csv"), &out.join("recording.rs"));
+    let replayed = Path::new("recordings/machine.csv");
+    if replayed.exists() {
+        recording(replayed, &out.join("recording.rs"));
+    }
     #[cfg(feature = "model")]
     model(&out);
 }
@@ -32,17 +36,21 @@ fn recording(from: &Path, to: &Path) {
 /// Writes the plan of the model that TEFF_MODEL names, else of models/machine, as `model.teff`.
 #[cfg(feature = "model")]
 fn model(out: &Path) {
-    use teff_compiler::{Target, build};
+    use teff_compiler::{build, target};
 
     println!("cargo:rerun-if-env-changed=TEFF_MODEL");
     let model = env::var_os("TEFF_MODEL")
         .map_or_else(|| PathBuf::from("../../../models/machine/model.onnx"), PathBuf::from);
     println!("cargo:rerun-if-changed={}", model.display());
     let to = out.join("model.teff");
+    // Named in the board's `.cargo/config.toml`.
+    println!("cargo:rerun-if-env-changed=TEFF_TARGET");
+    let target = env::var("TEFF_TARGET").unwrap_or_else(|_| "generic".to_string());
     let written = if model.extension().is_some_and(|extension| extension == "teff") {
         fs::copy(&model, &to).map(|_| ()).map_err(|error| format!("{}: {error}", model.display()))
     } else {
-        build::to_folder(&model, Target::CortexM4, out)
+        target::parse_target(&target)
+            .and_then(|target| build::to_folder(&model, target, out))
             .map_err(|error| error.to_string())
             .and_then(|(plan, _)| fs::rename(plan, &to).map_err(|error| error.to_string()))
     };

@@ -1,8 +1,8 @@
 //! Counts instructions, in the emulator.
 //!
-//! With one virtual nanosecond per instruction (`-icount shift=0`) the board's 25 MHz timer ticks
-//! once in 40 instructions. On hardware the same numbers would be 40 times the timer's ticks and
-//! mean nothing of the kind.
+//! With one virtual nanosecond per instruction (`-icount shift=0`) the core's timer ticks once in 31
+//! to 50 instructions, as its frequency says. On hardware the same numbers would be multiples of the
+//! timer's ticks and mean nothing of the kind.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,10 +10,9 @@ use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
-/// Instructions per tick of the timer.
-pub const INSTRUCTIONS_PER_TICK: u64 = 40;
+use crate::Machine;
 
-/// The timer counts down from here and begins anew, every 671 million instructions.
+/// The timer counts down from here and begins anew, every 520 million instructions or more.
 const RELOAD: u32 = 0x00ff_ffff;
 
 static WRAPS: AtomicU32 = AtomicU32::new(0);
@@ -25,20 +24,22 @@ fn SysTick() {
 }
 
 /// The running counter.
-pub struct Counter(());
+pub struct Counter {
+    timer_hz: u64,
+}
 
 impl Counter {
     /// Starts the timer.
-    pub fn start(mut timer: SYST) -> Counter {
+    pub fn start(mut timer: SYST, machine: Machine) -> Counter {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(RELOAD);
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
-        Counter(())
+        Counter { timer_hz: machine.timer_hz().into() }
     }
 
-    /// Instructions since the start, in steps of 40.
+    /// Instructions since the start, in steps of a tick.
     pub fn now(&self) -> u64 {
         loop {
             let wraps = WRAPS.load(Ordering::Relaxed);
@@ -46,7 +47,7 @@ impl Counter {
             // A wrap between the two would make them disagree.
             if wraps == WRAPS.load(Ordering::Relaxed) {
                 let ticks = (u64::from(wraps) << 24) + u64::from((RELOAD + 1 - current) & RELOAD);
-                return ticks * INSTRUCTIONS_PER_TICK;
+                return ticks * 1_000_000_000 / self.timer_hz;
             }
         }
     }

@@ -8,7 +8,7 @@ use cortex_m_rt::entry;
 use panic_semihosting as _;
 use teff::kernels::Native;
 use teff::kernels::suite::{Buffers, Outcome, run_in};
-use teff_mps2_an386::console::{self, Console};
+use teff_emulated::console::{self, Console};
 
 #[entry]
 fn main() -> ! {

@@ -1,0 +1,12 @@
+//! What the programs of the emulated boards share.
+//!
+//! A board's folder holds its target, its memory map, its runner, and a line that says which
+//! [`Machine`] it is. The programs that are the same on every board stand in `programs/`.
+#![no_std]
+
+pub mod console;
+pub mod counter;
+mod machine;
+pub mod memory;
+
+pub use machine::Machine;
