@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::file::{FLOAT, File, INT8, INT32, INT64, constant, float, floats, int, ints, text};
+use support::file::{FLOAT, File, INT8, INT32, INT64, UINT8, constant, float, floats, int, ints, text};
 use support::run_integers;
 use teff_compiler::evaluate::Evaluator;
 use teff_compiler::graph::{Graph, Op, Unary};
@@ -172,6 +172,15 @@ fn attributes_and_operands_of_each_version() {
         .i64("axes", &[2, -1])
         .node("Pad", &["x", "p", "v", "axes"], &["y"], &[text("mode", "constant")]);
     assert_eq!(padded(new), [1, 2, 4, 6]);
+
+    let sum: Vec<f32> = mean.iter().map(|m| 12.0 * m).collect();
+    let old = image(12).node("ReduceSum", &["x"], &["y"], &[ints("axes", &[2, 3])]);
+    near(&run(&old, &x), &sum, "ReduceSum 11");
+    let new = image(18).i64("axes", &[2, 3]).node("ReduceSum", &["x", "axes"], &["y"], &[int("keepdims", 0)]);
+    near(&run(&new, &x), &sum, "ReduceSum 13");
+    let least: Vec<f32> = x.chunks(12).map(|c| c.iter().copied().fold(f32::MAX, f32::min)).collect();
+    let file = image(13).node("ReduceMin", &["x"], &["y"], &[ints("axes", &[2, 3]), int("keepdims", 0)]);
+    near(&run(&file, &x), &least, "ReduceMin");
 
     // Squeeze and Unsqueeze by attribute and by operand; Dropout and Identity between.
     let old = image(11)
@@ -527,5 +536,54 @@ fn batch_normalization_behind_quantized_weights() {
             let wanted = ((real.max(0.0) / 0.05).round() as i32 + 3).clamp(-128, 127);
             assert!((got[3 * c + i] - wanted).abs() <= 1, "{got:?}: {c} {i} is {wanted}");
         }
+    }
+}
+
+#[test]
+fn an_image_of_bytes_that_is_cast() {
+    let file = File::new(17)
+        .input("pixels", UINT8, &[-1, 2, 3, 1])
+        .output("y")
+        .node("Cast", &["pixels"], &["real"], &[int("to", 1)])
+        .f32("k", &[], &[255.0])
+        .node("Div", &["real", "k"], &["scaled"], &[])
+        .node("Transpose", &["scaled"], &["y"], &[ints("perm", &[0, 3, 1, 2])]);
+    near(&run(&file, &[0.0, 51.0, 102.0, 153.0, 204.0, 255.0]), &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0], "pixels");
+    let notes = import(&file).notes;
+    assert!(notes[0].contains("input `pixels` is uint8") && notes[0].contains("0 to 255"), "{notes:?}");
+    // With a scale it is a quantized tensor, of which a cast makes no real numbers.
+    let scaled = file
+        .quant("q", UINT8, 0.1, 3)
+        .node("DequantizeLinear", &["pixels", "q.s", "q.z"], &["dequantized"], &[])
+        .output("dequantized");
+    let text = refusal(&scaled);
+    assert!(text.contains("(DequantizeLinear)") && text.contains("casts the integers"), "{text}");
+}
+
+#[test]
+fn weights_that_are_quantized_in_the_file() {
+    // As training with fake quantization leaves them: real weights, QuantizeLinear, DequantizeLinear.
+    let file = File::new(13)
+        .input("x", INT8, &[1, 2])
+        .output("y")
+        .quant("x", INT8, 0.1, 5)
+        .quant("y", INT8, 0.2, -1)
+        .f32("w", &[2, 3], &[0.5, -0.26, 3.0, 1.0, -1.28, 0.004])
+        .f32("w.s", &[3], &[0.01, 0.01, 0.02])
+        .tensor("w.z", INT8, &[3], &[0; 3])
+        .node("DequantizeLinear", &["x", "x.s", "x.z"], &["xr"], &[])
+        .node("QuantizeLinear", &["w", "w.s", "w.z"], &["wq"], &[int("axis", 1)])
+        .node("DequantizeLinear", &["wq", "w.s", "w.z"], &["wr"], &[int("axis", 1)])
+        .node("MatMul", &["xr", "wr"], &["yr"], &[])
+        .node("QuantizeLinear", &["yr", "y.s", "y.z"], &["y"], &[]);
+    // 3.0 / 0.02 saturates at 127, -1.28 / 0.01 at -128.
+    let w = [[50, -26, 127], [100, -128, 0]];
+    let x = [77, -60];
+    let (got, _) = run_integers(&file, &[&x]);
+    for o in 0..3 {
+        let acc = (x[0] - 5) * w[0][o] + (x[1] - 5) * w[1][o];
+        let real = f64::from(acc) * 0.1 * [0.01, 0.01, 0.02][o];
+        let wanted = ((real / 0.2).round() as i32 - 1).clamp(-128, 127);
+        assert!((got[o] - wanted).abs() <= 1, "{got:?}: {o} is {wanted}");
     }
 }

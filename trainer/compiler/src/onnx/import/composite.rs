@@ -2,6 +2,7 @@
 
 use super::attributes::Reader;
 use super::elementwise::f32_tensor;
+use super::item::Item;
 use super::parts::part;
 use super::state::Import;
 use crate::error::Result;
@@ -59,4 +60,33 @@ pub(super) fn log_softmax(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let x = node.required(0)?.to_string();
     part(state, node, "Softmax", vec![x], &scores, node.all_attributes())?;
     part(state, node, "Log", vec![scores], node.output()?, vec![])
+}
+
+/// ReduceSum: the mean, as often as there are elements in it.
+pub(super) fn reduce_sum(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let before = state.activation(node, 0)?.view.shape().iter().product::<usize>();
+    let mean = state.fresh_name(&format!("{}.mean", node.output()?));
+    part(state, node, "ReduceMean", operands(node), &mean, node.all_attributes())?;
+    let after = match state.find(&mean) {
+        Some(Item::Activation(x)) => x.view.shape().iter().product::<usize>(),
+        _ => before,
+    };
+    let count = state.fresh_name(&format!("{}.count", node.output()?));
+    state.set_constant(&count, f32_tensor(Vec::new(), vec![(before / after.max(1)) as f32]));
+    part(state, node, "Mul", vec![mean, count], node.output()?, vec![])
+}
+
+/// ReduceMin: the largest of the negatives.
+pub(super) fn reduce_min(state: &mut Import, node: &Reader<'_>) -> Result<()> {
+    let negative = state.fresh_name(&format!("{}.negative", node.output()?));
+    let largest = state.fresh_name(&format!("{}.largest", node.output()?));
+    let mut inputs = operands(node);
+    part(state, node, "Neg", vec![node.required(0)?.to_string()], &negative, vec![])?;
+    inputs[0] = negative;
+    part(state, node, "ReduceMax", inputs, &largest, node.all_attributes())?;
+    part(state, node, "Neg", vec![largest], node.output()?, vec![])
+}
+
+fn operands(node: &Reader<'_>) -> Vec<String> {
+    node.proto.input.clone()
 }

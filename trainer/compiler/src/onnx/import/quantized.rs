@@ -200,6 +200,11 @@ pub(super) fn dequantize(state: &mut Import, node: &Reader<'_>) -> Result<()> {
                 return Err(node.fault("its zero point is not of the type of its input"));
             }
             let quant = per_tensor(node, &scales, zeros[0], kind)?;
+            if state.graph.inputs.iter().any(|port| port.value == x.value && port.kind == PortType::F32) {
+                return Err(node
+                    .fault("another node casts the integers that it reads to float")
+                    .remedy("read the input in one of the two ways only"));
+            }
             let known = state.graph.value(x.value).quant.clone();
             match known {
                 None => state.graph.value_mut(x.value).quant = Some(quant),

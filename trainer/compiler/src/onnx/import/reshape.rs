@@ -59,6 +59,22 @@ pub(super) fn cast(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let to_real =
         matches!(to as i32, data_type::FLOAT | data_type::FLOAT16 | data_type::DOUBLE | data_type::BFLOAT16);
     match state.item(node, 0)? {
+        Item::Activation(x) if x.kind != PortType::F32 && to_real && is_plain_input(state, x) => {
+            let x = Activation { kind: PortType::F32, ..x.clone() };
+            let kind = state.graph.inputs.iter_mut().find(|port| port.value == x.value).map(|port| {
+                let was = std::mem::replace(&mut port.kind, PortType::F32);
+                (port.name.clone(), was)
+            });
+            if let Some((name, was)) = kind.filter(|(_, was)| *was != PortType::F32) {
+                let (type_name, range) =
+                    if was == PortType::U8 { ("uint8", "0 to 255") } else { ("int8", "-128 to 127") };
+                state.graph.note(format!(
+                    "input `{name}` is {type_name} in the file and cast to float there; here it takes real numbers from {range}"
+                ));
+            }
+            state.set(node.output()?, Item::Activation(x));
+            Ok(())
+        }
         Item::Activation(x) if x.kind != PortType::F32 => Err(node
             .fault("it reads the integers of a quantized tensor")
             .remedy("use DequantizeLinear to make real numbers of them")),
@@ -72,6 +88,11 @@ pub(super) fn cast(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             .fault(format!("a cast to {} of what the model computes", data_type::name(to as i32)))
             .remedy("only casts between float types are supported; cut the model before it")),
     }
+}
+
+/// True for an input of the model that has no scale: numbers that are integers by chance.
+fn is_plain_input(state: &Import, x: &Activation) -> bool {
+    state.graph.is_input(x.value) && state.graph.value(x.value).quant.is_none()
 }
 
 fn give(state: &mut Import, node: &Reader<'_>, x: Activation, view: View) -> Result<()> {
