@@ -241,3 +241,14 @@ fn recurrent_networks_are_refused_by_name() {
          supported; use convolutions over time, or cut the model before it"
     );
 }
+
+#[test]
+fn extreme_channels_are_bounded_and_told() {
+    let Some(dir) = models_dir("extreme_channels_are_bounded_and_told") else { return };
+    let bytes = std::fs::read(dir.join("vww_96_int8.tflite")).unwrap();
+    let notes = compile(&bytes, Target::Generic).unwrap().report.notes;
+    let told: Vec<&String> = notes.iter().filter(|note| note.contains("beyond 2^24")).collect();
+    assert_eq!(told.len(), 2, "{notes:?}");
+    assert!(told[0].contains("has 1 output channel with sums up to 99198368"), "{}", told[0]);
+    assert!(told[0].contains("within 2.0e-3 of a step"), "{}", told[0]);
+}

@@ -5,6 +5,7 @@ use teff::plan::{OpKind, OpRecord};
 use teff::quant::{Multiplier, QuantParams, Requantize, round_half_away};
 use teff::shape::View;
 
+use super::channel::{self, Exact};
 use super::shape::pad_with_zero;
 use super::steps::{Cost, Lowering, not_quantized, too_large};
 use super::wide;
@@ -56,7 +57,7 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
     let window = window(node, filter_size, attributes.stride, attributes.dilation, padding)?;
 
     let channel_axis = if kind == OpKind::Conv2d { 0 } else { 3 };
-    let filter = filter(lowering, node, channel_axis)?;
+    let mut filter = filter(lowering, node, channel_axis)?;
     let channels = lowering.operand(input).view.extent.c;
     input = wide::repeat_channels(lowering, node, input, filter.summands)?;
     let (kind, groups) = match kind {
@@ -66,7 +67,7 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
         _ => (kind, 1),
     };
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
-    let scaling = scaling(lowering, node, &filter, from.quant, to.quant)?;
+    let scaling = scaling(lowering, node, &mut filter, from.quant, to.quant)?;
     let (output_min, output_max) = lowering.clamp(attributes.activation, to.quant);
     let mut record = OpRecord {
         window,
@@ -93,10 +94,10 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
 pub(super) fn fully_connected(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -> Result<()> {
     let input = lowering.read(node.inputs[0])?;
     let output = lowering.define(node.output())?;
-    let filter = filter(lowering, node, 0)?;
+    let mut filter = filter(lowering, node, 0)?;
     let input = wide::repeat_channels(lowering, node, input, filter.summands)?;
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
-    let scaling = scaling(lowering, node, &filter, from.quant, to.quant)?;
+    let scaling = scaling(lowering, node, &mut filter, from.quant, to.quant)?;
     let (output_min, output_max) = lowering.clamp(activation, to.quant);
     // At many places it is a convolution with a window of one place.
     let one_place = to.view.extent.h == 1 && to.view.extent.w == 1;
@@ -244,10 +245,11 @@ fn bias_of(
     }
 }
 
+/// Biases and multipliers of a layer; weights of extreme channels are changed.
 fn scaling(
-    lowering: &Lowering<'_>,
+    lowering: &mut Lowering<'_>,
     node: &Node,
-    filter: &Filter,
+    filter: &mut Filter,
     input: QuantParams,
     output: QuantParams,
 ) -> Result<Scaling> {
@@ -269,7 +271,8 @@ fn scaling(
         shift = shift.max(multiplier.shift);
     }
     let mut scaling = Scaling { bias: Vec::new(), multipliers: Vec::new(), shift };
-    for (c, (&factor, row)) in factors.iter().zip(&filter.rows).enumerate() {
+    let mut extremes = Vec::new();
+    for (c, (&factor, row)) in factors.iter().zip(&mut filter.rows).enumerate() {
         if row.iter().all(|&w| w == 0) {
             // The exact constant: (constant << 8) * 2^(23 - shift) * 2^shift / 2^31.
             let constant = round_half_away((real_bias[c] * factor).clamp(-512.0, 512.0)) as i32;
@@ -282,22 +285,20 @@ fn scaling(
             continue;
         }
         let weight_sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
-        let folded = round_half_away(real_bias[c]).saturating_sub(i64::from(input.zero_point) * weight_sum);
-        // The accumulator's largest magnitude, and what the shift before the multiplication leaves room for.
-        let reach: i64 = row
-            .iter()
-            .map(|&w| 128 * i64::from(w).abs())
-            .sum::<i64>()
-            .saturating_add(folded.saturating_abs());
-        let saturates_beyond_clamp = factor * f64::from(1u32 << (31 - shift)) >= 1024.0;
-        if reach > i64::from(i32::MAX) || (reach > (1 << (31 - shift)) - 1 && !saturates_beyond_clamp) {
-            return Err(fault(c, format!("its accumulator may reach {reach}, beyond 32 bits"))
-                .remedy("use a smaller filter or bias, or calibrate the model again"));
+        let folded = real_bias[c] - (i64::from(input.zero_point) * weight_sum) as f64;
+        let exact = Exact { row, bias: folded, factor };
+        let (channel, extreme) = exact.fit(shift).map_err(|reach| {
+            fault(c, format!("its accumulator may reach {reach}, beyond 32 bits"))
+                .remedy("use a smaller filter or bias, or calibrate the model again")
+        })?;
+        extremes.extend(extreme);
+        if let Some(changed) = channel.row {
+            *row = changed;
         }
-        let multiplier = Multiplier::with_shift(factor, shift).map_or(0, |m| m.mantissa);
-        scaling.bias.push(folded as i32);
-        scaling.multipliers.push(multiplier);
+        scaling.bias.push(channel.bias);
+        scaling.multipliers.push(channel.multiplier);
     }
+    lowering.notes.extend(channel::note(&node.name, &extremes));
     Ok(scaling)
 }
 

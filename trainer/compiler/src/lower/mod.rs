@@ -4,6 +4,7 @@
 //! [`crate::memory`] decides where. Nothing here rounds: that is `teff::quant`'s.
 
 mod arena;
+mod channel;
 mod elementwise;
 mod filter;
 mod metadata;
