@@ -211,6 +211,23 @@ const REFUSALS: &[Refusal] = &[
     },
 ];
 
+/// The table as a part of `docs/operators.md`.
+pub(super) fn page() -> String {
+    let mut page = String::from(
+        "
+## What is refused, and what to do instead
+
+| operators | why | instead |
+|---|---|---|
+",
+    );
+    for refusal in REFUSALS {
+        let Refusal { operators, reason, remedy } = refusal;
+        page.push_str(&format!("| {} | {reason} | {remedy} |\n", operators.join(", ")));
+    }
+    page
+}
+
 /// The error of an operator that no importer has.
 pub(super) fn unknown(node: &Reader<'_>) -> Error {
     let operator = node.operator();

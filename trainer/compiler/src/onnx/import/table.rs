@@ -234,6 +234,7 @@ function of one number costs one load per element.
         page.push_str(&format!("| {} | {domain} | {} |\n", operator.name, operator.note));
     }
     page.push_str(&crate::tflite::operators_section());
+    page.push_str(&super::refused::page());
     page
 }
 
