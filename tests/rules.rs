@@ -13,7 +13,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff", &[]),
     ("teff-board", &[]),
     ("teff-compiler", &["teff"]),
-    ("teff-counter", &[]),
     ("teff-trainer", &["teff", "teff-board", "teff-compiler"]),
     ("teff-fuzz", &["teff", "teff-compiler"]),
     ("teff-tests", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-fuzz", "teff-trainer"]),
@@ -139,12 +138,11 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// `runtime` casts bytes in one file and has instruction sets in folders of their own; the memory map
-/// of the emulated boards is in one file, and so are the calls from and to the emulator.
+/// of the emulated boards is in one file.
 fn may_be_unsafe(path: &str) -> bool {
     path == "runtime/src/bytes.rs"
         || path.starts_with("runtime/src/kernels/arch/")
         || path == "firmware/emulated/src/memory.rs"
-        || path == "trainer/board/counter/src/lib.rs"
 }
 
 #[test]

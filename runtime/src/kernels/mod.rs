@@ -16,7 +16,9 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+pub mod arch;
 pub mod generic;
+pub mod packing;
 pub mod params;
 pub mod reference;
 #[cfg(any(test, feature = "kernel-suite"))]
@@ -27,6 +29,10 @@ use params::{
 };
 
 /// The fastest set for the processor that this crate is compiled for.
+#[cfg(teff_dsp)]
+pub type Native = arch::arm::dsp::Dsp;
+/// The fastest set for the processor that this crate is compiled for.
+#[cfg(not(teff_dsp))]
 pub type Native = generic::Generic;
 
 /// A set of kernels: one function per operator.

@@ -10,6 +10,8 @@ pub enum Packing {
     /// The order of the operator's definition: OHWI, `[kh][kw][c]`, or `[out][in]`. Every kernel set reads it.
     #[default]
     Plain,
+    /// For the dual multiplier of Cortex-M with the DSP extension; see [`super::packing`].
+    Dsp,
 }
 
 /// The sliding window of convolutions and pooling.

@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::model::{LoadError, Model, Ops};
 use super::record::{Location, NONE, OpKind, OpRecord, ValueRecord};
 use crate::kernels::Kernels;
+use crate::kernels::params::Packing;
 use crate::shape::Extent;
 
 /// Limit of one extent and of a value's elements: all products of extents then fit 32 bits.
@@ -113,25 +114,25 @@ fn check_op<K: Kernels>(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<
             let divisible = |channels: usize| channels.checked_rem(groups) == Some(0);
             require(spatial && divisible(from.c) && divisible(to.c), shape)?;
             let conv = model.conv_2d(op);
-            require(
-                weights_fit(op, taps * (from.c / groups) as u64 * to.c as u64, conv.weights),
-                parameters,
-            )?;
+            require(weights_fit(op, conv.weights_len(), conv.weights), parameters)?;
             require(per_channel_fit(op, conv.bias, conv.requantize.multipliers, to.c), parameters)?;
+            require(op.packing == Packing::Plain || conv.suits_dsp(), parameters)?;
             scratch_needed = K::conv_2d_scratch_len(&conv);
         }
         OpKind::DepthwiseConv2d => {
             require(spatial && to.c.checked_rem(from.c) == Some(0), shape)?;
             let conv = model.depthwise_conv_2d(op);
-            require(weights_fit(op, taps * to.c as u64, conv.weights), parameters)?;
+            require(weights_fit(op, conv.weights_len(), conv.weights), parameters)?;
             require(per_channel_fit(op, conv.bias, conv.requantize.multipliers, to.c), parameters)?;
+            require(op.packing == Packing::Plain || conv.suits_dsp(), parameters)?;
             scratch_needed = K::depthwise_conv_2d_scratch_len(&conv);
         }
         OpKind::FullyConnected => {
             require(to.h == 1 && to.w == 1, shape)?;
             let layer = model.fully_connected(op);
-            require(weights_fit(op, layer.inputs as u64 * layer.outputs as u64, layer.weights), parameters)?;
+            require(weights_fit(op, layer.weights_len(), layer.weights), parameters)?;
             require(per_channel_fit(op, layer.bias, layer.requantize.multipliers, to.c), parameters)?;
+            require(op.packing == Packing::Plain || layer.suits_dsp(), parameters)?;
         }
         OpKind::MaxPool2d => require(spatial && from.c == to.c, shape)?,
         OpKind::AveragePool2d => {
@@ -195,8 +196,8 @@ fn window_fits(
     (pad as u64) < reach && last_start < (input + pad) as u64
 }
 
-fn weights_fit(op: &OpRecord, expected: u64, weights: &[i8]) -> bool {
-    u64::from(op.weights_len) == expected && weights.len() as u64 == expected
+fn weights_fit(op: &OpRecord, expected: usize, weights: &[i8]) -> bool {
+    op.weights_len as usize == expected && weights.len() == expected
 }
 
 fn per_channel_fit(op: &OpRecord, bias: &[i32], multipliers: &[i32], channels: usize) -> bool {

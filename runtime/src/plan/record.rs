@@ -262,6 +262,7 @@ impl OpRecord {
             kind: OpKind::from_code(u8_at(bytes, 0))?,
             packing: match u8_at(bytes, 1) {
                 0 => Packing::Plain,
+                1 => Packing::Dsp,
                 _ => return None,
             },
             output: u16_at(bytes, 2),
@@ -299,6 +300,7 @@ impl OpRecord {
         bytes[0] = self.kind as u8;
         bytes[1] = match self.packing {
             Packing::Plain => 0,
+            Packing::Dsp => 1,
         };
         bytes[10] = self.shift;
         bytes[11] = self.output_min as u8;

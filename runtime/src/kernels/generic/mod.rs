@@ -22,6 +22,11 @@ use super::Kernels;
 use super::params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
 };
+use super::reference::Reference;
+
+/// Whether packings of other sets are read too, by the reference: on a host, where a plan for a device is examined. On a
+/// device they would be code that nothing runs.
+const READS_ALL: bool = cfg!(not(target_os = "none"));
 
 /// The portable set.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +36,17 @@ impl Kernels for Generic {
     const NAME: &'static str = "generic";
 
     fn reads(packing: Packing) -> bool {
-        packing == Packing::Plain
+        packing == Packing::Plain || READS_ALL
     }
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
-        conv_2d::scratch_len(op)
+        if op.packing == Packing::Plain { conv_2d::scratch_len(op) } else { 0 }
     }
 
     fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, scratch: &mut [i8]) {
+        if READS_ALL && op.packing != Packing::Plain {
+            return Reference::conv_2d(op, input, output, rows, scratch);
+        }
         conv_2d::conv_2d(op, input, output, rows, scratch);
     }
 
@@ -51,12 +59,18 @@ impl Kernels for Generic {
         input: &[i8],
         output: &mut [i8],
         rows: Range<usize>,
-        _: &mut [i8],
+        scratch: &mut [i8],
     ) {
+        if READS_ALL && op.packing != Packing::Plain {
+            return Reference::depthwise_conv_2d(op, input, output, rows, scratch);
+        }
         depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows);
     }
 
     fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
+        if READS_ALL && op.packing != Packing::Plain {
+            return Reference::fully_connected(op, input, output, outputs);
+        }
         fully_connected::fully_connected(op, input, output, outputs);
     }
 

@@ -28,9 +28,7 @@ pub(crate) fn accumulator(op: &Conv2d<'_>, input: &[i8], y: usize, x: usize, o: 
                     Some((iy, ix)) => at(input, op.input.index(iy, ix, first + i)),
                     None => op.input_zero_point,
                 };
-                let weight =
-                    at(op.weights, ((o * window.filter_h + ky) * window.filter_w + kx) * group_in + i);
-                acc = acc.wrapping_add(i32::from(weight) * i32::from(value));
+                acc = acc.wrapping_add(i32::from(op.weight(o, ky, kx, i)) * i32::from(value));
             }
         }
     }

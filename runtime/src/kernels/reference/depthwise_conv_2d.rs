@@ -30,7 +30,7 @@ pub(crate) fn accumulator(op: &DepthwiseConv2d<'_>, input: &[i8], y: usize, x: u
                 Some((iy, ix)) => at(input, op.input.index(iy, ix, o / multiplier)),
                 None => op.input_zero_point,
             };
-            let weight = at(op.weights, (ky * window.filter_w + kx) * c_out + o);
+            let weight = op.weight(ky * window.filter_w + kx, o);
             acc = acc.wrapping_add(i32::from(weight) * i32::from(value));
         }
     }

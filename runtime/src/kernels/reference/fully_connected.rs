@@ -19,8 +19,6 @@ pub(super) fn fully_connected(
 
 /// `bias[o] + Σ weights[o][i] * input[i]`.
 pub(crate) fn accumulator(op: &FullyConnected<'_>, input: &[i8], o: usize) -> i32 {
-    (0..op.inputs).fold(at(op.bias, o), |acc, i| {
-        let weight = at(op.weights, o * op.inputs + i);
-        acc.wrapping_add(i32::from(weight) * i32::from(at(input, i)))
-    })
+    (0..op.inputs)
+        .fold(at(op.bias, o), |acc, i| acc.wrapping_add(i32::from(op.weight(o, i)) * i32::from(at(input, i))))
 }

@@ -1,14 +1,19 @@
 //! Case classes of the convolution.
 
+use super::outcome::Difference;
 use super::spec::{LAYOUTS, Numbers, Spec, Values};
-use super::trial::{Trial, row_ranges};
+use super::trial::{PACKINGS, Trial, row_ranges};
 use crate::kernels::Kernels;
 use crate::kernels::params::{Conv2d, Packing};
 use crate::kernels::reference::{Reference, conv_2d::accumulator};
 use crate::shape::Layout::{Nhwc, Planar};
 
-/// Compares one case.
+/// Compares one case, in every packing that suits it.
 pub fn case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
+    PACKINGS.into_iter().for_each(|packing| case_in::<K>(trial, spec, packing));
+}
+
+fn case_in<K: Kernels>(trial: &mut Trial<'_>, spec: Spec, packing: Packing) {
     if trial.has_failed() {
         return;
     }
@@ -16,7 +21,9 @@ pub fn case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
     let mut random = trial.random;
     let group_in = spec.input.2 / spec.groups;
     let k = spec.filter.0 * spec.filter.1 * group_in;
-    let Some((operands, mut target)) = trial.prepare(case, k * spec.c_out, k, &spec.numbers) else { return };
+    let Some((operands, mut target)) = trial.prepare(case, k * spec.c_out, k, &spec.numbers, packing) else {
+        return;
+    };
     let op = Conv2d {
         input: case.input,
         output: case.output,
@@ -29,18 +36,35 @@ pub fn case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
         requantize: operands.requantize,
     };
     let rows = case.output.extent.h;
+    let plain = op;
+    let packed = core::mem::take(&mut target.packed);
+    let op = match packing {
+        Packing::Plain => plain,
+        Packing::Dsp if !plain.suits_dsp() => return,
+        Packing::Dsp => {
+            let op = Conv2d { packing, ..plain };
+            let Some(packed) = packed.get_mut(..op.weights_len()) else {
+                return trial.fail(case, 0..rows, Difference::Buffers);
+            };
+            match plain.pack_dsp(packed) {
+                Some(()) if !K::reads(packing) => plain,
+                Some(()) => Conv2d { weights: packed, ..op },
+                None => return,
+            }
+        }
+    };
     if let Err(difference) = target.limit_scratch(K::conv_2d_scratch_len(&op)) {
         trial.fail(case, 0..rows, difference);
         return;
     }
-    Reference::conv_2d(&op, operands.input, target.expected, 0..rows, &mut []);
+    Reference::conv_2d(&plain, operands.input, target.expected, 0..rows, &mut []);
     let mut calls = 0;
     let failed = row_ranges(rows, spec.every_range, &mut random).find_map(|range| {
         calls += 1;
         let compute = |output: &mut [i8], scratch: &mut [i8]| {
             K::conv_2d(&op, operands.input, output, range.clone(), scratch);
         };
-        let acc = |y, x, c| Some(accumulator(&op, operands.input, y, x, c));
+        let acc = |y, x, c| Some(accumulator(&plain, operands.input, y, x, c));
         target.compare(case.output, range.clone(), compute, acc).map(|difference| (range, difference))
     });
     trial.finish(case, calls, failed);

@@ -1,20 +1,32 @@
 //! Case classes of the fully connected layer.
 
-use super::outcome::Case;
+use super::outcome::{Case, Difference};
 use super::spec::{Numbers, Values};
-use super::trial::{Trial, row_ranges};
+use super::trial::{PACKINGS, Trial, row_ranges};
 use crate::kernels::Kernels;
 use crate::kernels::params::{FullyConnected, Packing};
 use crate::kernels::reference::{Reference, fully_connected::accumulator};
 use crate::shape::{Layout, View};
 
-/// Compares one case. Output elements count as rows.
+/// Compares one case, in every packing that suits it. Output elements count as rows.
 pub fn case<K: Kernels>(
     trial: &mut Trial<'_>,
     inputs: usize,
     outputs: usize,
     numbers: Numbers,
     every_range: bool,
+) {
+    PACKINGS
+        .into_iter()
+        .for_each(|packing| case_in::<K>(trial, (inputs, outputs), numbers, every_range, packing));
+}
+
+fn case_in<K: Kernels>(
+    trial: &mut Trial<'_>,
+    (inputs, outputs): (usize, usize),
+    numbers: Numbers,
+    every_range: bool,
+    packing: Packing,
 ) {
     if trial.has_failed() {
         return;
@@ -28,7 +40,8 @@ pub fn case<K: Kernels>(
     let mut random = trial.random;
     // Biases and multipliers are filled per output channel, here per row.
     let filled = Case { output: View::new(1, 1, outputs, Layout::Nhwc), ..case };
-    let Some((operands, mut target)) = trial.prepare(filled, inputs * outputs, inputs, &numbers) else {
+    let Some((operands, mut target)) = trial.prepare(filled, inputs * outputs, inputs, &numbers, packing)
+    else {
         return;
     };
     let op = FullyConnected {
@@ -39,13 +52,30 @@ pub fn case<K: Kernels>(
         bias: operands.bias,
         requantize: operands.requantize,
     };
-    Reference::fully_connected(&op, operands.input, target.expected, 0..outputs);
+    let plain = op;
+    let packed = core::mem::take(&mut target.packed);
+    let op = match packing {
+        Packing::Plain => plain,
+        Packing::Dsp if !plain.suits_dsp() => return,
+        Packing::Dsp => {
+            let op = FullyConnected { packing, ..plain };
+            let Some(packed) = packed.get_mut(..op.weights_len()) else {
+                return trial.fail(case, 0..outputs, Difference::Buffers);
+            };
+            match plain.pack_dsp(packed) {
+                Some(()) if !K::reads(packing) => plain,
+                Some(()) => FullyConnected { weights: packed, ..op },
+                None => return,
+            }
+        }
+    };
+    Reference::fully_connected(&plain, operands.input, target.expected, 0..outputs);
     let mut calls = 0;
     let failed = row_ranges(outputs, every_range, &mut random).find_map(|range| {
         calls += 1;
         let compute =
             |output: &mut [i8], _: &mut [i8]| K::fully_connected(&op, operands.input, output, range.clone());
-        let acc = |o, _, _| Some(accumulator(&op, operands.input, o));
+        let acc = |o, _, _| Some(accumulator(&plain, operands.input, o));
         target.compare(case.output, range.clone(), compute, acc).map(|difference| (range, difference))
     });
     trial.finish(case, calls, failed);

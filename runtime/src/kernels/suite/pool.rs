@@ -3,7 +3,7 @@
 use super::spec::{LAYOUTS, Numbers, Spec, Values};
 use super::trial::{Trial, row_ranges};
 use crate::kernels::Kernels;
-use crate::kernels::params::{Average, AveragePool2d, MaxPool2d};
+use crate::kernels::params::{Average, AveragePool2d, MaxPool2d, Packing};
 use crate::kernels::reference::Reference;
 
 /// Compares one case of maximum pooling.
@@ -13,7 +13,9 @@ pub fn max_case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
     }
     let case = spec.case();
     let mut random = trial.random;
-    let Some((operands, mut target)) = trial.prepare(case, 0, 1, &spec.numbers) else { return };
+    let Some((operands, mut target)) = trial.prepare(case, 0, 1, &spec.numbers, Packing::Plain) else {
+        return;
+    };
     let op = MaxPool2d {
         input: case.input,
         output: case.output,
@@ -47,7 +49,9 @@ pub fn average_case<K: Kernels>(
     }
     let case = spec.case();
     let mut random = trial.random;
-    let Some((operands, mut target)) = trial.prepare(case, 0, 1, &spec.numbers) else { return };
+    let Some((operands, mut target)) = trial.prepare(case, 0, 1, &spec.numbers, Packing::Plain) else {
+        return;
+    };
     let op = AveragePool2d {
         input: case.input,
         output: case.output,

@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::outcome::{Case, Difference, Failure, Outcome};
 use super::random::Random;
 use super::spec::{Numbers, Values};
+use crate::kernels::params::Packing;
 use crate::quant::Requantize;
 use crate::shape::{Layout, View};
 
@@ -14,16 +15,22 @@ pub(super) const INPUT_LEN: usize = 2048;
 pub(super) const WEIGHTS_LEN: usize = 2560;
 /// Elements of an output.
 pub(super) const OUTPUT_LEN: usize = 1536;
+/// Bytes of packed weights, which may have zeros between them.
+const PACKED_LEN: usize = 6144;
 /// Output channels.
 pub(super) const CHANNELS: usize = 72;
 /// Scratch bytes.
-const SCRATCH_LEN: usize = 4096;
+const SCRATCH_LEN: usize = 8192;
 
 #[derive(Debug)]
 #[repr(align(16))]
 struct Scratch([i8; SCRATCH_LEN]);
 
-/// The suite's memory: about 14 kB. Place it in a `static` where the stack is small.
+#[derive(Debug)]
+#[repr(align(16))]
+struct Packed([i8; PACKED_LEN]);
+
+/// The suite's memory: about 24 kB. Place it in a `static` where the stack is small.
 #[derive(Debug)]
 pub struct Buffers {
     pub(super) input: [i8; INPUT_LEN],
@@ -33,6 +40,7 @@ pub struct Buffers {
     pub(super) exponentials: [u32; 256],
     pub(super) expected: [i8; OUTPUT_LEN],
     pub(super) actual: [i8; OUTPUT_LEN],
+    packed: Packed,
     scratch: Scratch,
 }
 
@@ -47,6 +55,7 @@ impl Buffers {
             exponentials: [0; 256],
             expected: [0; OUTPUT_LEN],
             actual: [0; OUTPUT_LEN],
+            packed: Packed([0; PACKED_LEN]),
             scratch: Scratch([0; SCRATCH_LEN]),
         }
     }
@@ -77,10 +86,15 @@ pub(super) struct Operands<'b> {
     pub requantize: Requantize<'b>,
 }
 
+/// All packings. A set that does not read one gets the case's plain weights again, so that every set is called equally
+/// often.
+pub(super) const PACKINGS: [Packing; 2] = [Packing::Plain, Packing::Dsp];
+
 /// Where the kernel writes and what is expected there.
 pub(super) struct Target<'b> {
     pub expected: &'b mut [i8],
     pub actual: &'b mut [i8],
+    pub packed: &'b mut [i8],
     pub scratch: &'b mut [i8],
 }
 
@@ -130,13 +144,14 @@ impl<'a> Trial<'a> {
     }
 
     /// Fills weights, biases and multipliers of a case with `k` products per output and splits the buffers, or
-    /// reports that the case does not fit them.
+    /// reports that the case does not fit them. Multipliers are such that they suit `packing`.
     pub(super) fn prepare(
         &mut self,
         case: Case,
         weights_len: usize,
         k: usize,
         numbers: &Numbers,
+        packing: Packing,
     ) -> Option<(Operands<'_>, Target<'_>)> {
         let (input_len, output_len, channels) =
             (case.input.extent.len(), case.output.extent.len(), case.output.extent.c);
@@ -174,6 +189,9 @@ impl<'a> Trial<'a> {
                     (self.random.within(-9000 * root, 9000 * root), multiplier)
                 }
             };
+            if packing == Packing::Dsp {
+                *multiplier &= (1 << 30) - 1;
+            }
         }
         for byte in &mut self.buffers.scratch.0 {
             *byte = 0x5A;
@@ -194,6 +212,7 @@ impl<'a> Trial<'a> {
         let target = Target {
             expected: buffers.expected.get_mut(..output_len)?,
             actual: buffers.actual.get_mut(..output_len)?,
+            packed: &mut buffers.packed.0,
             scratch: &mut buffers.scratch.0,
         };
         Some((operands, target))

@@ -1,17 +1,19 @@
 //! Convolutions and fully connected layers: weights, biases, multipliers.
 
-use teff::kernels::params::{Conv2d as ConvParams, DepthwiseConv2d as DepthwiseParams, Packing, Window};
+use teff::kernels::params::{
+    Conv2d as ConvParams, DepthwiseConv2d as DepthwiseParams, FullyConnected as FullyConnectedParams,
+    Packing, Window,
+};
 use teff::plan::{OpKind, OpRecord};
 use teff::quant::{Multiplier, QuantParams, Requantize, round_half_away};
-use teff::shape::View;
 
 use super::channel::{self, Exact};
 use super::shape::pad_with_zero;
-use super::steps::{Cost, Lowering, not_quantized, too_large};
+use super::steps::{Cost, Lowering, Operand, not_quantized, too_large};
 use super::wide;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, Conv2d, Elements, Node, Padding, Value, ValueId};
-use crate::target;
+use crate::target::{self, Target};
 
 /// Weights of a node, one row per output channel.
 struct Filter {
@@ -21,6 +23,12 @@ struct Filter {
     scales: Vec<f32>,
     /// How often the input's channels are read, one beside the other (`super::wide`).
     summands: usize,
+}
+
+impl Filter {
+    fn len(&self) -> usize {
+        self.rows.iter().map(Vec::len).sum()
+    }
 }
 
 /// Biases and multipliers, ready for the plan.
@@ -64,6 +72,8 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
         OpKind::Conv2d => (kind, attributes.groups),
         // Each channel is several now.
         _ if filter.summands > 1 => (OpKind::Conv2d, channels),
+        // One channel read by all outputs: the same sums, for which packed convolutions are made.
+        _ if channels == 1 && target::packing(lowering.target) != Packing::Plain => (OpKind::Conv2d, 1),
         _ => (kind, 1),
     };
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
@@ -77,15 +87,13 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
         output_max,
         ..OpRecord::new(kind, input, output)
     };
-    let depthwise = kind == OpKind::DepthwiseConv2d;
-    let weights = attach(lowering, &mut record, &filter, &scaling, depthwise)?;
-    record.scratch_len = scratch_len(lowering, &record, &scaling, from.view, to.view, &weights) as u32;
+    attach(lowering, &mut record, &filter, &scaling, (&from, &to))?;
     let taps = filter.rows[0].len();
     let cost = Cost {
         macs: taps * to.view.extent.len(),
         outputs: to.view.extent.len(),
-        parameters: weights.len() + scaling.bias.len(),
-        weights_bytes: weights.len() + 4 * scaling.bias.len(),
+        parameters: filter.len() + scaling.bias.len(),
+        weights_bytes: record.weights_len as usize + 4 * scaling.bias.len(),
     };
     lowering.push_step(node, record, cost);
     Ok(())
@@ -103,15 +111,12 @@ pub(super) fn fully_connected(lowering: &mut Lowering<'_>, node: &Node, activati
     let one_place = to.view.extent.h == 1 && to.view.extent.w == 1;
     let kind = if one_place { OpKind::FullyConnected } else { OpKind::Conv2d };
     let mut record = OpRecord { output_min, output_max, ..OpRecord::new(kind, input, output) };
-    let weights = attach(lowering, &mut record, &filter, &scaling, false)?;
-    if !one_place {
-        record.scratch_len = scratch_len(lowering, &record, &scaling, from.view, to.view, &weights) as u32;
-    }
+    attach(lowering, &mut record, &filter, &scaling, (&from, &to))?;
     let cost = Cost {
         macs: filter.rows[0].len() * to.view.extent.len(),
         outputs: to.view.extent.len(),
-        parameters: weights.len() + scaling.bias.len(),
-        weights_bytes: weights.len() + 4 * scaling.bias.len(),
+        parameters: filter.len() + scaling.bias.len(),
+        weights_bytes: record.weights_len as usize + 4 * scaling.bias.len(),
     };
     lowering.push_step(node, record, cost);
     Ok(())
@@ -302,20 +307,36 @@ fn scaling(
     Ok(scaling)
 }
 
-/// Puts weights, biases and multipliers into the plan; gives the packed weights.
+/// Puts weights, biases and multipliers into the plan, the weights in the target's packing where the operator suits it;
+/// sets the scratch.
 fn attach(
     lowering: &mut Lowering<'_>,
     record: &mut OpRecord,
     filter: &Filter,
     scaling: &Scaling,
-    depthwise: bool,
-) -> Result<Vec<i8>> {
+    (from, to): (&Operand, &Operand),
+) -> Result<()> {
     let taps = filter.rows[0].len();
-    let weights: Vec<i8> = if depthwise {
-        (0..taps).flat_map(|t| filter.rows.iter().map(move |row| row[t])).collect()
-    } else {
-        filter.rows.concat()
+    let weights: Vec<i8> = match record.kind {
+        OpKind::DepthwiseConv2d => {
+            (0..taps).flat_map(|t| filter.rows.iter().map(move |row| row[t])).collect()
+        }
+        _ => filter.rows.concat(),
     };
+    record.shift = scaling.shift;
+    let packing = target::packing(lowering.target);
+    let packed = (packing != Packing::Plain)
+        .then(|| Packable::new(record, scaling, &weights, (from, to)).pack(packing))
+        .flatten();
+    let weights = match packed {
+        Some(packed) => {
+            record.packing = packing;
+            packed
+        }
+        None => weights,
+    };
+    record.scratch_len =
+        Packable::new(record, scaling, &weights, (from, to)).scratch_len(lowering.target) as u32;
     let bytes: Vec<u8> = weights.iter().map(|&w| w as u8).collect();
     record.weights_len =
         u32::try_from(bytes.len()).map_err(|_| too_large(teff::plan::WriteError::TooLong))?;
@@ -323,48 +344,90 @@ fn attach(
     record.bias_offset = lowering.writer.push_words(scaling.bias.iter().copied()).map_err(too_large)?;
     record.multipliers_offset =
         lowering.writer.push_words(scaling.multipliers.iter().copied()).map_err(too_large)?;
-    record.shift = scaling.shift;
-    Ok(weights)
+    Ok(())
 }
 
-fn scratch_len(
-    lowering: &Lowering<'_>,
-    record: &OpRecord,
-    scaling: &Scaling,
-    input: View,
-    output: View,
-    weights: &[i8],
-) -> usize {
-    let requantize = Requantize {
-        multipliers: &scaling.multipliers,
-        shift: scaling.shift,
-        zero_point: 0,
-        output_min: record.output_min,
-        output_max: record.output_max,
-    };
-    let conv = ConvParams {
-        input,
-        output,
-        window: record.window,
-        groups: record.groups.into(),
-        input_zero_point: 0,
-        weights,
-        packing: Packing::Plain,
-        bias: &scaling.bias,
-        requantize,
-    };
-    if record.kind == OpKind::DepthwiseConv2d {
-        let depthwise = DepthwiseParams {
-            input,
-            output,
-            window: record.window,
-            input_zero_point: 0,
-            weights,
-            packing: Packing::Plain,
-            bias: &scaling.bias,
-            requantize,
+/// An operator with weights as the kernels take it.
+enum Packable<'p> {
+    Conv2d(ConvParams<'p>),
+    Depthwise(DepthwiseParams<'p>),
+    FullyConnected(FullyConnectedParams<'p>),
+}
+
+impl<'p> Packable<'p> {
+    fn new(
+        record: &OpRecord,
+        scaling: &'p Scaling,
+        weights: &'p [i8],
+        (from, to): (&Operand, &Operand),
+    ) -> Self {
+        let (input, output) = (from.view, to.view);
+        let (window, packing, bias) = (record.window, record.packing, &scaling.bias[..]);
+        let requantize = Requantize {
+            multipliers: &scaling.multipliers,
+            shift: scaling.shift,
+            zero_point: to.quant.zero_point,
+            output_min: record.output_min,
+            output_max: record.output_max,
         };
-        return target::depthwise_conv_2d_scratch_len(lowering.target, &depthwise);
+        let input_zero_point = from.quant.zero_point;
+        match record.kind {
+            OpKind::FullyConnected => Self::FullyConnected(FullyConnectedParams {
+                inputs: input.extent.len(),
+                outputs: output.extent.c,
+                weights,
+                packing,
+                bias,
+                requantize,
+            }),
+            OpKind::DepthwiseConv2d => Self::Depthwise(DepthwiseParams {
+                input,
+                output,
+                window,
+                input_zero_point,
+                weights,
+                packing,
+                bias,
+                requantize,
+            }),
+            _ => Self::Conv2d(ConvParams {
+                input,
+                output,
+                window,
+                groups: record.groups.into(),
+                input_zero_point,
+                weights,
+                packing,
+                bias,
+                requantize,
+            }),
+        }
     }
-    target::conv_2d_scratch_len(lowering.target, &conv)
+
+    /// The weights in `packing`, or `None` where the operator does not suit it.
+    fn pack(&self, packing: Packing) -> Option<Vec<i8>> {
+        match self {
+            Self::Conv2d(op) if op.suits_dsp() => {
+                let mut packed = vec![0; ConvParams { packing, ..*op }.weights_len()];
+                op.pack_dsp(&mut packed).map(|()| packed)
+            }
+            Self::Depthwise(op) if op.suits_dsp() => {
+                let mut packed = vec![0; DepthwiseParams { packing, ..*op }.weights_len()];
+                op.pack_dsp(&mut packed).map(|()| packed)
+            }
+            Self::FullyConnected(op) if op.suits_dsp() => {
+                let mut packed = vec![0; FullyConnectedParams { packing, ..*op }.weights_len()];
+                op.pack_dsp(&mut packed).map(|()| packed)
+            }
+            _ => None,
+        }
+    }
+
+    fn scratch_len(&self, target: Target) -> usize {
+        match self {
+            Self::Conv2d(op) => target::conv_2d_scratch_len(target, op),
+            Self::Depthwise(op) => target::depthwise_conv_2d_scratch_len(target, op),
+            Self::FullyConnected(_) => 0,
+        }
+    }
 }

@@ -10,7 +10,6 @@ mod classes;
 mod classical;
 mod composite;
 mod convolve;
-mod cut;
 mod dense;
 mod dynamic;
 mod elementwise;

@@ -1,0 +1,22 @@
+//! Says which kernels the processor has instructions for, since rustc shows Arm's features to nightly compilers only.
+//!
+//! `teff_dsp`: the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33 and up).
+
+use std::env;
+
+/// Processors of `thumbv8m.main` with the DSP extension.
+const DSP_PROCESSORS: [&str; 5] = ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(teff_dsp)");
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let words = || flags.split(['\u{1f}', ' ', '=', ',']);
+    let named = words().any(|word| DSP_PROCESSORS.contains(&word) || word == "+dsp");
+    let excluded = words().any(|word| word == "-dsp");
+    let has_dsp = target.starts_with("thumbv7em") || (target.starts_with("thumbv8") && named);
+    if has_dsp && !excluded {
+        println!("cargo::rustc-cfg=teff_dsp");
+    }
+}

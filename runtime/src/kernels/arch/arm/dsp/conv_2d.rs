@@ -1,0 +1,402 @@
+//! 2-D convolution: four pixels at a time, expanded once to 16 bits, by all output channels, two at a time.
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use core::ops::Range;
+use core::ptr;
+
+use super::scratch::{PIXELS, columns_len, conv_2d_scratch_len, copied_rows_len};
+use crate::kernels::packing::padded_row;
+use crate::kernels::params::Conv2d;
+
+/// What [`multiply`] works on. All but the last field is copied to its stack.
+#[repr(C)]
+struct Block {
+    columns: *const i8,
+    columns_end: *const i8,
+    /// Bytes of the unrolled loop to leave out in its first pass.
+    skipped: usize,
+    bias: *const i32,
+    multipliers: *const i32,
+    zero_point: i32,
+    /// Where channel 0 of each pixel is stored.
+    outputs: [*mut i8; PIXELS],
+    c_stride: usize,
+    /// From channel 0 of a pixel to the channel at work.
+    c_offset: usize,
+    weights_end: *const i8,
+    output_min: i32,
+    output_max: i32,
+    /// Not 0 where the clamp is narrower than int8.
+    narrow: u32,
+    weights: *const i8,
+}
+
+/// Pairs of inputs in one pass of the loop of [`multiply`], and the bytes of code of each.
+const UNROLLED: usize = 8;
+const PASS_BYTES: usize = 48;
+
+pub(super) fn conv_2d(
+    op: &Conv2d<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    rows: Range<usize>,
+    scratch: &mut [i8],
+) {
+    let (window, from, to) = (&op.window, op.input.extent, op.output.extent);
+    let row = padded_row(op);
+    let c_out = to.c;
+    let fits = op.weights.len() >= op.weights_len()
+        && op.bias.len() >= c_out
+        && op.requantize.multipliers.len() >= c_out
+        && input.len() >= from.len()
+        && output.len() >= rows.len() * to.row_len()
+        && scratch.len() >= conv_2d_scratch_len(op)
+        && scratch.as_ptr().align_offset(4) == 0
+        && op.weights.as_ptr().align_offset(4) == 0;
+    let (pixels, pairs) = (rows.len() * to.w, c_out / 2);
+    if !fits || pixels == 0 || row == 0 {
+        return;
+    }
+    let k = window.filter_h * row;
+    let (columns, copies) = scratch.split_at_mut(columns_len(op));
+    let mut source = Source::new(op, input, copies);
+    let r = &op.requantize;
+    let mut block = Block {
+        columns: columns.as_ptr(),
+        columns_end: columns.as_ptr().wrapping_add(k * 2 * PIXELS),
+        skipped: (UNROLLED - (k / 2) % UNROLLED) % UNROLLED * PASS_BYTES,
+        bias: op.bias.as_ptr(),
+        multipliers: r.multipliers.as_ptr(),
+        zero_point: r.zero_point.into(),
+        outputs: [output.as_mut_ptr(); PIXELS],
+        c_stride: op.output.c_stride(),
+        c_offset: 0,
+        weights_end: op.weights.as_ptr().wrapping_add(pairs * k * 2),
+        output_min: r.output_min.into(),
+        output_max: r.output_max.into(),
+        narrow: u32::from((r.output_min, r.output_max) != (i8::MIN, i8::MAX)),
+        weights: op.weights.as_ptr(),
+    };
+    let (w_stride, row_len) = (op.output.w_stride(), to.row_len());
+    let (mut x, mut row_start) = (0, output.as_mut_ptr());
+    source.begin(rows.start);
+    let mut left = pixels;
+    while left > 0 {
+        for (i, place) in block.outputs.iter_mut().enumerate() {
+            *place = row_start.wrapping_add(x * w_stride);
+            source.take(i, x);
+            // Places beyond the last pixel repeat it.
+            if left > 1 {
+                left -= 1;
+                x += 1;
+                if x == to.w {
+                    x = 0;
+                    row_start = row_start.wrapping_add(row_len);
+                    source.next_row();
+                }
+            } else {
+                left = 0;
+            }
+        }
+        source.expand(columns.as_mut_ptr());
+        if pairs > 0 {
+            // SAFETY: the lengths checked above make every address the block leads to a part of its slice: whole pairs
+            // of channels, `k` inputs each, four pixels inside the output.
+            unsafe { multiply(&block) };
+        }
+        if c_out % 2 == 1 {
+            // The last channel has a channel of zeros beside it, which has no place in the output.
+            let last = c_out - 1;
+            let bias = [op.bias.get(last).copied().unwrap_or(0), 0];
+            let multipliers = [r.multipliers.get(last).copied().unwrap_or(0), 0];
+            let mut pair = [0i8; 2 * PIXELS];
+            let target = pair.as_mut_ptr();
+            let single = Block {
+                bias: bias.as_ptr(),
+                multipliers: multipliers.as_ptr(),
+                outputs: [0, 1, 2, 3].map(|i| target.wrapping_add(i)),
+                c_stride: PIXELS,
+                weights: block.weights_end,
+                weights_end: block.weights_end.wrapping_add(k * 2),
+                ..block
+            };
+            // SAFETY: as above, with one pair of channels that is stored to `pair`.
+            unsafe { multiply(&single) };
+            for (place, q) in block.outputs.iter().zip(pair) {
+                // SAFETY: the last channel of a pixel inside the output.
+                unsafe { *place.wrapping_add(last * block.c_stride) = q };
+            }
+        }
+    }
+}
+
+/// The filter rows of four pixels, as they are read from the input.
+struct Source<'a> {
+    op: &'a Conv2d<'a>,
+    input: &'a [i8],
+    /// Upper left corner of each window: its row, and its first element counted from the row's first.
+    corners: [(isize, isize); PIXELS],
+    /// Whether each window lies between the input's left and right edge.
+    inside: [bool; PIXELS],
+    /// Row of the input under the first filter row, at the output row at work.
+    top: isize,
+    row: usize,
+    padding: *const i8,
+    copies: *mut i8,
+}
+
+impl<'a> Source<'a> {
+    fn new(op: &'a Conv2d<'a>, input: &'a [i8], copies: &mut [i8]) -> Self {
+        let row = padded_row(op);
+        let copies = copies.get_mut(..copied_rows_len(op)).unwrap_or_default();
+        copies.fill(op.input_zero_point);
+        let padding = copies.as_mut_ptr();
+        Self {
+            op,
+            input,
+            corners: [(0, 0); PIXELS],
+            inside: [true; PIXELS],
+            top: 0,
+            row,
+            padding,
+            copies: padding.wrapping_add(row),
+        }
+    }
+
+    /// Begins with output row `y`.
+    fn begin(&mut self, y: usize) {
+        self.top = (y * self.op.window.stride_h) as isize - self.op.window.pad_top as isize;
+    }
+
+    #[inline(always)]
+    fn next_row(&mut self) {
+        self.top += self.op.window.stride_h as isize;
+    }
+
+    /// Takes the window at output column `x` as pixel `i` of the block.
+    #[inline(always)]
+    fn take(&mut self, i: usize, x: usize) {
+        let (window, extent) = (&self.op.window, self.op.input.extent);
+        let left = (x * window.stride_w) as isize - window.pad_left as isize;
+        if let (Some(corner), Some(inside)) = (self.corners.get_mut(i), self.inside.get_mut(i)) {
+            *corner = (self.top, left * extent.c as isize);
+            *inside = left >= 0 && left as usize + window.filter_w <= extent.w;
+        }
+    }
+
+    /// Writes the block's inputs as 16-bit numbers.
+    #[inline(always)]
+    fn expand(&mut self, columns: *mut i8) {
+        let (window, extent) = (&self.op.window, self.op.input.extent);
+        let row_len = extent.row_len() as isize;
+        let base = self.input.as_ptr();
+        // A filter row is read in whole words, which may end behind the input.
+        let limit = self.input.len() as isize - self.row as isize;
+        let mut columns = columns;
+        for ky in 0..window.filter_h {
+            let offset = (ky * window.dilation_h) as isize;
+            let mut rows = [self.padding; PIXELS];
+            for (i, pointer) in rows.iter_mut().enumerate() {
+                let ((top, left), inside) = (self.corners[i & 3], self.inside[i & 3]);
+                let iy = top + offset;
+                if (iy as usize) < extent.h {
+                    let start = iy * row_len + left;
+                    *pointer = if inside && start <= limit {
+                        base.wrapping_offset(start)
+                    } else {
+                        self.copy(i, iy, left)
+                    };
+                }
+            }
+            // SAFETY: each pointer has a filter row of whole words, in the input or among the copies; the columns have
+            // room for `filter_h` of them.
+            columns = unsafe { expand(&rows, columns, self.row / 4) };
+        }
+    }
+
+    /// A copy of the filter row that begins at element `left` of input row `iy`, with padding where it is outside.
+    #[inline(never)]
+    fn copy(&self, i: usize, iy: isize, left: isize) -> *const i8 {
+        let row_len = self.op.input.extent.row_len() as isize;
+        let filter_row = (self.op.window.filter_w * self.op.input.extent.c) as isize;
+        let target = self.copies.wrapping_add(i * self.row);
+        let first = left.max(0).min(left + filter_row);
+        let end = (left + filter_row).min(row_len).max(first);
+        let (before, count) = ((first - left) as usize, (end - first) as usize);
+        let source = self.input.as_ptr().wrapping_offset(iy * row_len + first);
+        // SAFETY: `row` bytes of copy number `i` in the scratch; elements `first` to `end` of an input row that exists.
+        unsafe {
+            if count < self.row {
+                ptr::write_bytes(target, self.op.input_zero_point as u8, self.row);
+            }
+            ptr::copy_nonoverlapping(source, target.add(before), count);
+        }
+        target
+    }
+}
+
+/// Expands `words` words of four rows to 16 bits: for each word of each row bytes 0 and 2, then bytes 1 and 3. Gives the
+/// end of what was written.
+#[unsafe(naked)]
+unsafe extern "C" fn expand(rows: *const [*const i8; PIXELS], columns: *mut i8, words: usize) -> *mut i8 {
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "ldm r0, {{r3-r6}}",
+        "2:",
+        "ldr r7, [r3], #4",
+        "ldr r8, [r4], #4",
+        "ldr r9, [r5], #4",
+        "ldr r10, [r6], #4",
+        "sxtb16 r0, r7",
+        "sxtb16 r11, r8",
+        "sxtb16 r12, r9",
+        "sxtb16 lr, r10",
+        "stm r1!, {{r0, r11, r12, lr}}",
+        "sxtb16 r7, r7, ror #8",
+        "sxtb16 r8, r8, ror #8",
+        "sxtb16 r9, r9, ror #8",
+        "sxtb16 r10, r10, ror #8",
+        "stm r1!, {{r7-r10}}",
+        "subs r2, r2, #1",
+        "bne 2b",
+        "mov r0, r1",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
+/// Products of four pixels with all channels of a block, requantized and stored.
+///
+/// r4 to r7 sum `a * x` of the four pixels and r8 to r11 `(256 * b + a) * x`, both from the bias of `a` on, so that the
+/// difference is `256 * Σ b * x`.
+#[unsafe(naked)]
+unsafe extern "C" fn multiply(block: *const Block) {
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "sub sp, sp, #68",
+        "mov r12, sp",
+        ".rept 4",
+        "ldm r0!, {{r1-r4}}",
+        "stm r12!, {{r1-r4}}",
+        ".endr",
+        "ldr r12, [r0]",
+        "ldr r2, [sp, #{entry}]",
+        "adr.w r1, 3f",
+        "add r1, r1, r2",
+        "orr r1, r1, #1",
+        "str r1, [sp, #{entry}]",
+        "2:",
+        "ldr r1, [sp, #{bias}]",
+        "ldr r4, [r1], #8",
+        "str r1, [sp, #{bias}]",
+        "mov r5, r4",
+        "mov r6, r4",
+        "mov r7, r4",
+        "mov r8, r4",
+        "mov r9, r4",
+        "mov r10, r4",
+        "mov r11, r4",
+        "ldr lr, [sp, #{columns}]",
+        "ldr pc, [sp, #{entry}]",
+        ".p2align 2",
+        "3:",
+        ".rept {unrolled}",
+        "ldr.w r2, [r12], #4",
+        "ldrd r0, r1, [lr], #8",
+        "sxtb16 r3, r2",
+        "smlad r8, r2, r0, r8",
+        "smlad r4, r3, r0, r4",
+        "smlad r9, r2, r1, r9",
+        "smlad r5, r3, r1, r5",
+        "ldrd r0, r1, [lr], #8",
+        "smlad r10, r2, r0, r10",
+        "smlad r6, r3, r0, r6",
+        "smlad r11, r2, r1, r11",
+        "smlad r7, r3, r1, r7",
+        ".endr",
+        "ldr r0, [sp, #{columns_end}]",
+        "cmp lr, r0",
+        "bne.w 3b",
+        "ldr r0, [sp, #{bias}]",
+        "sub r8, r8, r4",
+        "ldr r0, [r0, #-4]",
+        "sub r9, r9, r5",
+        "sub r10, r10, r6",
+        "sub r11, r11, r7",
+        "add r8, r0, r8, asr #8",
+        "add r9, r0, r9, asr #8",
+        "add r10, r0, r10, asr #8",
+        "add r11, r0, r11, asr #8",
+        "ldr r1, [sp, #{multipliers}]",
+        "ldrd r2, r3, [r1], #8",
+        "str r1, [sp, #{multipliers}]",
+        "ldr r0, [sp, #{zero_point}]",
+        "lsl r2, r2, #1",
+        "lsl r3, r3, #1",
+        "smmlar r4, r4, r2, r0",
+        "smmlar r5, r5, r2, r0",
+        "smmlar r6, r6, r2, r0",
+        "smmlar r7, r7, r2, r0",
+        "smmlar r8, r8, r3, r0",
+        "smmlar r9, r9, r3, r0",
+        "smmlar r10, r10, r3, r0",
+        "smmlar r11, r11, r3, r0",
+        "ldr r0, [sp, #{narrow}]",
+        "cmp r0, #0",
+        "bne 5f",
+        "ssat r4, #8, r4",
+        "ssat r5, #8, r5",
+        "ssat r6, #8, r6",
+        "ssat r7, #8, r7",
+        "ssat r8, #8, r8",
+        "ssat r9, #8, r9",
+        "ssat r10, #8, r10",
+        "ssat r11, #8, r11",
+        "4:",
+        "ldr lr, [sp, #{c_offset}]",
+        "ldrd r0, r1, [sp, #{outputs}]",
+        "ldrd r2, r3, [sp, #{outputs} + 8]",
+        "strb r4, [r0, lr]",
+        "ldr r4, [sp, #{c_stride}]",
+        "strb r5, [r1, lr]",
+        "strb r6, [r2, lr]",
+        "strb r7, [r3, lr]",
+        "add lr, lr, r4",
+        "strb r8, [r0, lr]",
+        "strb r9, [r1, lr]",
+        "strb r10, [r2, lr]",
+        "strb r11, [r3, lr]",
+        "add lr, lr, r4",
+        "ldr r0, [sp, #{weights_end}]",
+        "str lr, [sp, #{c_offset}]",
+        "cmp r12, r0",
+        "bne.w 2b",
+        "add sp, sp, #68",
+        "pop {{r4-r11, pc}}",
+        "5:",
+        "ldrd r0, r1, [sp, #{output_min}]",
+        ".irp value, r4, r5, r6, r7, r8, r9, r10, r11",
+        "cmp \\value, r0",
+        "it lt",
+        "movlt \\value, r0",
+        "cmp \\value, r1",
+        "it gt",
+        "movgt \\value, r1",
+        ".endr",
+        "b 4b",
+        unrolled = const UNROLLED,
+        columns = const offset_of!(Block, columns),
+        columns_end = const offset_of!(Block, columns_end),
+        entry = const offset_of!(Block, skipped),
+        bias = const offset_of!(Block, bias),
+        multipliers = const offset_of!(Block, multipliers),
+        zero_point = const offset_of!(Block, zero_point),
+        outputs = const offset_of!(Block, outputs),
+        c_stride = const offset_of!(Block, c_stride),
+        c_offset = const offset_of!(Block, c_offset),
+        weights_end = const offset_of!(Block, weights_end),
+        output_min = const offset_of!(Block, output_min),
+        narrow = const offset_of!(Block, narrow),
+    )
+}

@@ -1,0 +1,21 @@
+//! Cortex-M with the DSP extension (M4, M7, M33): inner loops in assembly around the dual 16-bit multiplier.
+//!
+//! Weights in [`Packing::Dsp`](crate::kernels::params::Packing::Dsp) take the fast path; plain ones, which the compiler
+//! leaves where an operator does not suit it, run on [`generic`](crate::kernels::generic). How much scratch the fast
+//! path takes is computed here on every machine, since the compiler plans for it.
+
+mod scratch;
+
+pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
+
+#[cfg(teff_dsp)]
+mod conv_2d;
+#[cfg(teff_dsp)]
+mod depthwise_conv_2d;
+#[cfg(teff_dsp)]
+mod fully_connected;
+#[cfg(teff_dsp)]
+mod set;
+
+#[cfg(teff_dsp)]
+pub use set::Dsp;

@@ -1,0 +1,3 @@
+//! Arm's processors of the M profile.
+
+pub mod dsp;
