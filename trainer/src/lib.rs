@@ -26,4 +26,5 @@ pub mod test_data;
 pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod twister;
 pub mod weights;

@@ -25,6 +25,8 @@ pub struct Layer {
     pub parameters: u64,
     /// Bytes of weights, biases and tables.
     pub weights_bytes: u64,
+    /// Predicted instructions: those of its slices, which stand in the plan.
+    pub predicted: u64,
     /// Bytes of the arena that are in use while it runs, scratch included.
     pub ram_bytes: u64,
     #[serde(skip)]
@@ -49,6 +51,10 @@ pub struct PlanReport {
     pub macs: u64,
     /// Weights and biases.
     pub parameters: u64,
+    /// Predicted instructions of one inference.
+    pub predicted: u64,
+    /// The most predicted instructions of one slice.
+    pub longest_slice_predicted: u64,
     /// RAM: activations and scratch.
     pub arena_bytes: u64,
     /// The largest sum of values alive at one time: what a planner without overlap could reach at best.
@@ -78,6 +84,8 @@ impl PlanReport {
             target: header.target().map_or("unknown", |target| target.name()),
             macs: layers.iter().map(|layer| layer.macs).sum(),
             parameters: layers.iter().map(|layer| layer.parameters).sum(),
+            predicted: layers.iter().map(|layer| layer.predicted).sum(),
+            longest_slice_predicted: ops.iter().map(|op| op.slice_cost.into()).max().unwrap_or(0),
             arena_bytes: header.arena_bytes.into(),
             live_set_bytes: header.live_set_bytes.into(),
             weights_bytes: layers.iter().map(|layer| layer.weights_bytes).sum::<u64>() + constants(plan),
@@ -204,6 +212,7 @@ fn layer(
         macs: to.len() as u64 * per_output,
         parameters: if has_weights { weights + words(op.bias_offset) } else { 0 },
         weights_bytes: weights + 4 * words(op.bias_offset),
+        predicted: u64::from(op.slice_cost) * plan.slices(op) as u64,
         ram_bytes: covered(used) as u64,
         picture,
     }

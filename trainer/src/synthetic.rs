@@ -7,6 +7,7 @@ use teff_compiler::quantize::{Method, quantize};
 use crate::arrays::{Array, Data, ElementType};
 use crate::engine::Port;
 use crate::rng::Rng;
+use crate::twister::Twister;
 
 /// Seed of golden inputs. It is part of what a golden file means: another one makes other files.
 const SEED: u64 = 0x7eff;
@@ -30,6 +31,25 @@ pub fn examples(inputs: &[Port], count: usize) -> Vec<Vec<Array>> {
     (0..count).map(|case| inputs.iter().map(|port| example(port, case, &mut rng)).collect()).collect()
 }
 
+/// One example in quantized units: what numpy's `RandomState(0).randint(-128, 128, size=shape)` gives for each input.
+pub fn as_numpy(inputs: &[Port]) -> Vec<Array> {
+    let array = |port: &Port| {
+        let mut twister = Twister::new(0);
+        let shape: Vec<usize> = port.shape.iter().map(|size| size.unwrap_or(1)).collect();
+        let numbers = (0..shape.iter().product()).map(|_| twister.int8()).collect();
+        quantized_array(port, shape, numbers)
+    };
+    inputs.iter().map(array).collect()
+}
+
+fn quantized_array(port: &Port, shape: Vec<usize>, numbers: Vec<i8>) -> Array {
+    let data = match port.element_type {
+        ElementType::U8 => Data::U8(numbers.iter().map(|&q| (i16::from(q) + 128) as u8).collect()),
+        _ => Data::I8(numbers),
+    };
+    Array { shape, data }
+}
+
 fn example(port: &Port, case: usize, rng: &mut Rng) -> Array {
     let shape: Vec<usize> = port.shape.iter().map(|size| size.unwrap_or(1)).collect();
     let len = shape.iter().product();
@@ -41,11 +61,7 @@ fn example(port: &Port, case: usize, rng: &mut Rng) -> Array {
         _ if case % 2 == 1 => (0..len).map(|_| (rng.next_u64() >> 56) as i8).collect(),
         _ => smooth(len, rng),
     };
-    let data = match port.element_type {
-        ElementType::U8 => Data::U8(numbers.iter().map(|&q| (i16::from(q) + 128) as u8).collect()),
-        _ => Data::I8(numbers),
-    };
-    Array { shape, data }
+    quantized_array(port, shape, numbers)
 }
 
 /// A walk of small steps that turns back at the ends of the range. Integers only: the same on every machine.

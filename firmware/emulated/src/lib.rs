@@ -7,6 +7,7 @@
 pub mod console;
 pub mod counter;
 mod machine;
+pub mod mark;
 pub mod memory;
 
 pub use machine::Machine;

@@ -12,3 +12,47 @@ pub fn job(machine: Machine) -> &'static [u8] {
     // constant while the program runs.
     unsafe { core::slice::from_raw_parts(start, len) }
 }
+
+/// How far below the painter's caller the stack is looked at.
+const PAINTED_BYTES: usize = 64 << 10;
+const PAINT: u32 = 0x5EED_F00D;
+
+/// A part of the stack that was painted, to see later how much of it was used.
+#[derive(Clone, Copy, Debug)]
+pub struct PaintedStack {
+    bottom: usize,
+    top: usize,
+}
+
+/// Paints the free stack, 64 KB of it at most.
+#[inline(never)]
+pub fn paint_stack() -> PaintedStack {
+    unsafe extern "C" {
+        /// Where the linker's variables end.
+        static __sheap: u32;
+    }
+    // What this function itself has on the stack lies within the margin.
+    const MARGIN: usize = 64;
+    let top = cortex_m::register::msp::read() as usize;
+    let limit = (&raw const __sheap).addr().next_multiple_of(4);
+    let bottom = limit.max(top.saturating_sub(PAINTED_BYTES));
+    for address in (bottom..top - MARGIN).step_by(4) {
+        // SAFETY: these words lie above all variables and below what is on the stack now, so that
+        // nobody's value is in them; the range was made from the stack's own limits.
+        unsafe { core::ptr::with_exposed_provenance_mut::<u32>(address).write_volatile(PAINT) };
+    }
+    PaintedStack { bottom, top }
+}
+
+impl PaintedStack {
+    /// Bytes that were used below the place where the stack was painted.
+    pub fn used_bytes(self) -> usize {
+        let still_painted = |address: &usize| {
+            // SAFETY: a word of the range that was painted; reading it changes nothing.
+            let word = unsafe { core::ptr::with_exposed_provenance::<u32>(*address).read_volatile() };
+            word == PAINT
+        };
+        let untouched = (self.bottom..self.top).step_by(4).take_while(still_painted).count();
+        self.top - self.bottom - 4 * untouched
+    }
+}

@@ -5,6 +5,7 @@
 pub(crate) enum Question {
     Inference,
     FrontEnd,
+    Profile,
 }
 
 /// A job whose parts lie within its bytes.
@@ -30,6 +31,7 @@ impl<'a> Job<'a> {
         let question = match field(8)? {
             1 => Question::Inference,
             2 => Question::FrontEnd,
+            3 => Question::Profile,
             _ => return Err("the job asks for something that this program does not know"),
         };
         let (body, body_len, cases, end) = (field(16)?, field(20)?, field(24)?, field(28)?);

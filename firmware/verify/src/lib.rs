@@ -12,10 +12,12 @@
 extern crate std;
 
 mod job;
+mod profile;
 
 use core::fmt::{self, Write};
 
 use teff::dsp::{FrontEnd, Kind};
+use teff::plan::AnyModel;
 use teff::{Model, Session};
 
 use job::{Job, Question};
@@ -35,12 +37,38 @@ pub struct Memory<'a> {
     pub workspace: &'a mut [u32],
 }
 
-/// Reads the job and writes the answer; tells whether all of it could be answered. `now` counts
-/// instructions since any fixed moment.
-pub fn answer(job: &[u8], memory: Memory<'_>, now: impl FnMut() -> u64, out: &mut impl Write) -> bool {
+/// What a board measures with.
+pub trait Instruments {
+    /// Instructions since any fixed moment.
+    fn now(&mut self) -> u64;
+
+    /// From now on nothing but the program runs: no interrupt.
+    fn keep_still(&mut self);
+
+    /// Counting begins, for one region of the profile.
+    fn begin(&mut self);
+
+    /// Counting ends.
+    fn end(&mut self);
+
+    /// Paints the stack below the caller.
+    fn paint_stack(&mut self);
+
+    /// Bytes of the painted stack that were used since.
+    fn stack_bytes(&mut self) -> usize;
+}
+
+/// Reads the job and writes the answer; tells whether all of it could be answered.
+pub fn answer(
+    job: &[u8],
+    memory: Memory<'_>,
+    instruments: &mut impl Instruments,
+    out: &mut impl Write,
+) -> bool {
     let result = Job::read(job).map_err(Failure::Job).and_then(|job| match job.question {
-        Question::Inference => infer(&job, memory.arena, now, out),
-        Question::FrontEnd => features(&job, memory, now, out),
+        Question::Inference => infer(&job, memory.arena, instruments, out),
+        Question::FrontEnd => features(&job, memory, instruments, out),
+        Question::Profile => profile::profile(&job, memory.arena, instruments, out),
     });
     match result {
         Ok(()) => writeln!(out, "done").is_ok(),
@@ -60,6 +88,7 @@ enum Failure {
     InputLen { case: usize, needed: usize, given: usize },
     Image,
     Window { needed: usize },
+    NoCase,
     Write,
 }
 
@@ -82,6 +111,7 @@ impl fmt::Display for Failure {
             Failure::Window { needed } => {
                 write!(f, "a window of {needed} features does not fit this board's arena")
             }
+            Failure::NoCase => f.write_str("a profile needs one case"),
             Failure::Write => f.write_str("the answer could not be written"),
         }
     }
@@ -90,35 +120,46 @@ impl fmt::Display for Failure {
 fn infer(
     job: &Job<'_>,
     arena: &mut [i8],
-    mut now: impl FnMut() -> u64,
+    instruments: &mut impl Instruments,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let model = Model::new(job.body).map_err(Failure::Model)?;
     let mut session = Session::from_model(model, arena).map_err(Failure::Model)?;
     for (number, case) in job.cases().enumerate() {
-        let mut rest = case;
-        let mut needed = 0;
-        for index in 0..model.n_inputs() {
-            let input = session.input_mut(index);
-            needed += input.len();
-            let (now, later) = rest.split_at_checked(input.len()).unwrap_or((&[], &[]));
-            for (to, byte) in input.iter_mut().zip(now) {
-                *to = *byte as i8;
-            }
-            rest = later;
-        }
-        if case.len() != needed {
-            return Err(Failure::InputLen { case: number, needed, given: case.len() });
-        }
+        write_inputs(&mut session, number, case)?;
         writeln!(out, "case {number}")?;
-        let before = now();
+        let before = instruments.now();
         session.invoke();
-        let instructions = now() - before;
-        for index in 0..model.n_outputs() {
-            let values = session.output(index).values;
-            write_hex(out, index, values.iter().map(|value| *value as u8))?;
-        }
+        let instructions = instruments.now() - before;
+        write_outputs(&session, out)?;
         writeln!(out, "instructions {instructions}")?;
+    }
+    Ok(())
+}
+
+/// Puts a case's bytes into the inputs.
+fn write_inputs(session: &mut Session<'_, AnyModel>, number: usize, case: &[u8]) -> Result<(), Failure> {
+    let mut rest = case;
+    let mut needed = 0;
+    for index in 0..session.model().n_inputs() {
+        let input = session.input_mut(index);
+        needed += input.len();
+        let (here, later) = rest.split_at_checked(input.len()).unwrap_or((&[], &[]));
+        for (to, byte) in input.iter_mut().zip(here) {
+            *to = *byte as i8;
+        }
+        rest = later;
+    }
+    if case.len() != needed {
+        return Err(Failure::InputLen { case: number, needed, given: case.len() });
+    }
+    Ok(())
+}
+
+fn write_outputs(session: &Session<'_, AnyModel>, out: &mut impl Write) -> fmt::Result {
+    for index in 0..session.model().n_outputs() {
+        let values = session.output(index).values;
+        write_hex(out, index, values.iter().map(|value| *value as u8))?;
     }
     Ok(())
 }
@@ -127,7 +168,7 @@ fn infer(
 fn features(
     job: &Job<'_>,
     memory: Memory<'_>,
-    mut now: impl FnMut() -> u64,
+    instruments: &mut impl Instruments,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     for (number, case) in job.cases().enumerate() {
@@ -148,15 +189,15 @@ fn features(
             }
             let mut samples = piece.get(..bytes.len() / 2).unwrap_or(&[]);
             loop {
-                let before = now();
+                let before = instruments.now();
                 let hop = front_end.push(&mut samples);
-                instructions += now() - before;
+                instructions += instruments.now() - before;
                 let Some(hop) = hop else { break };
                 write_hex(out, 0, front_end.frame().iter().flat_map(|value| value.to_le_bytes()))?;
                 if hop.ready {
-                    let before = now();
+                    let before = instruments.now();
                     let wrote = front_end.write_input(input);
-                    instructions += now() - before;
+                    instructions += instruments.now() - before;
                     if wrote {
                         write_hex(out, 1, input.iter().map(|value| *value as u8))?;
                     }
@@ -200,12 +241,28 @@ mod tests {
     use std::string::String;
     use std::vec;
 
+    /// Measures nothing.
+    struct Nothing;
+
+    impl Instruments for Nothing {
+        fn now(&mut self) -> u64 {
+            0
+        }
+        fn keep_still(&mut self) {}
+        fn begin(&mut self) {}
+        fn end(&mut self) {}
+        fn paint_stack(&mut self) {}
+        fn stack_bytes(&mut self) -> usize {
+            0
+        }
+    }
+
     fn ask(job: &[u8]) -> (bool, String) {
         let mut arena = teff::Arena::<1024>::new();
         let mut workspace = vec![0; 64];
         let mut text = String::new();
         let memory = Memory { arena: arena.as_mut_slice(), workspace: &mut workspace };
-        (answer(job, memory, || 0, &mut text), text)
+        (answer(job, memory, &mut Nothing, &mut text), text)
     }
 
     #[test]

@@ -273,7 +273,7 @@ impl<'a> Model<'a> {
 
     /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output, or elements of
     /// a fully connected layer.
-    pub(crate) fn slices(&self, op: &OpRecord) -> usize {
+    pub fn slices(&self, op: &OpRecord) -> usize {
         match op.kind {
             OpKind::FullyConnected => self.value(op.output).view.extent.c,
             OpKind::Concat | OpKind::Pad | OpKind::Copy => {

@@ -1,11 +1,11 @@
 //! Asking an emulated board for outputs, features and instruction counts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::job::{self, Kind};
-use crate::{Board, Emulator, Firmware, Link, TIME_LIMIT};
+use crate::{Board, Emulator, Firmware, Link, Run, TIME_LIMIT};
 
 /// One inference to run: the bytes of each of the model's inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,13 +78,37 @@ impl Device {
 
     fn ask(&self, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {
         let run = self.emulator.run(&self.program, Some(&job::encode(kind, body, cases)), TIME_LIMIT)?;
-        let said = || format!("board {} said:\n{}", self.board.name, tail(&run.stdout, &run.stderr));
-        let results = parse(&run.stdout).with_context(said)?;
-        if !run.success || results.len() != cases.len() {
-            bail!("{} of {} cases were answered; {}", results.len(), cases.len(), said());
+        let results = answers(self.board, &run)?;
+        if results.len() != cases.len() {
+            bail!("{} of {} cases were answered; {}", results.len(), cases.len(), said(self.board, &run));
         }
         Ok(results)
     }
+
+    pub(crate) fn board(&self) -> &'static Board {
+        self.board
+    }
+
+    pub(crate) fn emulator(&self) -> &Emulator<'static> {
+        &self.emulator
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+}
+
+/// What the board answered in a run that ended well.
+pub(crate) fn answers(board: &Board, run: &Run) -> Result<Vec<CaseResult>> {
+    let results = parse(&run.stdout).with_context(|| said(board, run))?;
+    if !run.success {
+        bail!("the program ended with a failure; {}", said(board, run));
+    }
+    Ok(results)
+}
+
+fn said(board: &Board, run: &Run) -> String {
+    format!("board {} said:\n{}", board.name, tail(&run.stdout, &run.stderr))
 }
 
 impl From<CaseResult> for Features {

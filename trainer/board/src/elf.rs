@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use object::elf::{SHF_ALLOC, SHF_WRITE};
 use object::read::elf::ElfFile32;
-use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, SymbolKind};
 
 /// What a program occupies before it runs; the stack is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,29 @@ impl Elf {
         let names =
             self.file()?.symbols().filter_map(|symbol| symbol.name().ok().map(String::from)).collect();
         Ok(names)
+    }
+
+    /// Address of the one function whose mangled name holds `part`.
+    pub(crate) fn function(&self, part: &str) -> Result<u64> {
+        let file = self.file()?;
+        let mut found = file.symbols().filter(|symbol| {
+            symbol.kind() == SymbolKind::Text && symbol.name().is_ok_and(|name| name.contains(part))
+        });
+        match (found.next(), found.next()) {
+            // Its lowest bit says Thumb.
+            (Some(symbol), None) => Ok(symbol.address() & !1),
+            (None, _) => bail!("the program has no function {part}"),
+            _ => bail!("the program has several functions {part}"),
+        }
+    }
+
+    /// The bytes that lie at `address` when the program starts.
+    pub(crate) fn bytes_at(&self, address: u64, len: u64) -> Result<Vec<u8>> {
+        let file = self.file()?;
+        let piece = file
+            .sections()
+            .find_map(|section| section.data_range(address, len).ok().flatten().map(<[u8]>::to_vec));
+        piece.with_context(|| format!("the program has nothing at {address:#x}"))
     }
 
     /// Length of the first plan that is linked into the program, as its header states it.

@@ -48,10 +48,34 @@ impl<'a> Emulator<'a> {
     /// Runs a program to its end, with one virtual nanosecond per instruction so that the board's
     /// timers count instructions. `job` is laid at the board's job address before the start.
     pub fn run(&self, elf: &Path, job: Option<&[u8]>, limit: Duration) -> Result<Run> {
+        self.start(elf, job, &["-icount".to_string(), "shift=0".to_string()], limit)
+    }
+
+    /// Runs a program to its end with the plugin that counts instructions. The board's timers then
+    /// tell the host's time.
+    pub(crate) fn run_counted(
+        &self,
+        elf: &Path,
+        job: Option<&[u8]>,
+        marks: &Marks,
+        limit: Duration,
+    ) -> Result<Run> {
+        let settings = format!(
+            "{},begin={:#x},end={:#x},out={}",
+            doubled_commas(&marks.plugin),
+            marks.begin,
+            marks.end,
+            doubled_commas(&marks.counts)
+        );
+        self.start(elf, job, &["-plugin".to_string(), settings], limit)
+    }
+
+    fn start(&self, elf: &Path, job: Option<&[u8]>, more: &[String], limit: Duration) -> Result<Run> {
         let mut command = Command::new(&self.program);
         command
             .args(["-M", self.board.machine, "-display", "none", "-monitor", "none"])
-            .args(["-serial", "none", "-icount", "shift=0"])
+            .args(["-serial", "none"])
+            .args(more)
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
             .arg(elf)
             .stdin(Stdio::null())
@@ -68,11 +92,11 @@ impl<'a> Emulator<'a> {
                     self.board.job_bytes
                 );
             }
-            let file = JobFile::write(job)?;
+            let file = TemporaryFile::new("job");
+            fs::write(&file.0, job).with_context(|| format!("cannot write {}", file.0.display()))?;
             command.arg("-device").arg(format!(
                 "loader,file={},addr={:#x},force-raw=on",
-                // The emulator reads a comma as the end of a value unless it is doubled.
-                file.0.display().to_string().replace(',', ",,"),
+                doubled_commas(&file.0),
                 self.board.job_address
             ));
             _job_file = Some(file);
@@ -115,20 +139,37 @@ fn wait(mut child: Child, limit: Duration) -> Result<Run> {
     })
 }
 
-/// A file for the emulator to load, gone when dropped.
-struct JobFile(PathBuf);
+/// The emulator reads a comma as the end of a value unless it is doubled.
+fn doubled_commas(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
 
-impl JobFile {
-    fn write(job: &[u8]) -> Result<JobFile> {
+/// Where the counting plugin counts, and what it writes.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    pub(crate) plugin: PathBuf,
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+    pub(crate) counts: PathBuf,
+}
+
+/// A file that the emulator reads or writes, gone when dropped.
+pub(crate) struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    /// A name that nobody else has; there is no file yet.
+    pub(crate) fn new(what: &str) -> TemporaryFile {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("teff-job-{}-{}.bin", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, job).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(JobFile(path))
+        let name = format!("teff-{what}-{}-{}.bin", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        TemporaryFile(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
-impl Drop for JobFile {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         // A file left in the temporary folder does no harm.
         let _ = fs::remove_file(&self.0);

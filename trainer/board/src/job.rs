@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | `TJOB` |
 //! | 4 | version, 1 |
-//! | 8 | kind: 1 inference, 2 front end |
+//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference |
 //! | 12 | number of cases |
 //! | 16 | offset of the plan (inference) or of the front-end blob, a multiple of 16 |
 //! | 20 | its length |
@@ -17,7 +17,9 @@
 //!
 //! The program answers in lines: for each case `case N`, then `output K HEX` in as many lines as an
 //! output needs, then `instructions I`; at last `done`, or `error WHY`. The front end's output 0 is
-//! the features of all frames, 16 bits each, and its output 1 the model inputs of all windows.
+//! the features of all frames, 16 bits each, and its output 1 the model inputs of all windows. A
+//! profile answers three cases, without instructions (the emulator's plugin counts them): the one it
+//! was given in one piece, operator by operator, and slice by slice; then `stack BYTES`.
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Kind {
     Inference = 1,
     /// Compute the features of each case.
     FrontEnd = 2,
+    /// Count what one case costs: as a whole, by operator, by slice.
+    Profile = 3,
 }
 
 const HEADER_BYTES: usize = 32;

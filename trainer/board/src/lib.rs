@@ -11,14 +11,20 @@ mod elf;
 mod emulator;
 mod firmware;
 pub mod job;
+mod plugin;
+mod profile;
 mod root;
 mod rust;
+mod thumb;
+mod timing;
 
 pub use board::{BOARDS, Board};
 pub use device::{Case, CaseResult, Device, Features};
 pub use elf::{Elf, Sizes};
 pub use emulator::{Emulator, Run, TIME_LIMIT};
 pub use firmware::{Firmware, Link};
+pub use plugin::Count;
+pub use profile::{Profile, count_program};
 pub use root::project_root;
 pub use rust::{How, Rust, find_program};
 

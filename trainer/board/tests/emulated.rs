@@ -165,3 +165,48 @@ fn on_host(blob: &[u8], recording: &[i16]) -> (Vec<i16>, Vec<i8>) {
     }
     (frames, inputs)
 }
+
+/// Between the marks of the program `exact` is a loop of two instructions, run so many times.
+#[test]
+fn loops_of_known_length_are_counted_to_the_instruction() {
+    for board in teff_board::BOARDS {
+        if let Err(error) = board.ready() {
+            println!("SKIPPED {error:#}");
+            continue;
+        }
+        let counts = teff_board::count_program(board, "exact").unwrap();
+        let loops = [1, 1_000, 100_000, 10_000_000];
+        assert_eq!(counts.len(), loops.len(), "{}", board.name);
+        let around = |count: teff_board::Count, loops: u64| count.instructions - 2 * loops;
+        for (count, loops) in counts.iter().zip(loops) {
+            // The call of the loop's function and of the mark, and the argument.
+            assert!((2..16).contains(&around(*count, loops)), "{}: {count:?}", board.name);
+            if board.plan_target == "cortex-m4" {
+                // A subtraction and a branch that is taken each time but the last.
+                let cycles = count.cycles.unwrap();
+                assert!((4 * loops..4 * loops + 40).contains(&cycles), "{count:?}");
+            }
+        }
+        println!("{}: {counts:?}", board.name);
+    }
+}
+
+#[test]
+fn a_profile_has_every_operator_and_slice() {
+    let Some(device) = device() else { return };
+    let input = noise(1, -128, 127).take(192).map(|value| value as u8).collect();
+    let case = Case { inputs: vec![input] };
+    let profile = device.profile(&plan(), &case, 2).unwrap();
+    let again = device.profile(&plan(), &case, 2).unwrap();
+    assert_eq!(profile, again);
+    assert_eq!(profile.outputs, device.infer(&plan(), std::slice::from_ref(&case)).unwrap()[0].outputs);
+    // Eight rows of a convolution, four of a pooling.
+    assert_eq!((profile.layers.len(), profile.slices), (2, 12));
+    let sum: u64 = profile.layers.iter().map(|layer| layer.instructions).sum();
+    assert!(sum.abs_diff(profile.total.instructions) < 1_000, "{profile:?}");
+    assert!(profile.longest_slice.instructions < profile.layers[0].instructions, "{profile:?}");
+    assert!((32..8_192).contains(&profile.stack_bytes), "{profile:?}");
+    assert!(profile.total.cycles.unwrap() > profile.total.instructions, "{profile:?}");
+    let error = device.profile(&plan(), &case, 400).unwrap_err();
+    assert!(format!("{error:#}").contains("400 operators"), "{error:#}");
+}

@@ -18,14 +18,14 @@ use crate::error::{Error, Result};
 use crate::lower::Report;
 use crate::target::Target;
 
-/// Compiles an ONNX file to `<its name>.teff` in the folder that Cargo gives build scripts, tells
+/// Compiles a model file to `<its name>.teff` in the folder that Cargo gives build scripts, tells
 /// Cargo to do so again when the file changes, and stops the build with a readable message where
 /// it cannot.
-pub fn run(onnx: impl AsRef<Path>, target: Target) -> Report {
-    let onnx = onnx.as_ref();
-    println!("cargo::rerun-if-changed={}", onnx.display());
+pub fn run(model: impl AsRef<Path>, target: Target) -> Report {
+    let model = model.as_ref();
+    println!("cargo::rerun-if-changed={}", model.display());
     let built = match std::env::var_os("OUT_DIR") {
-        Some(out_dir) => to_folder(onnx, target, Path::new(&out_dir)),
+        Some(out_dir) => to_folder(model, target, Path::new(&out_dir)),
         None => Err(Error::model("OUT_DIR is not set")
             .remedy("call this from a build script, or use `trainer compile`")),
     };
@@ -38,15 +38,15 @@ pub fn run(onnx: impl AsRef<Path>, target: Target) -> Report {
     }
 }
 
-/// Compiles an ONNX file to `<its name>.teff` in a folder. The file appears whole or not at all.
+/// Compiles a model file to `<its name>.teff` in a folder. The file appears whole or not at all.
 ///
 /// # Errors
 /// The file cannot be read or compiled, or the plan not be written; the error names the file.
-pub fn to_folder(onnx: &Path, target: Target, folder: &Path) -> Result<(PathBuf, Report)> {
-    let bytes = std::fs::read(onnx)
-        .map_err(|e| Error::model(format!("cannot be read: {e}")).remedy("check the path").in_file(onnx))?;
-    let compiled = compile(&bytes, target).map_err(|e| e.in_file(onnx))?;
-    let name = onnx.file_stem().ok_or_else(|| Error::model("has no name").in_file(onnx))?;
+pub fn to_folder(model: &Path, target: Target, folder: &Path) -> Result<(PathBuf, Report)> {
+    let bytes = std::fs::read(model)
+        .map_err(|e| Error::model(format!("cannot be read: {e}")).remedy("check the path").in_file(model))?;
+    let compiled = compile(&bytes, target).map_err(|e| e.in_file(model))?;
+    let name = model.file_stem().ok_or_else(|| Error::model("has no name").in_file(model))?;
     let plan = folder.join(name).with_extension("teff");
     let unfinished = folder.join(name).with_extension("teff.part");
     std::fs::write(&unfinished, &compiled.plan).and_then(|()| std::fs::rename(&unfinished, &plan)).map_err(

@@ -587,3 +587,111 @@ fn weights_that_are_quantized_in_the_file() {
         assert!((got[o] - wanted).abs() <= 1, "{got:?}: {o} is {wanted}");
     }
 }
+
+/// Elements of `x` `[2, 3, 4]` at the places that `take` gives for each of those of `shape`.
+fn picked(x: &[f32], shape: [usize; 3], take: impl Fn([usize; 3]) -> [usize; 3]) -> Vec<f32> {
+    let mut picked = Vec::new();
+    for a in 0..shape[0] {
+        for b in 0..shape[1] {
+            for c in 0..shape[2] {
+                let [p, q, r] = take([a, b, c]);
+                picked.push(x[(p * 3 + q) * 4 + r]);
+            }
+        }
+    }
+    picked
+}
+
+#[test]
+fn parts_of_activations() {
+    let x = ramp(24);
+    let file = image(13)
+        .i64("from", &[0, 1, -1])
+        .i64("to", &[1, i64::MAX, 100])
+        .i64("axes", &[1, 2, 3])
+        .node("Slice", &["x", "from", "to", "axes"], &["y"], &[]);
+    near(&run(&file, &x), &picked(&x, [1, 2, 1], |[_, b, _]| [0, b + 1, 3]), "Slice");
+    let file = image(9).node(
+        "Slice",
+        &["x"],
+        &["y"],
+        &[ints("starts", &[1]), ints("ends", &[3]), ints("axes", &[3])],
+    );
+    near(&run(&file, &x), &picked(&x, [2, 3, 2], |[a, b, c]| [a, b, c + 1]), "Slice 9");
+    let file = image(13).i64("from", &[1]).i64("to", &[4]).i64("axes", &[-1]).i64("two", &[2]).node(
+        "Slice",
+        &["x", "from", "to", "axes", "two"],
+        &["y"],
+        &[],
+    );
+    near(&run(&file, &x), &picked(&x, [2, 3, 2], |[a, b, c]| [a, b, 2 * c + 1]), "Slice by two");
+    let file = image(13).tensor("last", INT64, &[], &(-1i64).to_le_bytes()).node(
+        "Gather",
+        &["x", "last"],
+        &["y"],
+        &[int("axis", 2)],
+    );
+    assert_eq!(import(&file).outputs[0].shape, [1, 2, 4]);
+    near(&run(&file, &x), &picked(&x, [2, 1, 4], |[a, _, c]| [a, 2, c]), "Gather");
+    let file = image(13).i64("rows", &[0, 2]).node("Gather", &["x", "rows"], &["y"], &[int("axis", 2)]);
+    near(&run(&file, &x), &picked(&x, [2, 2, 4], |[a, b, c]| [a, 2 * b, c]), "Gather of two");
+
+    // Split into channels and halves, and joined the other way round.
+    let file = image(13)
+        .node("Split", &["x"], &["a", "b"], &[int("axis", 1)])
+        .i64("sizes", &[1, 3])
+        .node("Split", &["a", "sizes"], &["", "c"], &[int("axis", 3)])
+        .node("Split", &["b", "sizes"], &["", "d"], &[int("axis", 3)])
+        .node("Concat", &["d", "c"], &["y"], &[int("axis", 1)]);
+    near(&run(&file, &x), &picked(&x, [2, 3, 3], |[a, b, c]| [1 - a, b, c + 1]), "Split");
+
+    // In integers a part is a copy, of integers as they are and between two roundings.
+    let q: Vec<i32> = (0..24).map(|i| (i * 67) % 255 - 127).collect();
+    let quantized = |dequantized: bool| {
+        let file = File::new(13)
+            .input("x", INT8, &[1, 2, 3, 4])
+            .output("y")
+            .quant("x", INT8, 0.37, -11)
+            .i64("from", &[1])
+            .i64("to", &[3])
+            .i64("axes", &[2])
+            .node("DequantizeLinear", &["x", "x.s", "x.z"], &["xr"], &[]);
+        match dequantized {
+            true => file.node("Slice", &["xr", "from", "to", "axes"], &["p"], &[]).node(
+                "QuantizeLinear",
+                &["p", "x.s", "x.z"],
+                &["y"],
+                &[],
+            ),
+            false => file.node("QuantizeLinear", &["xr", "x.s", "x.z"], &["xq"], &[]).node(
+                "Slice",
+                &["xq", "from", "to", "axes"],
+                &["y"],
+                &[],
+            ),
+        }
+    };
+    let wanted: Vec<i32> = (0..16).map(|i| q[i / 8 * 12 + 4 + i % 8]).collect();
+    for dequantized in [true, false] {
+        let (got, notes) = run_integers(&quantized(dequantized), &[&q]);
+        assert_eq!(got, wanted);
+        assert!(notes.iter().any(|n| n.contains("(Slice) takes a part")), "{notes:?}");
+    }
+
+    let gather =
+        |list: &[i64]| image(13).i64("i", list).named("n", "Gather", &["x", "i"], &["y"], &[int("axis", 3)]);
+    for list in [&[1, 0][..], &[0, 0], &[0, 1, 3]] {
+        let text = refusal(&gather(list));
+        assert!(text.contains("node `n` (Gather)") && text.contains("equal steps"), "{text}");
+    }
+    let text = refusal(&gather(&[4]));
+    assert!(text.contains("node `n` (Gather)") && text.contains("of an axis of 4"), "{text}");
+    let split = |sizes: &[i64]| {
+        let file = image(13).i64("s", sizes).output("z");
+        file.named("n", "Split", &["x", "s"], &["y", "z"], &[int("axis", 3)])
+    };
+    for sizes in [&[1, 2][..], &[4], &[i64::MAX, i64::MAX], &[-1, 5]] {
+        let text = refusal(&split(sizes));
+        assert!(text.contains("node `n` (Split)") && text.contains("an axis of 4"), "{text}");
+    }
+}

@@ -68,7 +68,7 @@ fn graphs_that_do_not_hang_together() {
         (one(vector(), "Relu", &[], &[]).raw(15, &[]), &["sparse initializers"]),
         (vector().named("n", "Relu", &[], &["y"], &[]), &["node `n` (Relu)", "no operands"]),
         (vector().named("n", "Relu", &[""], &["y"], &[]), &["node `n` (Relu)", "operand 0 is missing"]),
-        (one(vector(), "Split", &[], &[]), &["node `n` (Split)", "not supported yet"]),
+        (one(vector(), "GatherND", &[], &[]), &["node `n` (GatherND)", "not supported yet"]),
         (
             vector().named("n", "MaxPool", &["x"], &["a", "y"], &[]),
             &["node `n` (MaxPool)", "further result `y`"],

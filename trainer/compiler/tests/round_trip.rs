@@ -3,11 +3,12 @@
 mod support;
 
 use support::{Npz, import, models_dir, network};
+use teff::{ModelFile, Session};
 use teff_compiler::evaluate::Evaluator;
 use teff_compiler::graph::Graph;
-use teff_compiler::onnx;
 use teff_compiler::passes::simplify;
 use teff_compiler::quantize::{Method, quantize};
+use teff_compiler::{Target, compile, onnx};
 
 /// Exports and imports twice; gives the bytes and the graph of the second round.
 fn round_trip(graph: &Graph) -> Result<(Vec<u8>, Graph), String> {
@@ -102,4 +103,51 @@ fn real_models_come_back() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What a plan gives for bytes that look arbitrary.
+fn outputs(file: &[u8]) -> Vec<Vec<i8>> {
+    let compiled = compile(file, Target::Generic).unwrap_or_else(|e| panic!("{e}"));
+    let model = ModelFile::from_bytes(&compiled.plan).unwrap();
+    let mut arena = model.arena();
+    let mut session = Session::from_model(model.model(), arena.as_mut_slice()).unwrap();
+    let ramp = |i: usize| (i * 61 % 253) as i8;
+    session.input_mut(0).iter_mut().enumerate().for_each(|(i, q)| *q = ramp(i));
+    session.invoke();
+    vec![session.output(0).values.to_vec()]
+}
+
+#[test]
+fn foreign_quantized_models_come_back() {
+    // In the QDQ form, whatever they were in: the same bits.
+    let Some(dir) = models_dir("foreign_quantized_models_come_back") else { return };
+    for name in [
+        "ad01_qdq_tfl",
+        "ic_ort_qdq",
+        "ic_ort_qop",
+        "kws_ort_qop",
+        "kws_qdq_tfl",
+        "pt_cnn_ort_qop",
+        "sww_qdq_tfl",
+    ] {
+        let file = std::fs::read(dir.join(format!("{name}.onnx"))).unwrap();
+        let graph = teff_compiler::compile::import_quantized(&file).unwrap();
+        let back = onnx::export(&graph).unwrap();
+        assert!(outputs(&file) == outputs(&back), "{name}: other outputs");
+    }
+}
+
+#[test]
+fn weights_of_nine_bits_come_back() {
+    let file = support::file::File::new(13)
+        .input("x", support::file::UINT8, &[1, 3])
+        .output("y")
+        .quant("x", support::file::UINT8, 0.1, 9)
+        .quant("y", support::file::INT8, 4.0, 0)
+        .quant("w", support::file::UINT8, 0.2, 30)
+        .bytes("w", support::file::UINT8, &[3, 2], &[255, 0, 30, 200, 7, 90])
+        .node("QLinearMatMul", &["x", "x.s", "x.z", "w", "w.s", "w.z", "y.s", "y.z"], &["y"], &[])
+        .finish();
+    let graph = teff_compiler::compile::import_quantized(&file).unwrap();
+    assert_eq!(outputs(&file), outputs(&onnx::export(&graph).unwrap()));
 }

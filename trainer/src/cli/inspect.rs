@@ -159,7 +159,17 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     super::write_notes(out, &report.notes)?;
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    table.set_header(["#", "operator", "output h x w x c", "MACs", "parameters", "flash", "RAM", "node"]);
+    table.set_header([
+        "#",
+        "operator",
+        "output h x w x c",
+        "MACs",
+        "predicted",
+        "parameters",
+        "flash",
+        "RAM",
+        "node",
+    ]);
     for layer in &plan.layers {
         let [h, w, c] = layer.output;
         table.add_row([
@@ -167,13 +177,14 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             layer.operator.to_string(),
             format!("{h} x {w} x {c}"),
             layer.macs.to_string(),
+            layer.predicted.to_string(),
             layer.parameters.to_string(),
             layer.weights_bytes.to_string(),
             layer.ram_bytes.to_string(),
             super::short(layer.name.as_deref().unwrap_or_default()),
         ]);
     }
-    for column in [0, 3, 4, 5, 6] {
+    for column in [0, 3, 4, 5, 6, 7] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -189,7 +200,11 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         "(▒ input, █ output, ▓ output over input, ░ kept for later, · scratch; then the bytes in use)\n"
     )?;
     writeln!(out, "{}", plan.picture(64))?;
-    writeln!(out, "work   {} multiply-accumulates, {} parameters", plan.macs, plan.parameters)?;
+    writeln!(
+        out,
+        "work   {} multiply-accumulates, {} parameters; predicted for {}: {} instructions, {} in the longest slice",
+        plan.macs, plan.parameters, plan.target, plan.predicted, plan.longest_slice_predicted
+    )?;
     writeln!(
         out,
         "RAM    {} bytes of arena; the largest live set is {}",

@@ -9,6 +9,7 @@ pub mod compile;
 pub mod evaluate;
 pub mod export;
 pub mod inspect;
+pub mod profile;
 mod progress;
 pub mod quantize;
 pub mod run;
@@ -41,6 +42,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Compare(compare::Args),
     Verify(verify::Args),
+    Profile(profile::Args),
 }
 
 /// How a sub-command reports its result.
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Profile(args) => profile::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use teff_compiler::target::parse_target;
 use super::teff::{RawCase, Teff};
 use super::{Engine, Port};
 use crate::arrays::Array;
+use crate::model_file;
 
 /// A plan, and the board that runs it.
 #[derive(Debug)]
@@ -17,14 +18,31 @@ pub struct OnBoard {
     device: Device,
     teff: Teff,
     instructions: Vec<u64>,
+    names: Vec<String>,
 }
 
 impl OnBoard {
-    /// Loads a plan, or compiles a quantized ONNX file; builds the board's program.
+    /// Loads a plan, or compiles a quantized model file for the board's processor; builds the board's program.
     pub fn load(model: &Path, board: &'static Board) -> Result<OnBoard> {
-        let teff = Teff::load_for(model, parse_target(board.plan_target)?)?;
+        let (teff, names) = if model_file::is_plan(model) {
+            (Teff::load(model)?, Vec::new())
+        } else {
+            let compiled = model_file::compile(model, parse_target(board.plan_target)?)?;
+            let names = compiled.report.layers.into_iter().map(|layer| layer.name).collect();
+            (Teff::from_plan(&compiled.plan, model)?, names)
+        };
         let device = Device::open(board)?;
-        Ok(OnBoard { board, device, teff, instructions: Vec::new() })
+        Ok(OnBoard { board, device, teff, instructions: Vec::new(), names })
+    }
+
+    /// Names of the plan's operators, where the model is no plan.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The board with its program.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The plan on the host.

@@ -28,15 +28,10 @@ pub struct Teff {
 impl Teff {
     /// Loads a plan, or compiles a quantized model file for the target `generic`.
     pub fn load(model: &Path) -> Result<Teff> {
-        Teff::load_for(model, Target::Generic)
-    }
-
-    /// Loads a plan, or compiles a quantized model for `target`. A host reads every target's packing.
-    pub fn load_for(model: &Path, target: Target) -> Result<Teff> {
         if model_file::is_plan(model) {
             return Teff::new(model_file::open_plan(model)?, model);
         }
-        let compiled = model_file::compile(model, target)?;
+        let compiled = model_file::compile(model, Target::Generic)?;
         Teff::from_plan(&compiled.plan, model)
     }
 

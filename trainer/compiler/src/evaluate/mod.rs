@@ -6,27 +6,32 @@
 
 mod conv;
 mod elementwise;
+mod node;
+mod patches;
+
+pub(crate) use node::{Prepared, run_node};
+pub(crate) use patches::Patches;
 
 use teff::quant::QuantParams;
 
 use crate::error::{Error, Result};
-use crate::graph::{ElementType, Elements, Graph, Op, Quant, Tensor, ValueId};
+use crate::graph::{ElementType, Elements, Graph, Quant, Tensor, ValueId};
 
 /// Runs a graph over and over, keeping its buffers and prepared weights.
 #[derive(Debug)]
 pub struct Evaluator<'g> {
     graph: &'g Graph,
-    values: Vec<Vec<f32>>,
     prepared: Vec<Prepared>,
-    scratch: Vec<f32>,
+    rounding: Vec<Option<QuantParams>>,
+    state: State,
 }
 
-/// Weights in the order in which the loops read them.
-#[derive(Debug, Default)]
-struct Prepared {
-    /// `[k][c_out]` for convolutions and matrix products, as it stands otherwise.
-    filter: Vec<f32>,
-    bias: Vec<f32>,
+/// The numbers of every value of one run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    /// By value; empty for constants, and where a value was not computed yet.
+    pub values: Vec<Vec<f32>>,
+    scratch: Vec<f32>,
 }
 
 impl<'g> Evaluator<'g> {
@@ -36,29 +41,15 @@ impl<'g> Evaluator<'g> {
     /// When the graph is not sound.
     pub fn new(graph: &'g Graph) -> Result<Evaluator<'g>> {
         graph.verify()?;
-        let prepared = graph.nodes.iter().map(|node| {
-            let constant = |index: usize| match node.inputs.get(index) {
-                Some(&id) => graph.value(id).constant.as_ref().map(|t| (t, &graph.value(id).quant)),
-                None => None,
-            };
-            let filter = constant(1).map(|(t, q)| dequantized(t, q.as_ref())).unwrap_or_default();
-            let bias = constant(2).map(|(t, q)| dequantized(t, q.as_ref())).unwrap_or_default();
-            let filter = match node.op {
-                Op::Conv2d(_) | Op::FullyConnected { .. } => {
-                    let outputs = graph.value(node.inputs[1]).shape[0];
-                    transposed(&filter, outputs)
-                }
-                _ => filter,
-            };
-            Prepared { filter, bias }
-        });
-        let prepared = prepared.collect();
-        let values = graph
-            .values()
-            .iter()
-            .map(|v| if v.is_constant() { Vec::new() } else { vec![0.0; v.len()] })
-            .collect();
-        Ok(Evaluator { graph, values, prepared, scratch: Vec::new() })
+        let prepared = (0..graph.nodes.len()).map(|index| Prepared::new(graph, index)).collect();
+        let rounding = graph.values().iter().map(|value| rounding(value.quant.as_ref())).collect();
+        let mut state = State::new(graph);
+        for (value, numbers) in graph.values().iter().zip(&mut state.values) {
+            if !value.is_constant() {
+                numbers.resize(value.len(), 0.0);
+            }
+        }
+        Ok(Evaluator { graph, prepared, rounding, state })
     }
 
     /// Computes all values. `inputs` are real numbers in the order of the inputs' values,
@@ -67,33 +58,40 @@ impl<'g> Evaluator<'g> {
     /// # Errors
     /// When there are not as many inputs, or not as long ones, as the graph has.
     pub fn run(&mut self, inputs: &[&[f32]]) -> Result<()> {
-        if inputs.len() != self.graph.inputs.len() {
-            return Err(Error::model(format!(
-                "{} inputs are given, the model has {}",
-                inputs.len(),
-                self.graph.inputs.len()
-            )));
+        self.state.take_inputs(self.graph, inputs)?;
+        for port in &self.graph.inputs {
+            self.round_input(port.value);
         }
-        for (port, input) in self.graph.inputs.iter().zip(inputs) {
-            let value = &mut self.values[port.value.index()];
-            if value.len() != input.len() {
-                return Err(Error::value(
-                    &port.name,
-                    format!("{} numbers are given, the input has {}", input.len(), value.len()),
-                ));
-            }
-            value.copy_from_slice(input);
-            round(value, self.graph.value(port.value).quant.as_ref());
-        }
-        for index in 0..self.graph.nodes.len() {
+        self.run_from(0);
+        Ok(())
+    }
+
+    /// Computes the operators from `first` on; what they read from others is as it was left.
+    pub(crate) fn run_from(&mut self, first: usize) {
+        for index in first..self.graph.nodes.len() {
             self.run_node(index);
         }
-        Ok(())
+    }
+
+    /// Rounds a value from now on as `quant` says; `None`: not at all.
+    pub(crate) fn set_rounding(&mut self, value: ValueId, quant: Option<&Quant>) {
+        self.rounding[value.index()] = rounding(quant);
+    }
+
+    /// Rounds an input that was put in.
+    fn round_input(&mut self, value: ValueId) {
+        round(&mut self.state.values[value.index()], self.rounding[value.index()]);
+    }
+
+    /// Puts an input in again and rounds it.
+    pub(crate) fn renew_input(&mut self, value: ValueId, numbers: &[f32]) {
+        self.state.values[value.index()].copy_from_slice(numbers);
+        self.round_input(value);
     }
 
     /// The numbers of a value after [`Evaluator::run`]; empty for constants.
     pub fn value(&self, id: ValueId) -> &[f32] {
-        &self.values[id.index()]
+        &self.state.values[id.index()]
     }
 
     /// The numbers of an output of the model.
@@ -109,113 +107,63 @@ impl<'g> Evaluator<'g> {
         let op = &self.graph.nodes[node];
         let activations = op.inputs.iter().filter(|&&i| !self.graph.value(i).is_constant());
         for (&id, operand) in activations.zip(operands) {
-            let value = &mut self.values[id.index()];
+            let value = &mut self.state.values[id.index()];
             if value.len() != operand.len() {
                 return Err(Error::node(&op.name, op.op.name(), "an operand has the wrong length"));
             }
             value.copy_from_slice(operand);
         }
         self.run_node(node);
-        Ok(&self.values[op.output().index()])
+        Ok(self.value(op.output()))
     }
 
     fn run_node(&mut self, index: usize) {
-        let graph = self.graph;
-        let node = &graph.nodes[index];
-        let output_id = node.output();
-        let shape = |id: ValueId| graph.value(id).nhwc().unwrap_or([1; 4]);
-        let mut output = std::mem::take(&mut self.values[output_id.index()]);
-        let prepared = &self.prepared[index];
-        let operand = |i: usize| self.values[node.inputs[i].index()].as_slice();
-        let (x_shape, y_shape) = (shape(node.inputs[0]), shape(output_id));
-        match &node.op {
-            Op::Conv2d(conv) => {
-                let filter = graph.value(node.inputs[1]).nhwc().unwrap_or([1; 4]);
-                let problem = conv::Problem { conv, filter, x_shape, y_shape };
-                let x = &self.values[node.inputs[0].index()];
-                conv::conv_2d(&problem, x, &prepared.filter, &prepared.bias, &mut output, &mut self.scratch);
-            }
-            Op::DepthwiseConv2d(conv) => {
-                let filter = graph.value(node.inputs[1]).nhwc().unwrap_or([1; 4]);
-                let problem = conv::Problem { conv, filter, x_shape, y_shape };
-                conv::depthwise_conv_2d(&problem, operand(0), &prepared.filter, &prepared.bias, &mut output);
-            }
-            Op::FullyConnected { .. } => {
-                conv::rows_by_matrix(
-                    operand(0),
-                    x_shape[3],
-                    &prepared.filter,
-                    &prepared.bias,
-                    y_shape[3],
-                    &mut output,
-                );
-            }
-            Op::ScaleShift => {
-                let x = operand(0);
-                let channels = x_shape[3];
-                for (y, x) in output.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    for c in 0..channels {
-                        y[c] = x[c] * prepared.filter[c] + prepared.bias[c];
-                    }
-                }
-            }
-            Op::MaxPool2d(pool) => conv::max_pool(pool, operand(0), x_shape, y_shape, &mut output),
-            Op::AveragePool2d(pool) => {
-                conv::average_pool(pool, operand(0), x_shape, y_shape, &mut output);
-            }
-            Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } => {
-                let b_shape = shape(node.inputs[1]);
-                let f = match &node.op {
-                    Op::Add { .. } => |a: f32, b: f32| a + b,
-                    Op::Sub { .. } => |a: f32, b: f32| a - b,
-                    _ => |a: f32, b: f32| a * b,
-                };
-                elementwise::binary(f, operand(0), x_shape, operand(1), b_shape, &mut output, y_shape);
-            }
-            Op::Concat { axis } => {
-                let inner: usize = y_shape[axis + 1..].iter().product();
-                let row = y_shape[*axis] * inner;
-                let mut start = 0;
-                for i in 0..node.inputs.len() {
-                    let part = shape(node.inputs[i])[*axis] * inner;
-                    for (y, x) in output.chunks_exact_mut(row).zip(operand(i).chunks_exact(part)) {
-                        y[start..start + part].copy_from_slice(x);
-                    }
-                    start += part;
-                }
-            }
-            Op::Pad { padding, value } => {
-                output.fill(*value);
-                let (row_in, row_out) = (x_shape[2] * x_shape[3], y_shape[2] * y_shape[3]);
-                for (h, x) in operand(0).chunks_exact(row_in).enumerate() {
-                    let start = (h + padding.top) * row_out + padding.left * x_shape[3];
-                    output[start..start + row_in].copy_from_slice(x);
-                }
-            }
-            Op::Reshape { .. } | Op::Requantize => output.copy_from_slice(operand(0)),
-            Op::Softmax => elementwise::softmax(operand(0), x_shape[3], &mut output),
-            Op::Unary(unary) => {
-                for (y, &x) in output.iter_mut().zip(operand(0)) {
-                    *y = unary.apply(x);
-                }
-            }
-        }
-        if let Some(clamp) = node.op.activation().filter(|c| !c.is_none()) {
-            for y in &mut output {
-                *y = clamp.apply(*y);
-            }
-        }
-        round(&mut output, graph.value(output_id).quant.as_ref());
-        self.values[output_id.index()] = output;
+        let output = self.graph.nodes[index].output();
+        run_node(self.graph, index, &self.prepared[index], &mut self.state);
+        round(&mut self.state.values[output.index()], self.rounding[output.index()]);
     }
 }
 
+impl State {
+    /// A state in which nothing is computed.
+    pub fn new(graph: &Graph) -> State {
+        State { values: vec![Vec::new(); graph.values().len()], scratch: Vec::new() }
+    }
+
+    /// Puts the inputs in, unrounded.
+    pub fn take_inputs(&mut self, graph: &Graph, inputs: &[&[f32]]) -> Result<()> {
+        if inputs.len() != graph.inputs.len() {
+            return Err(Error::model(format!(
+                "{} inputs are given, the model has {}",
+                inputs.len(),
+                graph.inputs.len()
+            )));
+        }
+        for (port, input) in graph.inputs.iter().zip(inputs) {
+            let expected = graph.value(port.value).len();
+            if expected != input.len() {
+                return Err(Error::value(
+                    &port.name,
+                    format!("{} numbers are given, the input has {expected}", input.len()),
+                ));
+            }
+            let value = &mut self.values[port.value.index()];
+            value.clear();
+            value.extend_from_slice(input);
+        }
+        Ok(())
+    }
+}
+
+/// How a value is rounded where it is produced.
+pub(crate) fn rounding(quant: Option<&Quant>) -> Option<QuantParams> {
+    let quant = quant.filter(|quant| quant.element_type == ElementType::I8)?;
+    Some(QuantParams { scale: quant.scale(), zero_point: quant.zero_point as i8 })
+}
+
 /// Rounds numbers to those that the integers can stand for.
-fn round(numbers: &mut [f32], quant: Option<&Quant>) {
-    if let Some(quant) = quant
-        && quant.element_type == ElementType::I8
-    {
-        let params = QuantParams { scale: quant.scale(), zero_point: quant.zero_point as i8 };
+pub(crate) fn round(numbers: &mut [f32], params: Option<QuantParams>) {
+    if let Some(params) = params {
         for x in numbers {
             *x = params.dequantize(params.quantize(*x));
         }

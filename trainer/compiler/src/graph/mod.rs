@@ -1,6 +1,6 @@
 //! The graph: operators over values whose axes are `[n, h, w, c]`.
 //!
-//! A graph is built by [`Builder`] or by [`crate::onnx::import()`], changed by [`crate::passes`],
+//! A graph is built by [`Builder`] or by [`crate::import()`], changed by [`crate::passes`],
 //! and lowered to a plan. Nodes stand in an order in which they can be run. Weights are values
 //! with a constant. A value with a [`Quant`] is held in integers, rounded where it is produced; a
 //! graph without any is a float graph.
@@ -40,28 +40,28 @@ pub struct Graph {
     values: Vec<Value>,
 }
 
-/// An input or output of the model, with the shape that it has in the ONNX file.
+/// An input or output of the model, with the shape that it has in the model file.
 ///
-/// The ONNX tensor, seen with the shape `axes` (its own shape, with axes split where the
+/// The file's tensor, seen with the shape `axes` (its own shape, with axes split where the
 /// permutation has to go through one), gives the bytes of the value when its axes are taken in the
 /// order `permutation`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     /// The value.
     pub value: ValueId,
-    /// Name in the ONNX file.
+    /// Name in the model file.
     pub name: String,
-    /// Shape in the ONNX file.
+    /// Shape in the model file.
     pub shape: Vec<usize>,
     /// The same shape with some axes split.
     pub axes: Vec<usize>,
     /// Order of `axes` in the value's bytes.
     pub permutation: Vec<usize>,
-    /// Type in the ONNX file.
+    /// Type in the model file.
     pub kind: PortType,
 }
 
-/// The type that an input or output has in the ONNX file.
+/// The type that an input or output has in the model file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortType {
     /// Real numbers.
@@ -93,17 +93,17 @@ impl Port {
         Port { value, name: name.to_string(), axes: shape.clone(), shape, permutation, kind: PortType::F32 }
     }
 
-    /// Index in the ONNX tensor of each element of the value, in the value's order.
+    /// Index in the file's tensor of each element of the value, in the value's order.
     pub fn order(&self) -> Vec<usize> {
         transposed_order(&self.axes, &self.permutation)
     }
 
-    /// The ONNX tensor's elements in the value's order.
+    /// The elements of the file's tensor in the value's order.
     pub fn to_value<T: Copy>(&self, onnx: &[T]) -> Vec<T> {
         self.order().into_iter().map(|i| onnx[i]).collect()
     }
 
-    /// The value's elements in the ONNX tensor's order.
+    /// The value's elements in the order of the file's tensor.
     pub fn to_onnx<T: Copy + Default>(&self, value: &[T]) -> Vec<T> {
         let mut onnx = vec![T::default(); value.len()];
         for (&i, &element) in self.order().iter().zip(value) {

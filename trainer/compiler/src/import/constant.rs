@@ -96,7 +96,7 @@ pub(crate) fn push_scale_shift(
 
 /// The axes of `x` along which a constant varies, as atoms, and for each of their places, in the
 /// order of the bytes, the index of the constant's element.
-pub(crate) fn spread(node: &dyn Site, x: &Activation, shape: &[usize]) -> Result<(Vec<usize>, Vec<usize>)> {
+fn spread(node: &dyn Site, x: &Activation, shape: &[usize]) -> Result<(Vec<usize>, Vec<usize>)> {
     let rank = x.view.axes.len();
     let sizes = x.view.shape();
     let fault = || {

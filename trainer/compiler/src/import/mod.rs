@@ -17,7 +17,7 @@ mod view;
 pub(crate) use absorb::absorb;
 pub(crate) use arrange::{Activation, Assembly, InputOrders, MAX_ELEMENTS, MAX_NODES, Site};
 pub(crate) use binary::combine;
-pub(crate) use constant::{Arithmetic, ConstantOperand, combine_with_constant, push_scale_shift, spread};
+pub(crate) use constant::{Arithmetic, ConstantOperand, combine_with_constant, push_scale_shift};
 pub(crate) use half::half;
 pub(crate) use join::join;
 pub(crate) use reduce::reduce;

@@ -31,7 +31,7 @@ pub struct Compiled {
     pub report: Report,
 }
 
-/// Compiles a quantized graph. `source_hash` is the SHA-256 of the ONNX file that the graph was read from.
+/// Compiles a quantized graph. `source_hash` is the SHA-256 of the model file that the graph was read from.
 ///
 /// # Errors
 /// Names the node that cannot run in integers, and why.

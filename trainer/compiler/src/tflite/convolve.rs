@@ -26,7 +26,7 @@ pub(super) fn padding(
 
 pub(super) fn conv_2d(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {
     let options = node.options(options::CONV_2D)?;
-    let stride = [node.size(options, 2, 1, "row stride")?, node.size(options, 1, 1, "column stride")?];
+    let stride = [node.size(options, 2, 0, "row stride")?, node.size(options, 1, 0, "column stride")?];
     let dilation = [node.size(options, 5, 1, "row dilation")?, node.size(options, 4, 1, "column dilation")?];
     let fused = node.activation(options, 3)?;
     let x = state.activation(node, 0)?;
@@ -59,7 +59,7 @@ pub(super) fn conv_2d(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()>
 
 pub(super) fn depthwise_conv_2d(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {
     let options = node.options(options::DEPTHWISE_CONV_2D)?;
-    let stride = [node.size(options, 2, 1, "row stride")?, node.size(options, 1, 1, "column stride")?];
+    let stride = [node.size(options, 2, 0, "row stride")?, node.size(options, 1, 0, "column stride")?];
     let dilation = [node.size(options, 6, 1, "row dilation")?, node.size(options, 5, 1, "column dilation")?];
     let fused = node.activation(options, 4)?;
     let multiplier = options.map_or(Ok(0), |options| options.scalar::<i32>(3, 0))?;

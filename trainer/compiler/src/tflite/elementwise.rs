@@ -4,8 +4,8 @@ use super::constant::Constant;
 use super::node::{Activation as Fused, Node, options};
 use super::state::{Import, Item};
 use crate::error::Result;
-use crate::graph::{Clamp, Elements, Op, PortType, Quant, Tensor, Unary, ValueId};
-use crate::import::{Activation, Arithmetic, ConstantOperand, View, combine, combine_with_constant, spread};
+use crate::graph::{Clamp, Elements, Op, PortType, Unary};
+use crate::import::{Activation, Arithmetic, ConstantOperand, combine, combine_with_constant};
 
 pub(super) fn unary(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {
     let unary = match node.kind.as_str() {
@@ -112,7 +112,7 @@ fn operator(node: &Node<'_>, operation: Arithmetic, fused: Fused) -> Result<(Op,
         Arithmetic::Div | Arithmetic::Pow => {
             return Err(node
                 .fault("it is not supported between these operands")
-                .remedy("only ADD, SUB and MUL of two activations are, or with integers"));
+                .remedy("only ADD, SUB and MUL of two activations are"));
         }
     };
     Ok((op, later))
@@ -166,49 +166,11 @@ fn with_constant(
     let constant =
         if kind == PortType::F32 && constant.quant.is_some() { constant.real()? } else { constant };
     check_constant(node, &constant, kind)?;
+    // Between integers, too, it is a function of one number, or a factor and summand per channel.
     let reals = constant.dequantized();
-    if kind == PortType::F32 || (reals.len() == 1 && fused == Fused::Clamp(Clamp::NONE)) {
-        state.spend(node, x.view.shape().iter().product())?;
-        let operand = ConstantOperand { shape: constant.tensor.shape(), reals: &reals, first };
-        let (result, view) = combine_with_constant(state, node, operation, &x, operand)?;
-        let result = state.apply(node, result, fused)?;
-        return state.give(node, result, view, kind);
-    }
-    let (op, later) = operator(node, operation, fused)?;
-    let (value, operand) = constant_value(state, node, &x, &constant)?;
-    let inputs = if first { [operand, value] } else { [value, operand] };
-    let result = state.push(node, op, &inputs)?;
-    let result = state.apply(node, result, later)?;
-    let view: View = x.view.detached();
+    state.spend(node, x.view.shape().iter().product())?;
+    let operand = ConstantOperand { shape: constant.tensor.shape(), reals: &reals, first };
+    let (result, view) = combine_with_constant(state, node, operation, &x, operand)?;
+    let result = state.apply(node, result, fused)?;
     state.give(node, result, view, kind)
-}
-
-/// An integer constant as an operand beside the activation `x`, and `x` in a shape that suits.
-fn constant_value(
-    state: &mut Import<'_, '_>,
-    node: &Node<'_>,
-    x: &Activation,
-    constant: &Constant,
-) -> Result<(ValueId, ValueId)> {
-    let (Elements::I8(integers), Some(quant)) = (constant.tensor.elements(), &constant.quant) else {
-        return Err(node.fault(format!("the constant `{}` is not int8", constant.name)));
-    };
-    if quant.scales.len() != 1 {
-        return Err(node
-            .fault(format!("the constant `{}` is quantized per channel", constant.name))
-            .remedy("quantize it per tensor"));
-    }
-    let (varying, order) = spread(node, x, constant.tensor.shape())?;
-    state.spend(node, order.len())?;
-    let spread: Vec<i8> = order.into_iter().map(|i| integers[i]).collect();
-    let channels = spread.len();
-    let own = state.graph.value(x.value).nhwc().unwrap_or([1; 4]);
-    let before = &x.view.atoms[..x.view.atoms.len() - varying.len()];
-    let rest: usize = before.iter().map(|a| a.size).product();
-    let nhwc = if own[3] == channels { own } else { [1, rest, 1, channels] };
-    let value = state.shaped(x.value, nhwc);
-    let tensor = Tensor::new(&[1, 1, 1, channels], Elements::I8(spread))?;
-    let quant = Quant::per_tensor(quant.scales[0], quant.zero_points.first().copied().unwrap_or(0));
-    let operand = state.add_parameter(&constant.name, tensor, Some(quant));
-    Ok((value, operand))
 }

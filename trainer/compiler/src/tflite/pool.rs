@@ -10,7 +10,7 @@ use crate::import::{View, reduce as reduce_axes};
 
 pub(super) fn pool(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {
     let options = node.options(options::POOL_2D)?;
-    let stride = [node.size(options, 2, 1, "row stride")?, node.size(options, 1, 1, "column stride")?];
+    let stride = [node.size(options, 2, 0, "row stride")?, node.size(options, 1, 0, "column stride")?];
     let filter = [node.size(options, 4, 0, "window height")?, node.size(options, 3, 0, "window width")?];
     let fused = node.activation(options, 5)?;
     let x = state.activation(node, 0)?;

@@ -1,6 +1,6 @@
 //! The import while it runs: what each tensor of the file stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
@@ -276,12 +276,13 @@ impl<'f, 'b> Import<'f, 'b> {
             return Err(Error::model("the model has no output"));
         }
         // Outputs first that are not the place of another's largest: that may be one of them.
-        let mut left_out = Vec::new();
+        let (mut left_out, mut given) = (Vec::new(), BTreeSet::new());
         for &number in &file.outputs {
             let tensor = self.tensor_of_port(number, "output")?;
             match self.items.get(&number) {
                 Some(Item::Activation(activation)) => {
                     let activation = activation.clone();
+                    given.insert(number);
                     self.add_output(&tensor.name, activation);
                 }
                 Some(Item::PlaceOfLargest(of)) => left_out.push((tensor.name.clone(), *of)),
@@ -298,7 +299,7 @@ impl<'f, 'b> Import<'f, 'b> {
             let Some(Item::Activation(activation)) = self.items.get(&of).cloned() else {
                 return Err(Error::value(&name, "it is the place of the largest of a constant"));
             };
-            if !self.graph.outputs.iter().any(|port| port.name == scores.name) {
+            if given.insert(of) {
                 self.add_output(&scores.name, activation);
             }
             let note =

@@ -42,6 +42,7 @@ pub(super) fn class_of(state: &mut Import, node: &Reader<'_>) -> Result<()> {
             state.set(node.output()?, item);
             Ok(())
         }
+        _ if node.operator() == "Gather" => super::cut::gather(state, node),
         _ => super::fold::only_constants(state, node),
     }
 }

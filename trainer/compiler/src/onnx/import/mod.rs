@@ -10,6 +10,7 @@ mod classes;
 mod classical;
 mod composite;
 mod convolve;
+mod cut;
 mod dense;
 mod dynamic;
 mod elementwise;

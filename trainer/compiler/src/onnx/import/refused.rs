@@ -73,7 +73,6 @@ const REFUSALS: &[Refusal] = &[
     },
     Refusal {
         operators: &[
-            "Split",
             "SplitToSequence",
             "Compress",
             "GatherElements",
@@ -91,7 +90,7 @@ const REFUSALS: &[Refusal] = &[
             "Embedding",
         ],
         reason: "picking elements out of what the model computes is not supported yet",
-        remedy: "make the parts by layers of their own, or cut the model before it",
+        remedy: "take parts with Slice or Split, or cut the model before it",
     },
     Refusal {
         operators: &[
@@ -109,25 +108,28 @@ const REFUSALS: &[Refusal] = &[
         remedy: "decide in the program that reads the scores, and cut the model before it",
     },
     Refusal {
+        operators: &["ArgMin", "Hardmax"],
+        reason: "the place of one among others is not computed",
+        remedy: "cut the model before it: the numbers that it reads have the same order",
+    },
+    Refusal {
         operators: &[
-            "ArgMin",
-            "CumSum",
-            "CumProd",
-            "Det",
-            "Hardmax",
-            "LpPool",
-            "Atan",
-            "Tan",
-            "Sinh",
-            "Cosh",
             "Asin",
             "Acos",
-            "Shrink",
-            "GlobalLpPool",
+            "Atan",
+            "Cosh",
+            "CumProd",
+            "CumSum",
+            "Det",
             "Einsum",
+            "GlobalLpPool",
+            "LpPool",
+            "Shrink",
+            "Sinh",
+            "Tan",
         ],
-        reason: "it is not supported",
-        remedy: "cut the model before it: where it comes last, the numbers that it reads have the same order",
+        reason: "this operator is not supported yet",
+        remedy: "replace it by operators that are, or cut the model before it",
     },
     Refusal {
         operators: &[
@@ -210,6 +212,23 @@ const REFUSALS: &[Refusal] = &[
         remedy: "use the file as it was before optimization (no `optimized_model_filepath`, or the level ORT_DISABLE_ALL)",
     },
 ];
+
+/// The table as a part of `docs/operators.md`.
+pub(super) fn page() -> String {
+    let mut page = String::from(
+        "
+## What is refused, and what to do instead
+
+| operators | why | instead |
+|---|---|---|
+",
+    );
+    for refusal in REFUSALS {
+        let Refusal { operators, reason, remedy } = refusal;
+        page.push_str(&format!("| {} | {reason} | {remedy} |\n", operators.join(", ")));
+    }
+    page
+}
 
 /// The error of an operator that no importer has.
 pub(super) fn unknown(node: &Reader<'_>) -> Error {

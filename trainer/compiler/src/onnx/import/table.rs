@@ -3,7 +3,7 @@
 use super::attributes::Reader;
 use super::state::Import;
 use super::{
-    classes, classical, composite, convolve, dense, dynamic, elementwise, fold, join, pool, qoperator,
+    classes, classical, composite, convolve, cut, dense, dynamic, elementwise, fold, join, pool, qoperator,
     quantized, reshape,
 };
 use crate::error::Result;
@@ -108,7 +108,11 @@ pub static OPERATORS: &[Operator] = &[
     op("Expand", SHAPES, fold::only_constants),
     op("Flatten", "costs nothing", reshape::flatten),
     op("Floor", UNARY, elementwise::unary),
-    op("Gather", SHAPES, classes::class_of),
+    op(
+        "Gather",
+        "of constants: folded; of an activation at constant places in equal steps",
+        classes::class_of,
+    ),
     op("Gelu", UNARY, elementwise::unary),
     op("Gemm", "constant weights and bias", dense::gemm),
     op("GlobalAveragePool", "1-D and 2-D", pool::global_pool),
@@ -190,10 +194,14 @@ pub static OPERATORS: &[Operator] = &[
     op("Sign", UNARY, elementwise::unary),
     op("Sin", UNARY, elementwise::unary),
     op("Size", SHAPES, fold::only_constants),
-    op("Slice", SHAPES, fold::only_constants),
+    op("Slice", "of constants: folded; of an activation with constant limits, forwards", cut::slice),
     op("Softmax", "along one axis", dense::softmax),
     op("Softplus", UNARY, elementwise::unary),
     op("Softsign", UNARY, elementwise::unary),
+    Operator {
+        results: usize::MAX,
+        ..op("Split", "of an activation; each part costs multiply-accumulates", cut::split)
+    },
     op("Sqrt", UNARY, elementwise::unary),
     op("Squeeze", "costs nothing", reshape::squeeze),
     op(
@@ -234,6 +242,7 @@ function of one number costs one load per element.
         page.push_str(&format!("| {} | {domain} | {} |\n", operator.name, operator.note));
     }
     page.push_str(&crate::tflite::operators_section());
+    page.push_str(&super::refused::page());
     page
 }
 
