@@ -98,9 +98,18 @@ pub struct Trainer(PathBuf);
 
 /// Builds the trainer with training and without other engines, which take long to build.
 pub fn build_trainer() -> Result<Trainer> {
+    build_with(&["--features", "train"])
+}
+
+/// Builds the trainer without training and without other engines: it compiles, runs and measures.
+pub fn build_light_trainer() -> Result<Trainer> {
+    build_with(&[])
+}
+
+fn build_with(features: &[&str]) -> Result<Trainer> {
     let mut cargo = shell::cargo()?;
     cargo.args(["build", "--release", "--locked", "-p", "teff-trainer", "--bin", "trainer"]);
-    shell::run(cargo.args(["--no-default-features", "--features", "train"]))?;
+    shell::run(cargo.arg("--no-default-features").args(features))?;
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => shell::root()?.join(folder),
         None => shell::root()?.join("target"),

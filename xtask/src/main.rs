@@ -2,6 +2,7 @@
 //!
 //! One file per command; `toolchain` installs what commands need, `shell` runs programs.
 
+mod bench;
 mod demo;
 mod full;
 mod fuzz;
@@ -40,6 +41,8 @@ enum Command {
     Full(full::Args),
     /// Feed hostile files to the importers and the plan reader, ten minutes each
     Fuzz(fuzz::Args),
+    /// Measure inference
+    Bench(bench::Args),
     /// Check formatting and clippy of both workspaces
     Lint,
     /// Print flash and RAM of the engine and of an application, per model of models/
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&installer, &args),
         Command::Full(args) => full::run(&installer, &args),
         Command::Fuzz(args) => fuzz::run(&installer, &args),
+        Command::Bench(args) => bench::run(&installer, &args),
         Command::Lint => lint::run(&installer),
         Command::Size(args) => size::run(&installer, &args),
         Command::Setup => setup::run(&installer),

@@ -64,7 +64,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
 }
 
 /// `models/digits/model.onnx` is called `digits`, any other file as its stem.
-fn name(model: &Path) -> String {
+pub fn name(model: &Path) -> String {
     let stem = model.file_stem().unwrap_or_default();
     let folder = model.parent().and_then(Path::file_name);
     let name = if stem == "model" { folder.unwrap_or(stem) } else { stem };

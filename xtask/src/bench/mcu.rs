@@ -1,0 +1,204 @@
+//! `cargo xtask bench mcu`: every model on every emulated board.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+use teff_board::{BOARDS, Board};
+
+use super::anchor::Anchor;
+use super::record;
+use crate::demo::{Trainer, build_light_trainer, grouped};
+use crate::shell::{root, say};
+use crate::size;
+use crate::toolchain::Installer;
+
+/// Which boards and models.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this board; may be given several times
+    #[arg(long)]
+    board: Vec<String>,
+
+    /// Only models whose name contains this; may be given several times
+    #[arg(long)]
+    model: Vec<String>,
+
+    /// Write an array of objects, one for each model on each core
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Do not measure engine code: it needs a program for each model and board
+    #[arg(long)]
+    no_code: bool,
+
+    /// Write a record of a part of the boards or models too
+    #[arg(long)]
+    record: bool,
+}
+
+/// Measures, prints the table and writes the record.
+pub fn run(installer: &Installer, args: &Args) -> Result<()> {
+    let boards = match args.board.as_slice() {
+        [] => BOARDS.iter().collect(),
+        names => names.iter().map(|name| Board::find(name)).collect::<Result<Vec<_>>>()?,
+    };
+    for board in &boards {
+        installer.board(board)?;
+    }
+    let anchor = Anchor::find()?;
+    let mut models = anchor.models.clone();
+    models.extend(size::all_models()?);
+    if !args.model.is_empty() {
+        models.retain(|model| args.model.iter().any(|part| size::name(model).contains(part)));
+    }
+    if models.is_empty() {
+        bail!("no model has a name with {}", args.model.join(" or "));
+    }
+    let trainer = build_light_trainer()?;
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for board in &boards {
+        for model in &models {
+            match measure(&trainer, &anchor, board, model, !args.no_code) {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    let what = format!("{} on {}", size::name(model), board.name);
+                    eprintln!("error: {what}: {error:#}");
+                    failed.push(what);
+                }
+            }
+        }
+    }
+    println!("{}", table(&rows));
+    if let Some(file) = &args.json {
+        fs::write(file, record::to_json(&rows)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if !failed.is_empty() {
+        bail!("not measured: {}", failed.join(", "));
+    }
+    if args.record || (args.board.is_empty() && args.model.is_empty()) {
+        record::write(&rows)?;
+    } else {
+        say("a part of the boards or models: no record is written without --record");
+    }
+    Ok(())
+}
+
+/// `cortex-m4` as the other engine's figures call it.
+fn core(board: &Board) -> &'static str {
+    board.plan_target.trim_start_matches("cortex-")
+}
+
+/// One model on one board.
+fn measure(
+    trainer: &Trainer,
+    anchor: &Anchor,
+    board: &'static Board,
+    model: &Path,
+    with_code: bool,
+) -> Result<Value> {
+    let name = size::name(model);
+    let path = model.to_string_lossy();
+    let profile = trainer.json(&["profile", &path, "--board", board.name])?;
+    let code_bytes = if with_code {
+        let folder = root()?.join("target/bench").join(board.name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let plan = folder.join(&name).with_extension("teff");
+        let words = ["compile", &path, "--target", board.plan_target, "--out", &plan.to_string_lossy()];
+        trainer.json(&words)?;
+        Some(size::footprint(board, &plan)?.engine_bytes)
+    } else {
+        None
+    };
+    let instructions = profile["instructions"].as_u64().context("the profile has no instructions")?;
+    let figures = anchor.figures(&name, core(board));
+    let outputs: Vec<i64> = match &profile["outputs"][0] {
+        Value::Array(numbers) => numbers.iter().filter_map(Value::as_i64).collect(),
+        _ => Vec::new(),
+    };
+    let against = anchor.outputs(&name).map(|theirs| {
+        let differing = theirs.iter().zip(&outputs).filter(|(a, b)| a != b).count();
+        let largest = theirs.iter().zip(&outputs).map(|(a, b)| a.abs_diff(*b)).max();
+        json!({ "compared": theirs.len().min(outputs.len()), "differing": differing, "largest_lsb": largest,
+            "same_top1": best(&theirs) == best(&outputs[..theirs.len().min(outputs.len())]) })
+    });
+    let layers: Vec<Value> = profile["layers"].as_array().map_or_else(Vec::new, |layers| {
+        let layer = |layer: &Value| {
+            json!([
+                layer["operator"],
+                layer["output"],
+                layer["macs"],
+                layer["predicted"],
+                layer["instructions"],
+                layer["cycles_estimated"]
+            ])
+        };
+        layers.iter().map(layer).collect()
+    });
+    Ok(json!({
+        "model": name,
+        "core": core(board),
+        "board": board.name,
+        "macs": profile["macs"],
+        "predicted": profile["predicted"],
+        "instructions": instructions,
+        "cycles_estimated": profile["cycles_estimated"],
+        "arena_bytes": profile["arena_bytes"],
+        "live_set_bytes": profile["live_set_bytes"],
+        "stack_bytes": profile["stack_bytes"],
+        "code_bytes": code_bytes,
+        "plan_bytes": profile["plan_bytes"],
+        "longest_slice": profile["longest_slice"],
+        "ratio_to_anchor": figures.as_ref().map(|figures| ratio(instructions, figures.instructions)),
+        "anchor_instructions": figures.as_ref().map(|figures| figures.instructions),
+        "anchor_arena_bytes": figures.as_ref().map(|figures| figures.arena_bytes),
+        "anchor_cycles_range": figures.filter(|_| ["m3", "m4"].contains(&core(board))).map(|figures| [figures.cycles.0, figures.cycles.1]),
+        "anchor_outputs": against,
+        "layers": layers,
+    }))
+}
+
+/// Rounded to what is printed.
+fn ratio(ours: u64, theirs: u64) -> f64 {
+    (1000.0 * ours as f64 / theirs.max(1) as f64).round() / 1000.0
+}
+
+fn best(outputs: &[i64]) -> Option<usize> {
+    let largest = outputs.iter().max()?;
+    outputs.iter().position(|value| value == largest)
+}
+
+fn table(rows: &[Value]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+        "model",
+        "core",
+        "instructions",
+        "per MAC",
+        "ratio to anchor",
+        "cycles, estimated",
+        "arena B",
+        "live set B",
+        "stack B",
+        "code B",
+        "plan B",
+    ]);
+    for row in rows {
+        table.add_row(record::cells(row));
+    }
+    table
+}
+
+/// A number of a row for people; nothing where it has none.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => format!("{:.3}", number.as_f64().unwrap_or(0.0)),
+        Value::Number(number) => grouped(number.as_f64().unwrap_or(0.0)),
+        Value::String(text) => text.clone(),
+        _ => "–".to_string(),
+    }
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask bench`: what inference costs, and how that compares.
+
+mod anchor;
+mod mcu;
+mod record;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::toolchain::Installer;
+
+/// What is measured.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Instructions, RAM and flash on all emulated Cortex-M boards, beside TensorFlow Lite Micro's
+    Mcu(mcu::Args),
+}
+
+/// Runs the measurement.
+pub fn run(installer: &Installer, args: &Args) -> Result<()> {
+    match &args.what {
+        What::Mcu(args) => mcu::run(installer, args),
+    }
+}
