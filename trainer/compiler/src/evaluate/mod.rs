@@ -6,6 +6,7 @@
 
 mod conv;
 mod elementwise;
+pub mod exact;
 mod node;
 mod patches;
 
