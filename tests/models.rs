@@ -127,7 +127,7 @@ fn check_operators(test: &str, model: &str, data: Option<&str>) {
             given[0].array.shape[0] += 1;
         }
     }
-    let compared = compare(&path, Kind::Ort, &Examples { arrays: &given[..1], file: &file }).unwrap();
+    let compared = compare(&path, Kind::Ort, None, &Examples { arrays: &given[..1], file: &file }).unwrap();
     assert!(compared.not_compared.is_empty(), "{model}: {:?}", compared.not_compared);
     for layer in &compared.layers {
         println!("{model} {} {}: {:.6} differ", layer.index, layer.operator, layer.differing_share);

@@ -5,6 +5,7 @@
 pub mod arrays;
 pub mod cli;
 pub mod compare;
+pub mod conformance;
 pub mod dataset;
 pub mod engine;
 pub mod error;

@@ -77,7 +77,7 @@ fn each_operator_is_within_one_unit_of_onnx_runtime() {
         let file = folder.join(format!("{model}.npz"));
         let arrays = arrays::read(&file).unwrap();
         let onnx = folder.join(format!("{model}.onnx"));
-        let compared = compare(&onnx, Kind::Ort, &Examples { arrays: &arrays, file: &file }).unwrap();
+        let compared = compare(&onnx, Kind::Ort, None, &Examples { arrays: &arrays, file: &file }).unwrap();
         assert!(compared.not_compared.is_empty(), "{model}: {:?}", compared.not_compared);
         for layer in &compared.layers {
             println!("{model} {} {}: {:.6} differ", layer.index, layer.operator, layer.differing_share);
@@ -130,7 +130,7 @@ fn operators_are_compared_with_tract() {
         let file = models.join(model).join("golden.npz");
         let arrays = arrays::read(&file).unwrap();
         let onnx = models.join(model).join("model.onnx");
-        let compared = compare(&onnx, Kind::Tract, &Examples { arrays: &arrays, file: &file }).unwrap();
+        let compared = compare(&onnx, Kind::Tract, None, &Examples { arrays: &arrays, file: &file }).unwrap();
         assert!(compared.not_compared.is_empty(), "{model}: {:?}", compared.not_compared);
         assert!(compared.largest_lsb <= 1, "{model}: {compared:?}");
     }

@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod compile;
+pub mod conformance;
 pub mod evaluate;
 pub mod export;
 pub mod inspect;
@@ -41,6 +42,7 @@ enum Command {
     Run(run::Args),
     Evaluate(evaluate::Args),
     Compare(compare::Args),
+    Conformance(conformance::Args),
     Verify(verify::Args),
     Profile(profile::Args),
 }
@@ -107,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Conformance(args) => conformance::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Profile(args) => profile::run(args),
     };

@@ -3,6 +3,7 @@
 //! | engine | runs | arithmetic |
 //! |---|---|---|
 //! | [`teff`] | `.teff`, quantized `.onnx` or `.tflite` (compiled in memory) | the runtime's: integers |
+//! | [`exact`] | quantized `.onnx` or `.tflite` | integers; each operator's real result rounded once |
 //! | [`float`] | `.onnx`, `.tflite` | 32-bit floating point, the compiler's own evaluator |
 //! | [`ort`] | `.onnx`, and `.tflite` as the ONNX file that `trainer export` makes of it | ONNX Runtime's |
 //! | [`tract`] | as `ort` | tract's |
@@ -13,6 +14,7 @@
 
 pub mod batch;
 pub mod board;
+pub mod exact;
 #[cfg(any(feature = "ort", feature = "tract"))]
 pub(crate) mod expose;
 pub mod float;
@@ -37,6 +39,8 @@ pub use ::teff::quant::QuantParams as Quant;
 pub enum Kind {
     /// Teff's runtime, in integers
     Teff,
+    /// Exact arithmetic: what each operator should ideally give
+    Exact,
     /// The compiler's evaluator, in floating point
     Float,
     /// ONNX Runtime
@@ -50,6 +54,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Teff => "teff",
+            Kind::Exact => "exact",
             Kind::Float => "float",
             Kind::Ort => "ort",
             Kind::Tract => "tract",
@@ -112,6 +117,7 @@ pub fn load(kind: Kind, model: &Path, options: &Options) -> Result<Box<dyn Engin
     let _ = options;
     Ok(match kind {
         Kind::Teff => Box::new(teff::Teff::load(model)?),
+        Kind::Exact => Box::new(exact::Exact::load(model)?),
         Kind::Float => Box::new(float::Float::load(model)?),
         #[cfg(feature = "ort")]
         Kind::Ort => Box::new(ort::Ort::load(model, options)?),
