@@ -14,6 +14,7 @@ pub mod export;
 pub mod features;
 pub mod files;
 pub mod golden;
+pub mod matrix;
 pub mod metrics;
 pub mod model_file;
 pub mod network;

@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod evaluate;
 pub mod export;
 pub mod inspect;
+pub mod matrix;
 pub mod profile;
 mod progress;
 pub mod quantize;
@@ -43,6 +44,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
+    Matrix(matrix::Args),
     Verify(verify::Args),
     Profile(profile::Args),
 }
@@ -110,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Conformance(args) => conformance::run(args),
+        Command::Matrix(args) => matrix::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Profile(args) => profile::run(args),
     };

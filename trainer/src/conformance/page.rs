@@ -63,7 +63,11 @@ fn write_page(page: &mut String, models: &[ModelConformance]) -> std::fmt::Resul
         "\nExamples in which all references of a model agree on the first place and Teff gives another: {flips}.\n\n\
          {EXACT_END}"
     )?;
-    let with_engine: Vec<_> = models.iter().filter_map(|m| m.onnx_runtime.map(|o| (&m.model, o))).collect();
+    let with_engine: Vec<_> = models
+        .iter()
+        .filter_map(|m| m.onnx_runtime.map(|o| (&m.model, o)))
+        .filter(|(_, o)| o.elements > 0)
+        .collect();
     if !with_engine.is_empty() {
         writeln!(page, "\n## Against ONNX Runtime\n")?;
         writeln!(

@@ -29,7 +29,12 @@ pub fn expose(onnx: &[u8], names: &[String]) -> Vec<u8> {
     exposed
 }
 
-/// Names of the integer tensors: what the nodes `QuantizeLinear` give, besides the outputs of the model.
+/// Whether an operator gives integers of 8 bits: `QuantizeLinear`, and those that compute in integers.
+fn gives_integers(op: &[u8]) -> bool {
+    op == b"QuantizeLinear" || op == b"QGemm" || op.starts_with(b"QLinear")
+}
+
+/// Names of the integer tensors: what the nodes that quantize give, besides the outputs of the model.
 pub fn integer_tensors(onnx: &[u8]) -> Vec<String> {
     let (mut found, mut outputs) = (Vec::new(), Vec::new());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -43,7 +48,7 @@ pub fn integer_tensors(onnx: &[u8]) -> Vec<String> {
                     Fields(part).filter(|(field, _)| *field == VALUE_NAME).map(|(_, name)| text(name)),
                 );
             } else if field == GRAPH_NODE
-                && Fields(part).any(|(field, op)| field == NODE_OP_TYPE && op == b"QuantizeLinear")
+                && Fields(part).any(|(field, op)| field == NODE_OP_TYPE && gives_integers(op))
             {
                 found.extend(
                     Fields(part).filter(|(field, _)| *field == NODE_OUTPUT).map(|(_, name)| text(name)),
