@@ -8,7 +8,7 @@ use crate::arena::Arena;
 use crate::kernels::params::Place;
 use crate::kernels::{Kernels, Native};
 use crate::plan::{AnyModel, LoadError, Model, OpKind, OpRecord, Ops, StaticModel, ValueRecord};
-use crate::plan::{arena_range, scratch_range};
+use crate::plan::{Band, Order, Rows, arena_range, scratch_range};
 use crate::quant::QuantParams;
 
 /// What [`Session::step`] left.
@@ -194,15 +194,17 @@ fn run<M: Ops, K: Kernels>(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, s
     let linked = |kind: OpKind| M::OPS.contains(kind);
     match op.kind {
         OpKind::Conv2d if linked(OpKind::Conv2d) => {
-            let params = model.conv_2d(op);
-            with_rows(model, arena, op, &slices, |input, output, scratch| {
-                K::conv_2d(&params, input, output, slices.clone(), scratch);
+            let mut params = model.conv_2d(op);
+            with_rows(model, arena, op, &slices, |band, input, output, scratch| {
+                band.cut(&mut params.input, &mut params.output, &mut params.window);
+                K::conv_2d(&params, input, output, 0..band.output_rows, scratch);
             });
         }
         OpKind::DepthwiseConv2d if linked(OpKind::DepthwiseConv2d) => {
-            let params = model.depthwise_conv_2d(op);
-            with_rows(model, arena, op, &slices, |input, output, scratch| {
-                K::depthwise_conv_2d(&params, input, output, slices.clone(), scratch);
+            let mut params = model.depthwise_conv_2d(op);
+            with_rows(model, arena, op, &slices, |band, input, output, scratch| {
+                band.cut(&mut params.input, &mut params.output, &mut params.window);
+                K::depthwise_conv_2d(&params, input, output, 0..band.output_rows, scratch);
             });
         }
         OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
@@ -214,15 +216,17 @@ fn run<M: Ops, K: Kernels>(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, s
             });
         }
         OpKind::MaxPool2d if linked(OpKind::MaxPool2d) => {
-            let params = model.max_pool_2d(op);
-            with_rows(model, arena, op, &slices, |input, output, _| {
-                K::max_pool_2d(&params, input, output, slices.clone());
+            let mut params = model.max_pool_2d(op);
+            with_rows(model, arena, op, &slices, |band, input, output, _| {
+                band.cut(&mut params.input, &mut params.output, &mut params.window);
+                K::max_pool_2d(&params, input, output, 0..band.output_rows);
             });
         }
         OpKind::AveragePool2d if linked(OpKind::AveragePool2d) => {
-            let params = model.average_pool_2d(op);
-            with_rows(model, arena, op, &slices, |input, output, _| {
-                K::average_pool_2d(&params, input, output, slices.clone());
+            let mut params = model.average_pool_2d(op);
+            with_rows(model, arena, op, &slices, |band, input, output, _| {
+                band.cut(&mut params.input, &mut params.output, &mut params.window);
+                K::average_pool_2d(&params, input, output, 0..band.output_rows);
             });
         }
         OpKind::Add if linked(OpKind::Add) => {
@@ -262,51 +266,63 @@ fn run<M: Ops, K: Kernels>(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, s
     }
 }
 
-/// Gives `f` the whole input, the whole output and the scratch of `op`.
+/// Gives `f` the whole input and the whole output of `op`.
 #[inline(always)]
-fn with_parts(
-    model: &Model<'_>,
-    arena: &mut [i8],
-    op: &OpRecord,
-    f: impl FnOnce(&[i8], &mut [i8], &mut [i8]),
-) {
+fn with_whole(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, f: impl FnOnce(&[i8], &mut [i8])) {
     let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
-    let (Some(output), scratch) = (arena_range(&output), scratch_range(op)) else { return };
+    let Some(output) = arena_range(&output) else { return };
     match arena_range(&input) {
         Some(input) => {
-            if let Ok([input, output, scratch]) = arena.get_disjoint_mut([input, output, scratch]) {
-                f(input, output, scratch);
+            if let Ok([input, output]) = arena.get_disjoint_mut([input, output]) {
+                f(input, output);
             }
         }
-        None => {
-            let input = model.constant(&input);
-            if let Ok([output, scratch]) = arena.get_disjoint_mut([output, scratch]) {
-                f(input, output, scratch);
-            }
-        }
+        None => f(model.constant(&input), arena.get_mut(output).unwrap_or(&mut [])),
     }
 }
 
-#[inline(always)]
-fn with_whole(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, f: impl FnOnce(&[i8], &mut [i8])) {
-    with_parts(model, arena, op, |input, output, _| f(input, output));
-}
-
-/// As [`with_parts`], with the output cut to the rows `rows`.
+/// Gives `f` the slices `slices` of a spatial operator, band by band: as many rows at once as can be written without
+/// touching input that they or later rows read, what they read, their place, and the scratch.
 #[inline(always)]
 fn with_rows(
     model: &Model<'_>,
     arena: &mut [i8],
     op: &OpRecord,
-    rows: &Range<usize>,
-    f: impl FnOnce(&[i8], &mut [i8], &mut [i8]),
+    slices: &Range<usize>,
+    mut f: impl FnMut(&Band, &[i8], &mut [i8], &mut [i8]),
 ) {
-    let row_len = model.value(op.output).view.extent.row_len();
-    with_parts(model, arena, op, |input, output, scratch| {
-        if let Some(output) = output.get_mut(rows.start * row_len..rows.end * row_len) {
-            f(input, output, scratch);
+    let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
+    let (Some(to), scratch) = (arena_range(&output), scratch_range(op)) else { return };
+    let (from, constant) = match arena_range(&input) {
+        Some(from) => (from, None),
+        None => (0..0, Some(model.constant(&input))),
+    };
+    let rows = Rows::new(&op.window, input.view.extent, output.view.extent);
+    let order = if from.start >= to.end || to.start >= from.end {
+        Order::Free
+    } else if op.from_last_row {
+        Order::Descending { gap: to.start.saturating_sub(from.start) }
+    } else {
+        Order::Ascending { gap: from.start.saturating_sub(to.start) }
+    };
+    let mut slice = slices.start;
+    while slice < slices.end {
+        let band = rows.band(order, slice, slices.end - slice);
+        slice += band.output_rows.max(1);
+        let output = to.start + band.output.start..to.start + band.output.end;
+        if let Some(constant) = constant {
+            if let (Some(input), Ok([output, scratch])) =
+                (constant.get(band.input.clone()), arena.get_disjoint_mut([output, scratch.clone()]))
+            {
+                f(&band, input, output, scratch);
+            }
+        } else {
+            let input = from.start + band.input.start..from.start + band.input.end;
+            if let Ok([input, output, scratch]) = arena.get_disjoint_mut([input, output, scratch.clone()]) {
+                f(&band, input, output, scratch);
+            }
         }
-    });
+    }
 }
 
 /// Gives `f` the rows `rows` of the operands and of the output as cells, since the output may lie on an operand. An

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::model::{LoadError, Model, Ops};
 use super::record::{Location, NONE, OpKind, OpRecord, ValueRecord};
+use super::rows::Rows;
 use crate::kernels::Kernels;
 use crate::kernels::params::Packing;
 use crate::shape::Extent;
@@ -93,6 +94,7 @@ fn check_op<K: Kernels>(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<
     let (from, to) = (input.view.extent, output.view.extent);
     require(arena_range(&output).is_some(), operand)?;
     require(op.output_min <= op.output_max, parameters)?;
+    require(op.kind.is_spatial() || !op.from_last_row, parameters)?;
     // Element-wise kernels read and write through cells, which the plan's bytes cannot give: constants are copied first.
     let in_arena = |i| arena_range(&model.value(i)).is_some();
     require(!op.kind.is_elementwise() || input_indices(op).all(in_arena), operand)?;
@@ -219,13 +221,25 @@ fn check_overlap(model: &Model<'_>, index: u16, op: &OpRecord) -> Option<()> {
         let Some(range) = arena_range(&model.value(input)) else { continue };
         let on_itself = op.kind.is_elementwise() && range == output;
         if overlaps(&range, &scratch)
-            || (overlaps(&range, &output) && !on_itself)
+            || (overlaps(&range, &output) && !on_itself && !keeps_ahead(model, op, &range, &output))
             || !is_intact(model, index, input)
         {
             return None;
         }
     }
     Some(())
+}
+
+/// Whether a spatial operator can run over its input: each output row is written where no later one reads.
+fn keeps_ahead(model: &Model<'_>, op: &OpRecord, input: &Range<usize>, output: &Range<usize>) -> bool {
+    let extent = |value| model.value(value).view.extent;
+    let rows = Rows::new(&op.window, extent(op.inputs[0]), extent(op.output));
+    op.kind.is_spatial()
+        && if op.from_last_row {
+            output.start >= input.start + rows.gap_above()
+        } else {
+            output.start + rows.gap_below() <= input.start
+        }
 }
 
 /// Whether the value still holds, before operator `before`, what its producer (or the caller) wrote: the last writer

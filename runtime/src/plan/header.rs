@@ -6,7 +6,7 @@ use super::{ALIGNMENT, LoadError, OP_RECORD_LEN, VALUE_RECORD_LEN};
 
 /// Version of the plan format that this crate writes, and the only one it reads. Raised whenever a byte changes its
 /// meaning; what an older reader may ignore (metadata keys, reserved bytes that stay 0) does not raise it.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 128;

@@ -11,6 +11,7 @@ mod header;
 mod model;
 mod params;
 mod record;
+mod rows;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, feature = "encode"))]
@@ -20,6 +21,8 @@ pub(crate) use check::{arena_range, scratch_range};
 pub use header::{HEADER_LEN, Header, OpSet, Target, VERSION};
 pub use model::{AnyModel, LoadError, Model, Ops, StaticModel};
 pub use record::{Location, NONE, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord};
+pub use rows::Rows;
+pub(crate) use rows::{Band, Order};
 #[cfg(any(test, feature = "encode"))]
 pub use write::{PlanWriter, WriteError};
 

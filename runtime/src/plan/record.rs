@@ -161,6 +161,12 @@ impl OpKind {
     pub const fn is_elementwise(self) -> bool {
         matches!(self, Self::Add | Self::Mul | Self::Lookup | Self::Softmax)
     }
+
+    /// Whether an output row depends on the input rows under its window only, so that the output may overlap the
+    /// input (see [`super::Rows`]).
+    pub const fn is_spatial(self) -> bool {
+        matches!(self, Self::Conv2d | Self::DepthwiseConv2d | Self::MaxPool2d | Self::AveragePool2d)
+    }
 }
 
 /// One operator. What `a`, `b`, `c` hold depends on the kind:
@@ -194,6 +200,8 @@ pub struct OpRecord {
     pub output_min: i8,
     /// Upper clamp in quantized units.
     pub output_max: i8,
+    /// Whether output rows are computed from the last to the first. For spatial operators only.
+    pub from_last_row: bool,
     /// Scratch in the arena: offset.
     pub scratch_offset: u32,
     /// Scratch in the arena: bytes.
@@ -231,6 +239,7 @@ impl OpRecord {
             shift: 0,
             output_min: i8::MIN,
             output_max: i8::MAX,
+            from_last_row: false,
             scratch_offset: 0,
             scratch_len: 0,
             weights_offset: NONE,
@@ -271,6 +280,11 @@ impl OpRecord {
             shift: u8_at(bytes, 10),
             output_min: u8_at(bytes, 11) as i8,
             output_max: u8_at(bytes, 12) as i8,
+            from_last_row: match u8_at(bytes, 13) {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
             scratch_offset: u32_at(bytes, 16),
             scratch_len: u32_at(bytes, 20),
             weights_offset: u32_at(bytes, 24),
@@ -305,6 +319,7 @@ impl OpRecord {
         bytes[10] = self.shift;
         bytes[11] = self.output_min as u8;
         bytes[12] = self.output_max as u8;
+        bytes[13] = self.from_last_row.into();
         let window = &self.window;
         let axes = [
             window.filter_h,

@@ -164,6 +164,7 @@ fn overwritten_values_are_refused() {
     };
     // The convolution's output moves onto its input.
     assert_eq!(refused(|p| p.values[1].location = Location::Arena(48)), LoadError::Overlap { op: 0 });
+    assert_eq!(refused(|p| p.ops[1].from_last_row = true), LoadError::Parameters { op: 1 });
     // The pooled value is made where the features are, then the features' scratch.
     assert_eq!(refused(|p| p.values[3].location = Location::Arena(100)), LoadError::Overlap { op: 2 });
     assert_eq!(refused(|p| p.arena_bytes = 100), LoadError::Value { value: 1 });
@@ -173,13 +174,64 @@ fn overwritten_values_are_refused() {
     assert_eq!(refused(|p| p.values[4].quant.scale = f32::NAN), LoadError::Value { value: 4 });
 }
 
+/// The small plan with its convolution run over its own input: the output begins `gap` bytes before the input, or
+/// behind its beginning. A row has 10 bytes in the input and 20 in the output.
+fn over_its_own_input(gap: u32, from_last_row: bool) -> PlanWriter {
+    let mut plan = writer();
+    let (input, output) = if from_last_row { (0, gap) } else { (gap, 0) };
+    plan.values[0].location = Location::Arena(input);
+    for value in &mut plan.values[1..3] {
+        value.location = Location::Arena(output);
+    }
+    plan.values[3].location = Location::Arena(400);
+    plan.values[4].location = Location::Arena(432);
+    plan.ops[0].from_last_row = from_last_row;
+    plan
+}
+
+#[test]
+fn a_convolution_over_its_own_input_gives_the_bits_of_one_beside_it() {
+    let apart = file::ModelFile::from_bytes(&writer().finish().unwrap()).unwrap();
+    let input = features(&apart.model());
+    let mut arena = apart.arena();
+    let mut session = Session::from_model(apart.model(), arena.as_mut_slice()).unwrap();
+    session.input_mut(0).copy_from_slice(&input);
+    session.invoke();
+    let expected = session.output(0).values.to_vec();
+    // Six rows are written before the last of 10 bytes is read but for one; the first reads two rows of 10 bytes.
+    for (least, from_last_row) in [(80, false), (20, true)] {
+        for gap in [least, least + 1, least + 19] {
+            let plan = over_its_own_input(gap, from_last_row).finish().unwrap();
+            let file = file::ModelFile::from_bytes(&plan).unwrap();
+            let mut arena = file.arena();
+            let mut session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();
+            for budget in [0, 250, u32::MAX] {
+                session.input_mut(0).copy_from_slice(&input);
+                while session.step(budget) == Progress::Pending {}
+                assert_eq!(
+                    session.output(0).values,
+                    expected,
+                    "gap {gap}, from the last row: {from_last_row}"
+                );
+            }
+        }
+        let closer = over_its_own_input(least - 1, from_last_row).finish().unwrap();
+        assert_eq!(file::ModelFile::from_bytes(&closer).unwrap_err(), LoadError::Overlap { op: 0 });
+        // Rows in the other order meet what they still need.
+        let mut turned = over_its_own_input(least, from_last_row);
+        turned.ops[0].from_last_row = !from_last_row;
+        let turned = turned.finish().unwrap();
+        assert_eq!(file::ModelFile::from_bytes(&turned).unwrap_err(), LoadError::Overlap { op: 0 });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     /// Damage that keeps the checksum right: what is accepted must run without a panic.
     #[test]
-    fn a_hostile_plan_is_refused_or_runs(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-        let mut plan = writer().finish().unwrap();
+    fn a_hostile_plan_is_refused_or_runs(gap in 0u32..140, from_last_row: bool, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut plan = over_its_own_input(gap, from_last_row).finish().unwrap();
         // The records; weights and text are harmless.
         let records = plan.len().min(128 + 5 * 32 + 5 * 80 + 16);
         for (place, byte) in edits {

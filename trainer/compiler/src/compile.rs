@@ -4,7 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::lower::{Compiled, lower};
+use crate::lower::{Compiled, lower_with};
+use crate::options::Options;
 use crate::target::Target;
 use crate::{passes, source};
 
@@ -14,8 +15,16 @@ use crate::{passes, source};
 /// The file is damaged or not quantized, or a node cannot run in integers; the error names the node, the reason and
 /// the remedy.
 pub fn compile(model: &[u8], target: Target) -> Result<Compiled> {
+    compile_with(model, target, &Options::default())
+}
+
+/// As [`compile`], with wishes: the plan depends on them too.
+///
+/// # Errors
+/// As [`compile`]; a budget is too small.
+pub fn compile_with(model: &[u8], target: Target, options: &Options) -> Result<Compiled> {
     let graph = import_quantized(model)?;
-    lower(&graph, target, Sha256::digest(model).into())
+    lower_with(&graph, target, options, Sha256::digest(model).into())
 }
 
 /// The graph of a quantized model file, simplified: what [`compile`] lowers.

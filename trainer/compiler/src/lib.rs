@@ -16,14 +16,16 @@ mod import;
 pub mod lower;
 pub mod memory;
 pub mod onnx;
+pub mod options;
 pub mod passes;
 pub mod quantize;
 pub mod source;
 pub mod target;
 pub mod tflite;
 
-pub use compile::compile;
+pub use compile::{compile, compile_with};
 pub use error::{Error, Place, Result};
-pub use lower::{Compiled, lower};
+pub use lower::{Compiled, lower, lower_with};
+pub use options::Options;
 pub use source::{Format, import};
 pub use target::Target;

@@ -1,13 +1,17 @@
 //! Lifetimes, in-place execution, and the finished plan.
 
-use teff::plan::{OpKind, ValueRecord};
+use std::ops::Range;
+
+use teff::plan::ValueRecord;
 
 use super::Compiled;
 use super::metadata;
+use super::overlap::{self, Candidate};
 use super::report::{BufferReport, LayerReport, Report};
 use super::steps::{Lowering, Operand, Place, too_large};
 use crate::error::{Error, Result};
-use crate::memory::{self, Buffer, MemoryPlan};
+use crate::memory::{self, Buffer, MemoryPlan, Overlap};
+use crate::options::Options;
 
 /// Offsets are multiples of this, so that kernels can load words.
 const ALIGNMENT: usize = 4;
@@ -19,20 +23,48 @@ pub(super) struct Placed<'l, 'g> {
     memory: MemoryPlan,
 }
 
-pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>) -> Result<Placed<'l, 'g>> {
+pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>, options: &Options) -> Result<Placed<'l, 'g>> {
     run_in_place(lowering);
     let mut lives = lifetimes(lowering);
+    let candidates = if options.overlap { overlap::candidates(lowering, &lives) } else { Vec::new() };
     for (index, step) in lowering.steps.iter().enumerate() {
         if step.record.scratch_len > 0 {
             let len = step.record.scratch_len as usize;
             lives.push(Buffer { len, alignment: teff::plan::ALIGNMENT, first: index, last: index });
         }
     }
-    let memory = memory::plan(&lives);
+    let memory = place(&lives, &candidates, options)?;
     if u32::try_from(memory.arena_bytes).is_err() {
         return Err(Error::model(format!("the model needs {} bytes of RAM", memory.arena_bytes)));
     }
+    for candidate in &candidates {
+        lowering.steps[candidate.step].record.from_last_row = candidate.runs_from_last_row(&memory.offsets);
+    }
     Ok(Placed { lowering, lives, memory })
+}
+
+/// The plan with the least overhead that keeps to the budget; without a budget, the smallest one in which kernels
+/// get enough rows at once.
+fn place(lives: &[Buffer], candidates: &[Candidate], options: &Options) -> Result<MemoryPlan> {
+    if candidates.is_empty() || options.ram_bytes.is_some() {
+        let apart = memory::plan(lives, &[]);
+        if options.ram_bytes.is_none_or(|limit| apart.arena_bytes <= limit) {
+            return Ok(apart);
+        }
+    }
+    let limit = options.ram_bytes.unwrap_or(0);
+    let wider = |index: usize| candidates[index].wider();
+    let mut least = usize::MAX;
+    for distance in [Candidate::usual, Candidate::tight] {
+        let overlaps: Vec<Overlap> = candidates.iter().map(distance).collect();
+        let found = memory::plan_wide(lives, &overlaps, limit, wider);
+        if options.ram_bytes.is_none_or(|limit| found.arena_bytes <= limit) {
+            return Ok(found);
+        }
+        least = least.min(found.arena_bytes);
+    }
+    Err(Error::model(format!("it needs {least} bytes of RAM, and the budget is {limit}"))
+        .remedy("allow more, or make the largest layers smaller"))
 }
 
 /// Operands that are outputs of the model, by their number.
@@ -40,7 +72,7 @@ fn output_operands(lowering: &mut Lowering<'_>) -> Result<Vec<u16>> {
     lowering.graph.outputs.iter().map(|port| lowering.read(port.value)).collect()
 }
 
-fn buffer_of(operand: &Operand) -> Option<usize> {
+pub(super) fn buffer_of(operand: &Operand) -> Option<usize> {
     match operand.place {
         Place::Buffer(buffer) => Some(buffer),
         Place::Data(_) => None,
@@ -175,7 +207,7 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
             macs: step.macs as u64,
             parameters: step.parameters as u64,
             weights_bytes: step.weights_bytes as u64,
-            in_place: in_place(lowering, index),
+            in_place: in_place(lowering, memory, index),
             scratch_bytes: step.record.scratch_len.into(),
             slice_cost: step.record.slice_cost,
             live_bytes: alive.clone().map(|(b, _)| b.len as u64).sum(),
@@ -198,9 +230,14 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
     }
 }
 
-fn in_place(lowering: &Lowering<'_>, index: usize) -> bool {
+fn in_place(lowering: &Lowering<'_>, memory: &MemoryPlan, index: usize) -> bool {
     let record = &lowering.steps[index].record;
-    let place = lowering.operand(record.output).place;
-    record.inputs.iter().any(|&i| i != u16::MAX && lowering.operand(i).place == place)
-        && record.kind != OpKind::Concat
+    let range = |value: u16| {
+        let operand = lowering.operand(value);
+        let offset = memory.offsets[buffer_of(operand)?];
+        Some(offset..offset + operand.view.extent.len())
+    };
+    let overlaps = |a: Range<usize>, b: Range<usize>| a.start < b.end && b.start < a.end;
+    let inputs = record.inputs.iter().filter(|&&i| i != u16::MAX);
+    inputs.filter_map(|&i| Some(overlaps(range(i)?, range(record.output)?))).any(|on_input| on_input)
 }

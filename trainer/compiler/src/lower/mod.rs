@@ -8,6 +8,7 @@ mod channel;
 mod elementwise;
 mod filter;
 mod metadata;
+mod overlap;
 mod pool;
 mod repeat;
 mod report;
@@ -19,6 +20,7 @@ pub use report::{BufferReport, LayerReport, Report};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, ValueId};
+use crate::options::Options;
 use crate::target::Target;
 use steps::Lowering;
 
@@ -36,6 +38,19 @@ pub struct Compiled {
 /// # Errors
 /// Names the node that cannot run in integers, and why.
 pub fn lower(graph: &Graph, target: Target, source_hash: [u8; 32]) -> Result<Compiled> {
+    lower_with(graph, target, &Options::default(), source_hash)
+}
+
+/// As [`lower`], with wishes.
+///
+/// # Errors
+/// As [`lower`]; the RAM budget is too small.
+pub fn lower_with(
+    graph: &Graph,
+    target: Target,
+    options: &Options,
+    source_hash: [u8; 32],
+) -> Result<Compiled> {
     graph.verify()?;
     float_islands(graph)?;
     let mut lowering = Lowering::new(graph, target)?;
@@ -45,7 +60,7 @@ pub fn lower(graph: &Graph, target: Target, source_hash: [u8; 32]) -> Result<Com
             lower_node(&mut lowering, node)?;
         }
     }
-    arena::assign(&mut lowering)?.write(source_hash)
+    arena::assign(&mut lowering, options)?.write(source_hash)
 }
 
 /// Refuses nodes that compute with real numbers in a graph that is quantized elsewhere.

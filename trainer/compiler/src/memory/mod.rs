@@ -2,4 +2,4 @@
 
 mod planner;
 
-pub use planner::{Buffer, MemoryPlan, plan};
+pub use planner::{Buffer, MemoryPlan, Overlap, plan, plan_wide};

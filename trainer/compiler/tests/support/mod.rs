@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod file;
+pub mod quantized;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

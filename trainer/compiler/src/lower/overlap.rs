@@ -1,0 +1,90 @@
+//! Which operators can run over their own input, and at what distance.
+
+use teff::plan::Rows;
+
+use super::arena::buffer_of;
+use super::steps::Lowering;
+use crate::memory::{Buffer, Overlap};
+
+/// Positions that a kernel should get at once, so that what it does once per call does not count.
+const POSITIONS: usize = 16;
+/// Kernels take positions in groups of this many.
+const GROUP: usize = 4;
+
+/// A spatial operator whose input nobody reads afterwards.
+pub(super) struct Candidate {
+    /// Index of the step.
+    pub step: usize,
+    input: usize,
+    output: usize,
+    input_len: usize,
+    output_len: usize,
+    rows: Rows,
+    row_len: usize,
+    /// Output rows that kernels should get at once.
+    band: usize,
+}
+
+pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candidate> {
+    let steps = lowering.steps.iter().enumerate();
+    let candidate = |(step, part): (usize, &super::steps::Step)| {
+        let record = &part.record;
+        let (from, to) = (lowering.operand(record.inputs[0]), lowering.operand(record.output));
+        let (input, output) = (buffer_of(from)?, buffer_of(to)?);
+        let dies = lives[input].last == step && lives[output].first == step && input != output;
+        if !record.kind.is_spatial() || !dies {
+            return None;
+        }
+        let (input_extent, output_extent) = (from.view.extent, to.view.extent);
+        let rows = Rows::new(&record.window, input_extent, output_extent);
+        let band = POSITIONS.div_ceil(output_extent.w);
+        let even = (band..band + GROUP).find(|rows| (rows * output_extent.w).is_multiple_of(GROUP));
+        Some(Candidate {
+            step,
+            input,
+            output,
+            input_len: input_extent.len(),
+            output_len: output_extent.len(),
+            rows,
+            row_len: output_extent.row_len(),
+            band: even.unwrap_or(band),
+        })
+    };
+    steps.filter_map(candidate).collect()
+}
+
+impl Candidate {
+    /// The distances with which `rows` output rows can be computed at once.
+    fn with_rows(&self, rows: usize) -> Overlap {
+        let more = (rows - 1).saturating_mul(self.row_len);
+        Overlap {
+            input: self.input,
+            output: self.output,
+            below: self.rows.gap_below().saturating_add(more).min(self.output_len),
+            above: self.rows.gap_above().saturating_add(more).min(self.input_len),
+        }
+    }
+
+    /// The least distances.
+    pub fn tight(&self) -> Overlap {
+        self.with_rows(1)
+    }
+
+    /// Distances at which kernels get enough rows at once.
+    pub fn usual(&self) -> Overlap {
+        self.with_rows(self.band)
+    }
+
+    /// Larger distances, the best first.
+    pub fn wider(&self) -> Vec<Overlap> {
+        let apart =
+            Overlap { input: self.input, output: self.output, below: self.output_len, above: self.input_len };
+        vec![apart, self.with_rows(4 * self.band), self.with_rows(2 * self.band), self.usual()]
+    }
+
+    /// Whether rows have to be computed from the last to the first where the buffers lie at these offsets.
+    pub fn runs_from_last_row(&self, offsets: &[usize]) -> bool {
+        let (input, output) = (offsets[self.input], offsets[self.output]);
+        output > input && output < input + self.input_len
+    }
+}
