@@ -1,12 +1,15 @@
-//! Models of MLPerf Tiny on real samples of their tasks, as other tools quantized them.
+//! Models of MLPerf Tiny on real samples of their tasks, as other tools quantized them and as we do.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use teff_compiler::quantize::{Sample, Settings, quantize_with};
+use teff_compiler::{Target, compile, onnx};
 use teff_trainer::arrays::{Array, Data};
 use teff_trainer::dataset::archive::{Files, Limits};
 use teff_trainer::engine::Engine;
 use teff_trainer::engine::teff::Teff;
+use teff_trainer::model_file;
 use teff_trainer::test_data::find;
 
 /// A task: its samples, and the models for it.
@@ -22,9 +25,11 @@ struct Task {
     top1: f64,
     /// The same model as a QDQ ONNX file.
     onnx: &'static str,
+    /// The float model.
+    float: &'static str,
 }
 
-/// How far apart two quantizations of one model may be.
+/// How much worse one quantization of a model may be than another.
 const APART: f64 = 0.003;
 
 /// Samples and their classes.
@@ -52,9 +57,29 @@ fn samples(task: &Task, folder: &Path) -> Vec<(Vec<i8>, usize)> {
     labels.lines().map(|line| sample(line).unwrap_or_else(|| panic!("{line}"))).collect()
 }
 
+/// How many samples our own quantization is calibrated on; their classes are not looked at.
+const CALIBRATION: usize = 100;
+
+/// The float model as the quantizer leaves it by default, and the samples in its integers.
+fn quantized(task: &Task, models: &Path, samples: &[(Vec<i8>, usize)]) -> (Teff, Vec<(Vec<i8>, usize)>) {
+    let path = models.join(task.float);
+    let graph = model_file::import(&path).unwrap();
+    let theirs = Teff::load(&models.join(task.tflite)).unwrap().inputs()[0].quant.unwrap();
+    let real = |sample: &[i8]| -> Vec<f32> { sample.iter().map(|&q| theirs.dequantize(q)).collect() };
+    let first = samples.iter().take(CALIBRATION).map(|(sample, _)| graph.inputs[0].to_value(&real(sample)));
+    let first: Vec<Vec<f32>> = first.collect();
+    let calibration: Vec<Sample<'_>> = first.iter().map(|sample| vec![sample.as_slice()]).collect();
+    let quantized = quantize_with(&graph, &calibration, &Settings::default(), &mut |_| {}).unwrap();
+    let compiled = compile(&onnx::export(&quantized.graph).unwrap(), Target::Generic).unwrap();
+    let engine = Teff::from_plan(&compiled.plan, &path).unwrap();
+    let ours = engine.inputs()[0].quant.unwrap();
+    let integers = |sample: &[i8]| real(sample).into_iter().map(|x| ours.quantize(x)).collect();
+    let samples = samples.iter().map(|(sample, class)| (integers(sample), *class)).collect();
+    (engine, samples)
+}
+
 /// Share of the samples that a model gets right.
-fn top1(model: &Path, samples: &[(Vec<i8>, usize)]) -> f64 {
-    let mut engine = Teff::load(model).unwrap();
+fn top1(engine: &mut Teff, samples: &[(Vec<i8>, usize)]) -> f64 {
     let shape: Vec<usize> = engine.inputs()[0].shape.iter().map(|size| size.unwrap_or(1)).collect();
     let example = |sample: &[i8]| vec![Array { shape: shape.clone(), data: Data::I8(sample.to_vec()) }];
     let examples: Vec<Vec<Array>> = samples.iter().map(|(sample, _)| example(sample)).collect();
@@ -72,11 +97,21 @@ fn check(task: &Task) {
     let Some(models) = find(task.test, "models") else { return };
     let samples = samples(task, &folder);
     assert_eq!(samples.len(), task.samples_len);
-    let tflite = top1(&models.join(task.tflite), &samples);
-    let onnx = top1(&models.join(task.onnx), &samples);
-    println!("{}: {tflite:.4} of {}; {}: {onnx:.4}", task.tflite, samples.len(), task.onnx);
+    let load = |file: &str| Teff::load(&models.join(file)).unwrap();
+    let tflite = top1(&mut load(task.tflite), &samples);
+    let onnx = top1(&mut load(task.onnx), &samples);
+    let (mut engine, own_samples) = quantized(task, &models, &samples);
+    let own = top1(&mut engine, &own_samples);
+    println!(
+        "{}: {tflite:.4} of {}; {}: {onnx:.4}; {} quantized here: {own:.4}",
+        task.tflite,
+        samples.len(),
+        task.onnx,
+        task.float
+    );
     assert!(tflite >= task.top1, "{}: {tflite} of {}", task.tflite, samples.len());
     assert!((tflite - onnx).abs() <= APART, "{}: {onnx}, {}: {tflite}", task.onnx, task.tflite);
+    assert!(own >= tflite - APART, "{} quantized here: {own}, {}: {tflite}", task.float, task.tflite);
 }
 
 #[test]
@@ -90,6 +125,7 @@ fn keyword_spotting_reaches_its_target() {
         tflite: "kws_ref_model.tflite",
         top1: 0.90,
         onnx: "kws_qdq_tfl.onnx",
+        float: "kws_float_keras.onnx",
     });
 }
 
@@ -104,5 +140,6 @@ fn image_classification_reaches_its_target() {
         tflite: "pretrainedResnet_quant.tflite",
         top1: 0.875,
         onnx: "ic_qdq_tfl.onnx",
+        float: "ic_float_keras.onnx",
     });
 }
