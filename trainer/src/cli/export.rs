@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use teff_compiler::Target;
-use teff_compiler::quantize::Method;
 use teff_compiler::target::parse_target;
 
-use super::{Output, progress, write_notes};
+use super::quantizing::{self, Options, Quantization};
+use super::{Output, write_notes};
 use crate::export::{self, Accuracy, Calibration, Settings};
 use crate::run;
 
@@ -30,10 +30,8 @@ pub struct Args {
     /// Recipe of a model file that does not carry its data set and front end
     #[arg(long, value_name = "RECIPE.toml")]
     pub recipe: Option<PathBuf>,
-    /// Leave out this share of the numbers at both ends of each range: 99.99 leaves out one in ten thousand [default:
-    /// the recipe's way, or from the smallest to the largest number]
-    #[arg(long, value_name = "PERCENT")]
-    pub percentile: Option<f64>,
+    #[command(flatten)]
+    pub quantize: Options,
     /// Processor that the plan's weights are packed for
     #[arg(long, value_parser = parse_target, default_value = "generic")]
     pub target: Target,
@@ -61,6 +59,8 @@ struct Report {
     arena_bytes: u64,
     live_set_bytes: u64,
     onnx_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<Quantization>,
     notes: Vec<String>,
 }
 
@@ -69,10 +69,11 @@ pub fn run(args: Args) -> Result<()> {
     let settings = Settings {
         calibration: args.calibrate.as_deref().map(calibration),
         recipe: args.recipe.as_deref(),
-        method: method(args.percentile)?,
+        quantize: args.quantize.wishes()?,
         target: args.target,
     };
-    let waiting = progress::waiting("calibrating, quantizing and measuring");
+    let waiting = quantizing::bar();
+    let mut tell = quantizing::show(&waiting);
     let model = if args.model.is_dir() {
         if !run::is_run(&args.model) {
             bail!(
@@ -81,9 +82,9 @@ pub fn run(args: Args) -> Result<()> {
                 args.model.display()
             );
         }
-        export::of_run(&args.model, &settings)
+        export::of_run(&args.model, &settings, &mut tell)
     } else {
-        export::of_file(&args.model, &settings)
+        export::of_file(&args.model, &settings, &mut tell)
     };
     waiting.finish_and_clear();
     let model = model?;
@@ -102,6 +103,7 @@ pub fn run(args: Args) -> Result<()> {
         arena_bytes: figures.arena_bytes,
         live_set_bytes: figures.live_set_bytes,
         onnx_bytes: model.onnx.len(),
+        quantization: model.quantization.as_ref().map(Quantization::new),
         notes: figures.notes.clone(),
     };
     args.output.print(&report, |out| {
@@ -117,6 +119,9 @@ pub fn run(args: Args) -> Result<()> {
         }
         writeln!(out, "  flash  {} bytes, of them {} weights", report.plan_bytes, report.weights_bytes)?;
         writeln!(out, "  RAM    {} bytes", report.arena_bytes)?;
+        if let Some(quantization) = &report.quantization {
+            quantization.write(out, false)?;
+        }
         write_notes(out, &report.notes)
     })
 }
@@ -124,14 +129,4 @@ pub fn run(args: Args) -> Result<()> {
 /// Calibration data of the command line: a folder is a data set, a file holds arrays.
 pub(super) fn calibration(path: &Path) -> Calibration<'_> {
     if path.is_dir() { Calibration::DataSet(path) } else { Calibration::Arrays(path) }
-}
-
-/// How ranges are chosen, where the command line says so.
-pub(super) fn method(percentile: Option<f64>) -> Result<Option<Method>> {
-    match percentile {
-        Some(percentile) if !(50.0..=100.0).contains(&percentile) => {
-            bail!("`--percentile` is {percentile}. Remedy: give a number between 50 and 100, such as 99.99")
-        }
-        other => Ok(other.map(Method::Percentile)),
-    }
 }

@@ -14,6 +14,7 @@ pub mod matrix;
 pub mod profile;
 mod progress;
 pub mod quantize;
+mod quantizing;
 pub mod run;
 pub mod train;
 pub mod verify;

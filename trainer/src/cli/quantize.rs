@@ -6,14 +6,16 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use teff_compiler::Target;
 
-use super::export::{calibration, method};
-use super::{Output, progress, write_notes};
+use super::export::calibration;
+use super::quantizing::{self, Options, Quantization};
+use super::{Output, write_notes};
 use crate::export::{self, Settings};
 use crate::files;
 
 /// Quantize a float model file to int8
 ///
-/// Writes an ONNX file in the QDQ form, which other engines run too. Ranges are measured on the given data. `trainer
+/// Writes an ONNX file in the QDQ form, which other engines run too. Ranges are measured on the given data, and whatever
+/// is not said is decided by the error at the outputs. `trainer
 /// export` does the same and writes plan, golden vectors and model card besides.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,13 +28,14 @@ pub struct Args {
     /// Recipe of a model that does not carry its data set and front end
     #[arg(long, value_name = "RECIPE.toml")]
     pub recipe: Option<PathBuf>,
-    /// Leave out this share of the numbers at both ends of each range: 99.99 leaves out one in ten thousand [default:
-    /// the recipe's way, or from the smallest to the largest number]
-    #[arg(long, value_name = "PERCENT")]
-    pub percentile: Option<f64>,
+    #[command(flatten)]
+    pub quantize: Options,
     /// File for the quantized model
     #[arg(long, value_name = "Q.onnx")]
     pub out: PathBuf,
+    /// Show every activation: how its range was chosen, and what it is
+    #[arg(long)]
+    pub verbose: bool,
     #[command(flatten)]
     pub output: Output,
 }
@@ -48,6 +51,8 @@ struct Report {
     int8_top1: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<Quantization>,
     notes: Vec<String>,
 }
 
@@ -56,11 +61,11 @@ pub fn run(args: Args) -> Result<()> {
     let settings = Settings {
         calibration: Some(calibration(&args.calibrate)),
         recipe: args.recipe.as_deref(),
-        method: method(args.percentile)?,
+        quantize: args.quantize.wishes()?,
         target: Target::Generic,
     };
-    let waiting = progress::waiting("calibrating and quantizing");
-    let model = export::of_file(&args.model, &settings);
+    let waiting = quantizing::bar();
+    let model = export::of_file(&args.model, &settings, &mut quantizing::show(&waiting));
     waiting.finish_and_clear();
     let model = model?;
     if !model.was_float {
@@ -74,6 +79,7 @@ pub fn run(args: Args) -> Result<()> {
         float_top1: model.float.map(|accuracy| accuracy.top1),
         int8_top1: model.int8.map(|accuracy| accuracy.top1),
         samples: model.int8.map(|accuracy| accuracy.samples),
+        quantization: model.quantization.as_ref().map(Quantization::new),
         notes: model.compiled.report.notes,
     };
     args.output.print(&report, |out| {
@@ -87,6 +93,9 @@ pub fn run(args: Args) -> Result<()> {
                 100.0 * float,
                 100.0 * int8
             )?;
+        }
+        if let Some(quantization) = &report.quantization {
+            quantization.write(out, args.verbose)?;
         }
         write_notes(out, &report.notes)?;
         writeln!(out, "`trainer compare {} --input X.npz` shows what each operator makes of it", report.out)

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use teff_compiler::graph::Graph;
 use teff_compiler::onnx::metadata;
-use teff_compiler::quantize::{self, Method};
+use teff_compiler::quantize::{self, Method, Quantized, Step};
 use teff_compiler::{Compiled, Format, Target};
 
 use crate::arrays;
@@ -58,6 +58,8 @@ pub struct Model {
     pub float: Option<Accuracy>,
     /// Accuracy of the integers.
     pub int8: Option<Accuracy>,
+    /// How it was quantized here.
+    pub quantization: Option<quantize::Report>,
 }
 
 /// How many test examples were right.
@@ -91,14 +93,48 @@ pub struct Settings<'a> {
     pub calibration: Option<Calibration<'a>>,
     /// Recipe of a model that does not carry its own.
     pub recipe: Option<&'a Path>,
-    /// How ranges are chosen, in place of the recipe's way.
-    pub method: Option<Method>,
+    /// How it is quantized, where that differs from the recipe's way or the default.
+    pub quantize: Wishes,
     /// Processor that weights are packed for.
     pub target: Target,
 }
 
+/// What was asked for in place of the recipe's way to quantize, or of the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Wishes {
+    /// How ranges are chosen.
+    pub method: Option<Method>,
+    /// Whether channels are evened out between layers.
+    pub equalize: Option<Step>,
+    /// Whether weights are rounded for the smallest error of their sums.
+    pub round_weights: Option<Step>,
+    /// Whether mean errors are taken off the biases.
+    pub correct_bias: Option<Step>,
+    /// How many samples it is done with.
+    pub samples: Option<usize>,
+}
+
+impl Wishes {
+    /// The settings, and the number of samples.
+    fn over(self, recipe: &recipe::Quantize) -> recipe::Quantize {
+        let old = recipe.settings;
+        recipe::Quantize {
+            settings: quantize::Settings {
+                method: self.method.unwrap_or(old.method),
+                equalize: self.equalize.unwrap_or(old.equalize),
+                round_weights: self.round_weights.unwrap_or(old.round_weights),
+                correct_bias: self.correct_bias.unwrap_or(old.correct_bias),
+            },
+            samples: self.samples.unwrap_or(recipe.samples),
+        }
+    }
+}
+
+/// Told how far the quantization is.
+pub type Tell<'a> = &'a mut dyn FnMut(quantize::Progress);
+
 /// Quantizes and measures the network of a run.
-pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
+pub fn of_run(folder: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<Model> {
     let run = Run::open(folder)?;
     let recipe = &run.recipe;
     let data = match settings.calibration {
@@ -120,9 +156,9 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
     let mut graph = trace(&recipe.name, &run.network, &run.weights)?;
     describe(&mut graph, recipe, &run.recipe_text, &run.front_end.to_string(), folder)?;
     let features = Features::new(&set, Split::Train, &run.front_end)?;
-    let method = settings.method.unwrap_or(method_of(recipe));
-    let graph = quantize_on(&graph, &features, recipe.quantize.samples, recipe.seed, method)?;
-    let mut model = finish(folder, recipe.name.clone(), graph, settings.target)?;
+    let way = settings.quantize.over(&recipe.quantize);
+    let quantized = quantize_on(&graph, &features, &way, recipe.seed, tell)?;
+    let mut model = finish(folder, recipe.name.clone(), quantized, settings.target)?;
     model.float = Some(Accuracy { top1: run.summary.float_top1, samples: run.summary.samples });
     model.int8 = Some(measure_int8(folder, &model, &set)?);
     model.recipe = Some((run.recipe.clone(), run.recipe_text.clone()));
@@ -130,7 +166,7 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>) -> Result<Model> {
 }
 
 /// Quantizes a model file, unless it is quantized already, and measures it where there is a data set.
-pub fn of_file(path: &Path, settings: &Settings<'_>) -> Result<Model> {
+pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<Model> {
     let bytes = model_file::read(path)?;
     let in_file = |error: teff_compiler::Error| error.in_file(path);
     let mut graph = teff_compiler::import(&bytes).map_err(in_file)?;
@@ -139,9 +175,11 @@ pub fn of_file(path: &Path, settings: &Settings<'_>) -> Result<Model> {
     let recipe = recipe.transpose()?;
     let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
     if quantized {
-        if matches!(settings.calibration, Some(Calibration::Arrays(_))) || settings.method.is_some() {
+        if matches!(settings.calibration, Some(Calibration::Arrays(_)))
+            || settings.quantize != Wishes::default()
+        {
             bail!(
-                "{}: is quantized already. Remedy: leave out `--calibrate` and `--percentile`",
+                "{}: is quantized already. Remedy: leave out `--calibrate` and what says how to quantize",
                 path.display()
             );
         }
@@ -150,15 +188,24 @@ pub fn of_file(path: &Path, settings: &Settings<'_>) -> Result<Model> {
             Format::Tflite => teff_compiler::onnx::export(&graph).map_err(in_file)?,
         };
         let compiled = compile(&onnx, &graph, settings.target).map_err(in_file)?;
-        let mut model = Model { name, was_float: false, onnx, compiled, recipe, float: None, int8: None };
+        let mut model = Model {
+            name,
+            was_float: false,
+            onnx,
+            compiled,
+            recipe,
+            float: None,
+            int8: None,
+            quantization: None,
+        };
         if let Some(Calibration::DataSet(data)) = settings.calibration {
             let set = data_set(path, &Facts::of_graph(&graph), &model.recipe, data)?;
             model.int8 = Some(measure_int8(path, &model, &set)?);
         }
         return Ok(model);
     }
-    let method =
-        settings.method.unwrap_or(recipe.as_ref().map_or(Method::MinMax, |(recipe, _)| method_of(recipe)));
+    let way =
+        settings.quantize.over(recipe.as_ref().map_or(&recipe::Quantize::default(), |(r, _)| &r.quantize));
     match settings.calibration {
         None => bail!(
             "{}: is a float model, and its ranges have to be measured. Remedy: give `--calibrate X.npz` with some inputs, \
@@ -183,8 +230,10 @@ pub fn of_file(path: &Path, settings: &Settings<'_>) -> Result<Model> {
                     ports.map(|(port, array)| port.to_value(&array.to_f32())).collect()
                 })
                 .collect();
-            let slices = samples.iter().map(|sample| sample.iter().map(Vec::as_slice).collect());
-            let quantized = quantize::quantize(&graph, slices, method).map_err(in_file)?;
+            let count = settings.quantize.samples.unwrap_or(samples.len()).min(samples.len());
+            let slices: Vec<quantize::Sample<'_>> =
+                samples[..count].iter().map(|sample| sample.iter().map(Vec::as_slice).collect()).collect();
+            let quantized = quantize::quantize_with(&graph, &slices, &way.settings, tell).map_err(in_file)?;
             finish(path, name, quantized, settings.target)
         }
         Some(Calibration::DataSet(data)) => {
@@ -202,9 +251,8 @@ pub fn of_file(path: &Path, settings: &Settings<'_>) -> Result<Model> {
             })?;
             let config = teff_compiler::front_end::FrontEndConfig::parse(line).map_err(in_file)?;
             let features = Features::new(&set, Split::Train, &config)?;
-            let settled = recipe.as_ref().map(|(recipe, _)| (recipe.quantize.samples, recipe.seed));
-            let (samples, seed) = settled.unwrap_or((recipe::Quantize::default().samples, 0));
-            let quantized = quantize_on(&graph, &features, samples, seed, method)
+            let seed = recipe.as_ref().map_or(0, |(recipe, _)| recipe.seed);
+            let quantized = quantize_on(&graph, &features, &way, seed, tell)
                 .map_err(|e| e.context(path.display().to_string()))?;
             let mut float = Float::new(graph);
             let decided = evaluation::evaluate(path, &facts, &mut float, &set, Split::Test, |_| {})?;
@@ -261,32 +309,28 @@ fn describe(graph: &mut Graph, recipe: &Recipe, text: &str, front_end: &str, sou
     Ok(())
 }
 
-fn method_of(recipe: &Recipe) -> Method {
-    match recipe.quantize.method {
-        recipe::training::Method::MinMax => Method::MinMax,
-        recipe::training::Method::Percentile(percentile) => Method::Percentile(percentile),
-    }
-}
-
 /// Quantizes on training examples, chosen by the seed.
 fn quantize_on(
     graph: &Graph,
     features: &Features,
-    samples: usize,
+    way: &recipe::Quantize,
     seed: u64,
-    method: Method,
-) -> Result<Graph> {
+    tell: Tell<'_>,
+) -> Result<Quantized> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     Rng::for_purpose(seed, "calibration").shuffle(&mut order);
-    let chosen = order.iter().take(samples).map(|&example| vec![features.plain(example)]);
-    Ok(quantize::quantize(graph, chosen, method)?)
+    let chosen: Vec<quantize::Sample<'_>> =
+        order.iter().take(way.samples).map(|&example| vec![features.plain(example)]).collect();
+    Ok(quantize::quantize_with(graph, &chosen, &way.settings, tell)?)
 }
 
-fn finish(source: &Path, name: String, graph: Graph, target: Target) -> Result<Model> {
+fn finish(source: &Path, name: String, quantized: Quantized, target: Target) -> Result<Model> {
     let in_file = |error: teff_compiler::Error| error.in_file(source);
+    let Quantized { graph, report } = quantized;
     let onnx = teff_compiler::onnx::export(&graph).map_err(in_file)?;
     let compiled = compile(&onnx, &graph, target).map_err(in_file)?;
-    Ok(Model { name, was_float: true, onnx, compiled, recipe: None, float: None, int8: None })
+    let quantization = Some(report);
+    Ok(Model { name, was_float: true, onnx, compiled, recipe: None, float: None, int8: None, quantization })
 }
 
 /// Compiles the ONNX file that was made of a graph; what is to be known of the graph is to be known of the plan.

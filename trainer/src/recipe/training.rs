@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use teff_compiler::quantize::{Method, Settings, Step};
+
 use super::reader::Section;
 use crate::error::Result;
 
@@ -148,38 +150,41 @@ impl Train {
 /// The `[quantize]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantize {
-    /// How ranges of activations are chosen.
-    pub method: Method,
-    /// How many training examples the ranges are taken from.
+    /// How ranges are chosen and what else is done.
+    pub settings: Settings,
+    /// How many training examples it is done with.
     pub samples: usize,
-}
-
-/// How ranges of activations are chosen.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Method {
-    /// Smallest and largest value seen.
-    MinMax,
-    /// The range that holds this share of the values seen, in percent.
-    Percentile(f64),
 }
 
 impl Default for Quantize {
     fn default() -> Self {
-        Self { method: Method::MinMax, samples: 256 }
+        Self { settings: Settings::default(), samples: 512 }
     }
 }
 
 impl Quantize {
     pub(super) fn read(section: &Section) -> Result<Self> {
-        let method = match section.word("method", &["minmax", "percentile"])?.unwrap_or("minmax") {
-            "minmax" => Method::MinMax,
+        let words = ["auto", "min-max", "percentile", "mean-square", "entropy"];
+        let method = match section.word("method", &words)?.unwrap_or("auto") {
+            "auto" => Method::Auto,
+            "min-max" => Method::MinMax,
+            "mean-square" => Method::MeanSquare,
+            "entropy" => Method::Entropy,
             _ => Method::Percentile(
                 section.required("percentile", section.number("percentile", 90.0..=100.0)?)?,
             ),
         };
+        let steps = [("auto", Step::Auto), ("on", Step::On), ("off", Step::Off)];
+        let step = |key| Ok(section.choice(key, &steps)?.unwrap_or_default());
+        let settings = Settings {
+            method,
+            equalize: step("equalize")?,
+            round_weights: step("round_weights")?,
+            correct_bias: step("correct_bias")?,
+        };
         let samples = section.size("samples", 1..=1_000_000)?.unwrap_or(Self::default().samples);
         section.finish()?;
-        Ok(Self { method, samples })
+        Ok(Self { settings, samples })
     }
 }
 
