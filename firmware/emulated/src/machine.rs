@@ -3,8 +3,10 @@
 /// A machine of the emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
-    /// Arm MPS2 with the FPGA images AN385, AN386 or AN500: Cortex-M3, M4, M7.
+    /// Arm MPS2 with the FPGA images AN385 or AN386: Cortex-M3, M4.
     Mps2,
+    /// Arm MPS2 with AN500: Cortex-M7.
+    Mps2An500,
     /// Arm MPS2 with AN505: Cortex-M33, started in its secure state.
     Mps2An505,
     /// Arm MPS3 with AN547: Cortex-M55, started in its secure state.
@@ -15,7 +17,7 @@ impl Machine {
     /// Frequency of the core's timer.
     pub const fn timer_hz(self) -> u32 {
         match self {
-            Machine::Mps2 => 25_000_000,
+            Machine::Mps2 | Machine::Mps2An500 => 25_000_000,
             Machine::Mps2An505 => 20_000_000,
             Machine::Mps3An547 => 32_000_000,
         }
@@ -27,6 +29,7 @@ impl Machine {
         match self {
             // PSRAM.
             Machine::Mps2 => (0x2100_0000, 16 << 20),
+            Machine::Mps2An500 => (0x6000_0000, 16 << 20),
             Machine::Mps2An505 => (0x8000_0000, 16 << 20),
             // The first part of the DDR4 memory.
             Machine::Mps3An547 => (0x6000_0000, 16 << 20),

@@ -68,6 +68,7 @@ pub const BOARDS: &[Board] = &[
         cpu: Some("cortex-m7"),
         plan_target: "cortex-m7",
         machine: "mps2-an500",
+        job_address: 0x6000_0000,
         ..MPS2
     },
     Board {

@@ -4,4 +4,4 @@
 use teff_emulated::Machine;
 
 /// The machine that the programs run on.
-pub const MACHINE: Machine = Machine::Mps2;
+pub const MACHINE: Machine = Machine::Mps2An500;
