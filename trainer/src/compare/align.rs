@@ -90,8 +90,9 @@ mod tests {
             let value = quantized.nodes.iter().find(|node| node.name == of).unwrap().output();
             pairs[value.index()].map(|id| float.value(id).name.clone())
         };
+        // The last value has the name of the output that it is.
         assert_eq!(name("two"), Some("two".to_string()));
-        assert_eq!(name("else"), Some("three".to_string()));
+        assert_eq!(name("else"), Some("y".to_string()));
         assert_eq!(pairs[quantized.inputs[0].value.index()], Some(float.inputs[0].value));
     }
 }
