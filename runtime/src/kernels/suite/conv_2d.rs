@@ -264,3 +264,31 @@ pub fn small_inputs<K: Kernels>(trial: &mut Trial<'_>) {
         );
     }
 }
+
+/// Filter rows of whole words, at all positions against the edges, in blocks of pixels that cross rows.
+pub fn whole_words<K: Kernels>(trial: &mut Trial<'_>) {
+    for w in 1..=9 {
+        for layouts in [(Nhwc, Nhwc), (Nhwc, Planar)] {
+            let spec = Spec::new((3, w, 8), 5).layouts(layouts);
+            case::<K>(trial, spec.every_range());
+            case::<K>(trial, spec.filter(3, 3).padding([1, 1, 1, 1]).every_range());
+            case::<K>(trial, spec.filter(2, 2).padding([1, 1, 0, 1]).stride(1, 2));
+            case::<K>(trial, spec.filter(2, 1).dilation(2, 3).stride(1, 2));
+            case::<K>(trial, spec.stride(2, 2));
+        }
+    }
+    for (output_min, output_max) in [(-128, 126), (-127, 127), (-3, 90)] {
+        let numbers = Numbers { output_min, output_max, ..Numbers::ORDINARY };
+        case::<K>(trial, Spec::new((4, 9, 4), 6).filter(3, 3).padding([1, 1, 1, 1]).numbers(numbers));
+    }
+}
+
+/// The widest sums that fit 24 bits with their sign, and one more input.
+pub fn widest_sums<K: Kernels>(trial: &mut Trial<'_>) {
+    for values in [Values::Lowest, Values::Highest, Values::Random] {
+        let numbers = Numbers { values, ..Numbers::ORDINARY };
+        for c_in in [512, 516, 517] {
+            case::<K>(trial, Spec::new((1, 3, c_in), 4).numbers(numbers));
+        }
+    }
+}

@@ -216,3 +216,28 @@ pub fn narrow<K: Kernels>(trial: &mut Trial<'_>) {
         }
     }
 }
+
+/// Channels in blocks of four: all kinds of windows, at all positions against the edges.
+pub fn blocks_of_four<K: Kernels>(trial: &mut Trial<'_>) {
+    for c in [4, 8, 20] {
+        for stride in [(1, 1), (2, 2), (2, 1), (1, 3)] {
+            for padding in [[0; 4], SAME_3X3, [0, 0, 1, 1], [2, 2, 2, 2]] {
+                let spec = Spec::new((6, 7, c), c).stride(stride.0, stride.1).padding(padding);
+                case::<K>(trial, spec.filter(3, 3).every_range());
+                case::<K>(trial, spec.filter(5, 3));
+            }
+            for (h, w) in [(1, 1), (2, 2), (5, 5), (1, 4), (4, 1)] {
+                case::<K>(trial, Spec::new((6, 7, c), c).stride(stride.0, stride.1).filter(h, w));
+            }
+        }
+        for w in 1..=6 {
+            case::<K>(trial, Spec::new((3, w, c), c).filter(3, 3).padding(SAME_3X3));
+        }
+        case::<K>(trial, Spec::new((7, 8, c), c).filter(3, 3).dilation(2, 2).padding([2, 2, 2, 2]));
+        case::<K>(trial, Spec::new((12, 1, c), c).filter(10, 1));
+    }
+    for (output_min, output_max) in [(-128, 126), (-127, 127), (-3, 90)] {
+        let numbers = Numbers { output_min, output_max, ..Numbers::ORDINARY };
+        case::<K>(trial, Spec::new((5, 5, 8), 8).filter(3, 3).padding(SAME_3X3).numbers(numbers));
+    }
+}

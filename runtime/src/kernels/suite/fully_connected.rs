@@ -124,3 +124,18 @@ pub fn output_ranges<K: Kernels>(trial: &mut Trial<'_>) {
         case::<K>(trial, inputs, 13, Numbers::ORDINARY, true);
     }
 }
+
+/// Outputs in blocks of eight, inputs in groups of four, up to the widest sums that fit 24 bits with their sign.
+pub fn blocks_of_eight<K: Kernels>(trial: &mut Trial<'_>) {
+    for inputs in [4, 8, 12, 64] {
+        for outputs in [1, 2, 3, 7, 8, 9, 10, 16, 17, 19] {
+            case::<K>(trial, inputs, outputs, Numbers::ORDINARY, true);
+        }
+    }
+    for values in [Values::Lowest, Values::Highest, Values::Random] {
+        for inputs in [512, 516, 520] {
+            case::<K>(trial, inputs, 4, Numbers { values, output_max: 100, ..Numbers::ORDINARY }, false);
+        }
+        case::<K>(trial, 256, 9, Numbers { values, ..Numbers::ORDINARY }, false);
+    }
+}

@@ -39,13 +39,15 @@ macro_rules! for_each_class {
             $($set,)?
             conv_2d: [
                 k_remainders, sub_tiles, strides, dilation, padding, groups, layouts, clamps, zero_points, shifts,
-                extremes, row_ranges_of_output, few_channels, one_dimensional, small_inputs
+                extremes, row_ranges_of_output, few_channels, one_dimensional, small_inputs,
+                whole_words, widest_sums
             ],
             depthwise_conv_2d: [
                 channel_blocks, pixel_blocks, filters, strides, dilation, padding, multiplier, clamps, zero_points,
-                shifts_and_extremes, row_ranges_of_output, narrow
+                shifts_and_extremes, row_ranges_of_output, narrow,
+                blocks_of_four
             ],
-            fully_connected: [k_remainders, output_blocks, numbers, output_ranges],
+            fully_connected: [k_remainders, output_blocks, numbers, output_ranges, blocks_of_eight],
             pool: [max_windows, max_edges, average_exact, average_scaled, average_edges],
             elementwise: [add, mul, lookup],
             softmax: [channels, positions, extremes],

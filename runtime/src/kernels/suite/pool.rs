@@ -160,6 +160,7 @@ pub fn average_edges<K: Kernels>(trial: &mut Trial<'_>) {
                 for (output_min, output_max) in [(-128, 127), (-10, 20), (0, 127), (-128, -128)] {
                     let numbers = Numbers { output_min, output_max, values, ..Numbers::ORDINARY };
                     run(spec.padding([1, 1, 1, 1]).numbers(numbers));
+                    run(Spec::new((15, 17, 4), 4).filter(15, 17).layouts(layouts).numbers(numbers));
                 }
             }
         }

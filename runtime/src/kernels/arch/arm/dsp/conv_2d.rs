@@ -6,9 +6,11 @@ use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr;
 
+use super::clamp::clamp;
 use super::scratch::{PIXELS, columns_len, conv_2d_scratch_len, copied_rows_len};
 use crate::kernels::packing::padded_row;
 use crate::kernels::params::Conv2d;
+use crate::shape::Layout;
 
 /// What [`multiply`] works on. All but the last field is copied to its stack.
 #[repr(C)]
@@ -26,10 +28,6 @@ struct Block {
     /// From channel 0 of a pixel to the channel at work.
     c_offset: usize,
     weights_end: *const i8,
-    output_min: i32,
-    output_max: i32,
-    /// Not 0 where the clamp is narrower than int8.
-    narrow: u32,
     weights: *const i8,
 }
 
@@ -74,61 +72,117 @@ pub(super) fn conv_2d(
         c_stride: op.output.c_stride(),
         c_offset: 0,
         weights_end: op.weights.as_ptr().wrapping_add(pairs * k * 2),
-        output_min: r.output_min.into(),
-        output_max: r.output_max.into(),
-        narrow: u32::from((r.output_min, r.output_max) != (i8::MIN, i8::MAX)),
         weights: op.weights.as_ptr(),
     };
-    let (w_stride, row_len) = (op.output.w_stride(), to.row_len());
-    let (mut x, mut row_start) = (0, output.as_mut_ptr());
-    source.begin(rows.start);
-    let mut left = pixels;
-    while left > 0 {
-        for (i, place) in block.outputs.iter_mut().enumerate() {
-            *place = row_start.wrapping_add(x * w_stride);
-            source.take(i, x);
-            // Places beyond the last pixel repeat it.
-            if left > 1 {
-                left -= 1;
-                x += 1;
+    let columns = columns.as_mut_ptr();
+    if is_pointwise(op) {
+        let base = input.as_ptr().wrapping_add(rows.start * from.row_len());
+        let mut first = 0;
+        while first < pixels {
+            let mut sources = [base; PIXELS];
+            for (i, (source, place)) in sources.iter_mut().zip(&mut block.outputs).enumerate() {
+                // Places beyond the last pixel repeat it.
+                let pixel = (first + i).min(pixels - 1);
+                *source = base.wrapping_add(pixel * row);
+                *place = output.as_mut_ptr().wrapping_add(pixel * c_out);
+            }
+            // SAFETY: the channels of four pixels of the input, for which the columns have room.
+            unsafe { expand(&sources, columns, row / 4, 1, 0) };
+            all_channels(op, &block, k);
+            first += PIXELS;
+        }
+    } else {
+        let (w_stride, row_len) = (op.output.w_stride(), to.row_len());
+        let (mut x, mut row_start) = (0, output.as_mut_ptr());
+        source.begin(rows.start);
+        let mut left = pixels;
+        while left > 0 {
+            if x + PIXELS <= to.w
+                && let Some(sources) = source.inside(x)
+            {
+                for (i, place) in block.outputs.iter_mut().enumerate() {
+                    *place = row_start.wrapping_add((x + i) * w_stride);
+                }
+                let jump = (window.dilation_h * from.row_len()) as isize - row as isize;
+                // SAFETY: `inside` says that all filter rows of the four windows lie in the input.
+                unsafe { expand(&sources, columns, row / 4, window.filter_h, jump) };
+                x += PIXELS;
+                left -= PIXELS;
                 if x == to.w {
                     x = 0;
                     row_start = row_start.wrapping_add(row_len);
                     source.next_row();
                 }
             } else {
-                left = 0;
+                for (i, place) in block.outputs.iter_mut().enumerate() {
+                    *place = row_start.wrapping_add(x * w_stride);
+                    source.take(i, x);
+                    // Places beyond the last pixel repeat it.
+                    if left > 1 {
+                        left -= 1;
+                        x += 1;
+                        if x == to.w {
+                            x = 0;
+                            row_start = row_start.wrapping_add(row_len);
+                            source.next_row();
+                        }
+                    } else {
+                        left = 0;
+                    }
+                }
+                source.expand(columns);
             }
+            all_channels(op, &block, k);
         }
-        source.expand(columns.as_mut_ptr());
-        if pairs > 0 {
-            // SAFETY: the lengths checked above make every address the block leads to a part of its slice: whole pairs
-            // of channels, `k` inputs each, four pixels inside the output.
-            unsafe { multiply(&block) };
-        }
-        if c_out % 2 == 1 {
-            // The last channel has a channel of zeros beside it, which has no place in the output.
-            let last = c_out - 1;
-            let bias = [op.bias.get(last).copied().unwrap_or(0), 0];
-            let multipliers = [r.multipliers.get(last).copied().unwrap_or(0), 0];
-            let mut pair = [0i8; 2 * PIXELS];
-            let target = pair.as_mut_ptr();
-            let single = Block {
-                bias: bias.as_ptr(),
-                multipliers: multipliers.as_ptr(),
-                outputs: [0, 1, 2, 3].map(|i| target.wrapping_add(i)),
-                c_stride: PIXELS,
-                weights: block.weights_end,
-                weights_end: block.weights_end.wrapping_add(k * 2),
-                ..block
-            };
-            // SAFETY: as above, with one pair of channels that is stored to `pair`.
-            unsafe { multiply(&single) };
-            for (place, q) in block.outputs.iter().zip(pair) {
-                // SAFETY: the last channel of a pixel inside the output.
-                unsafe { *place.wrapping_add(last * block.c_stride) = q };
-            }
-        }
+    }
+    clamp(output.get_mut(..rows.len() * to.row_len()).unwrap_or(&mut []), r);
+}
+
+/// Whether input and output are the same places one behind the other, each with whole words of input.
+fn is_pointwise(op: &Conv2d<'_>) -> bool {
+    let (w, from, to) = (&op.window, op.input.extent, op.output.extent);
+    (w.filter_h, w.filter_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left) == (1, 1, 1, 1, 0, 0)
+        && (from.h, from.w) == (to.h, to.w)
+        && from.c.is_multiple_of(4)
+        && (op.output.layout == Layout::Nhwc || to.w == 1)
+}
+
+/// Products of the expanded pixels with all channels.
+#[inline(always)]
+fn all_channels(op: &Conv2d<'_>, block: &Block, k: usize) {
+    let c_out = op.output.extent.c;
+    if c_out > 1 {
+        // SAFETY: the caller checked that every address the block leads to is a part of its slice: whole pairs of
+        // channels, `k` inputs each, four pixels inside the output.
+        unsafe { multiply(block) };
+    }
+    if c_out % 2 == 1 {
+        last_channel(op, block, k);
+    }
+}
+
+/// The last of an odd number of channels, which has a channel of zeros beside it that has no place in the output.
+#[inline(never)]
+fn last_channel(op: &Conv2d<'_>, block: &Block, k: usize) {
+    let last = op.output.extent.c - 1;
+    let bias = [op.bias.get(last).copied().unwrap_or(0), 0];
+    let multipliers = [op.requantize.multipliers.get(last).copied().unwrap_or(0), 0];
+    let mut pair = [0i8; 2 * PIXELS];
+    let target = pair.as_mut_ptr();
+    let single = Block {
+        bias: bias.as_ptr(),
+        multipliers: multipliers.as_ptr(),
+        outputs: [0, 1, 2, 3].map(|i| target.wrapping_add(i)),
+        c_stride: PIXELS,
+        weights: block.weights_end,
+        weights_end: block.weights_end.wrapping_add(k * 2),
+        ..*block
+    };
+    // SAFETY: one pair of channels behind the others, which is stored to `pair`.
+    unsafe { multiply(&single) };
+    for (place, q) in block.outputs.iter().zip(pair) {
+        // SAFETY: the last channel of a pixel inside the output.
+        unsafe { *place.wrapping_add(last * block.c_stride) = q };
     }
 }
 
@@ -175,6 +229,24 @@ impl<'a> Source<'a> {
         self.top += self.op.window.stride_h as isize;
     }
 
+    /// Where the windows at output column `x` and the next three begin, if all their filter rows lie in the input.
+    #[inline(always)]
+    fn inside(&self, x: usize) -> Option<[*const i8; PIXELS]> {
+        let (window, extent) = (&self.op.window, self.op.input.extent);
+        let left = (x * window.stride_w).checked_sub(window.pad_left)?;
+        let last = left + (PIXELS - 1) * window.stride_w;
+        let top = usize::try_from(self.top).ok()?;
+        let bottom = top + (window.filter_h - 1) * window.dilation_h;
+        // A filter row is read in whole words, which may end behind the input.
+        let end = bottom * extent.row_len() + last * extent.c + self.row;
+        if last + window.filter_w > extent.w || bottom >= extent.h || end > self.input.len() {
+            return None;
+        }
+        let first = self.input.as_ptr().wrapping_add(top * extent.row_len() + left * extent.c);
+        let step = window.stride_w * extent.c;
+        Some([0, 1, 2, 3].map(|i| first.wrapping_add(i * step)))
+    }
+
     /// Takes the window at output column `x` as pixel `i` of the block.
     #[inline(always)]
     fn take(&mut self, i: usize, x: usize) {
@@ -212,7 +284,7 @@ impl<'a> Source<'a> {
             }
             // SAFETY: each pointer has a filter row of whole words, in the input or among the copies; the columns have
             // room for `filter_h` of them.
-            columns = unsafe { expand(&rows, columns, self.row / 4) };
+            columns = unsafe { expand(&rows, columns, self.row / 4, 1, 0) };
         }
     }
 
@@ -237,13 +309,21 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Expands `words` words of four rows to 16 bits: for each word of each row bytes 0 and 2, then bytes 1 and 3. Gives the
-/// end of what was written.
+/// Expands `words` words of each of four rows to 16 bits: bytes 0 and 2 of a word, then bytes 1 and 3. Does so `count`
+/// times, moving on by `jump` bytes in between. Gives the end of what was written.
 #[unsafe(naked)]
-unsafe extern "C" fn expand(rows: *const [*const i8; PIXELS], columns: *mut i8, words: usize) -> *mut i8 {
+unsafe extern "C" fn expand(
+    rows: *const [*const i8; PIXELS],
+    columns: *mut i8,
+    words: usize,
+    count: usize,
+    jump: isize,
+) -> *mut i8 {
     naked_asm!(
-        "push {{r4-r11, lr}}",
+        "push {{r2-r11, lr}}",
         "ldm r0, {{r3-r6}}",
+        "3:",
+        "ldr r2, [sp]",
         "2:",
         "ldr r7, [r3], #4",
         "ldr r8, [r4], #4",
@@ -261,7 +341,17 @@ unsafe extern "C" fn expand(rows: *const [*const i8; PIXELS], columns: *mut i8, 
         "stm r1!, {{r7-r10}}",
         "subs r2, r2, #1",
         "bne 2b",
+        "ldr r2, [sp, #4]",
+        "ldr r0, [sp, #44]",
+        "subs r2, r2, #1",
+        "str r2, [sp, #4]",
+        "add r3, r3, r0",
+        "add r4, r4, r0",
+        "add r5, r5, r0",
+        "add r6, r6, r0",
+        "bne 3b",
         "mov r0, r1",
+        "add sp, sp, #8",
         "pop {{r4-r11, pc}}",
     )
 }
@@ -274,13 +364,15 @@ unsafe extern "C" fn expand(rows: *const [*const i8; PIXELS], columns: *mut i8, 
 unsafe extern "C" fn multiply(block: *const Block) {
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "sub sp, sp, #68",
+        "sub sp, sp, #52",
         "mov r12, sp",
-        ".rept 4",
+        ".rept 3",
         "ldm r0!, {{r1-r4}}",
         "stm r12!, {{r1-r4}}",
         ".endr",
-        "ldr r12, [r0]",
+        "ldm r0, {{r1, r2}}",
+        "str r1, [r12]",
+        "mov r12, r2",
         "ldr r2, [sp, #{entry}]",
         "adr.w r1, 3f",
         "add r1, r1, r2",
@@ -342,9 +434,6 @@ unsafe extern "C" fn multiply(block: *const Block) {
         "smmlar r9, r9, r3, r0",
         "smmlar r10, r10, r3, r0",
         "smmlar r11, r11, r3, r0",
-        "ldr r0, [sp, #{narrow}]",
-        "cmp r0, #0",
-        "bne 5f",
         "ssat r4, #8, r4",
         "ssat r5, #8, r5",
         "ssat r6, #8, r6",
@@ -353,7 +442,6 @@ unsafe extern "C" fn multiply(block: *const Block) {
         "ssat r9, #8, r9",
         "ssat r10, #8, r10",
         "ssat r11, #8, r11",
-        "4:",
         "ldr lr, [sp, #{c_offset}]",
         "ldrd r0, r1, [sp, #{outputs}]",
         "ldrd r2, r3, [sp, #{outputs} + 8]",
@@ -372,19 +460,8 @@ unsafe extern "C" fn multiply(block: *const Block) {
         "str lr, [sp, #{c_offset}]",
         "cmp r12, r0",
         "bne.w 2b",
-        "add sp, sp, #68",
+        "add sp, sp, #52",
         "pop {{r4-r11, pc}}",
-        "5:",
-        "ldrd r0, r1, [sp, #{output_min}]",
-        ".irp value, r4, r5, r6, r7, r8, r9, r10, r11",
-        "cmp \\value, r0",
-        "it lt",
-        "movlt \\value, r0",
-        "cmp \\value, r1",
-        "it gt",
-        "movgt \\value, r1",
-        ".endr",
-        "b 4b",
         unrolled = const UNROLLED,
         columns = const offset_of!(Block, columns),
         columns_end = const offset_of!(Block, columns_end),
@@ -396,7 +473,5 @@ unsafe extern "C" fn multiply(block: *const Block) {
         c_stride = const offset_of!(Block, c_stride),
         c_offset = const offset_of!(Block, c_offset),
         weights_end = const offset_of!(Block, weights_end),
-        output_min = const offset_of!(Block, output_min),
-        narrow = const offset_of!(Block, narrow),
     )
 }

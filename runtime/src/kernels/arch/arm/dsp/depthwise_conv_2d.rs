@@ -9,17 +9,14 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::ops::Range;
 
-use super::scratch::{block_len, depthwise_conv_2d_scratch_len, padding_len};
+use super::clamp::clamp;
+use super::scratch::{block_len, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows};
 use crate::kernels::params::DepthwiseConv2d;
 
 /// What [`along_row`] and [`at_taps`] work on.
 #[repr(C)]
 struct Pixels {
     zero_point: i32,
-    /// Not 0 where the clamp is narrower than int8.
-    narrow: u32,
-    output_min: i32,
-    output_max: i32,
     parameters: *const u32,
     parameters_end: *const u32,
     output: *mut i8,
@@ -61,8 +58,8 @@ pub(super) fn depthwise_conv_2d(
         return;
     }
     let (parameters, rest) = scratch.split_at_mut(block_len(op) * (c / 4));
-    let (padding, list) = rest.split_at_mut(padding_len(op));
-    padding.fill(op.input_zero_point);
+    let (padded, list) = rest.split_at_mut(padded_len(op));
+    padded.fill(op.input_zero_point);
     // SAFETY: the lengths checked above: for each four channels their biases, weights and multipliers are there, and the
     // parameters have room for them.
     unsafe {
@@ -78,9 +75,6 @@ pub(super) fn depthwise_conv_2d(
     }
     let mut pixels = Pixels {
         zero_point: r.zero_point.into(),
-        narrow: u32::from((r.output_min, r.output_max) != (i8::MIN, i8::MAX)),
-        output_min: r.output_min.into(),
-        output_max: r.output_max.into(),
         parameters: parameters.as_ptr().cast(),
         parameters_end: parameters.as_ptr().wrapping_add(parameters.len()).cast(),
         output: output.as_mut_ptr(),
@@ -91,63 +85,101 @@ pub(super) fn depthwise_conv_2d(
         c,
         taps: list.as_ptr().cast(),
     };
-    let padding = padding.as_ptr();
-    let list: *mut *const i8 = list.as_mut_ptr().cast();
-    let is_3x3 = (window.filter_h, window.filter_w) == (3, 3) && window.dilation_w == 1;
-    // Columns whose windows lie between the input's left and right edge.
-    let inside = if is_3x3 {
-        let first = window.pad_left.div_ceil(window.stride_w.max(1)).min(to.w);
-        let room = (from.w + window.pad_left).checked_sub(3);
-        let end = room.map_or(0, |room| room / window.stride_w.max(1) + 1);
-        first..end.min(to.w).max(first)
+    let first_row = rows.start;
+    let len = rows.len() * to.row_len();
+    if runs_along_rows(op) {
+        let mut source = Rows::new(op, input, padded);
+        for y in rows {
+            let top = (y * window.stride_h) as isize - window.pad_top as isize;
+            for (iy, pointer) in (top..).zip(&mut pixels.rows) {
+                *pointer = source.get(iy).wrapping_add(2 * c);
+            }
+            (pixels.count, pixels.step) = (to.w, (window.stride_w - 1) * c);
+            // SAFETY: `count` windows that lie side by side in three rows, and as many pixels of the output.
+            unsafe { along_row(&pixels) };
+            pixels.output = pixels.output.wrapping_add(to.row_len());
+        }
     } else {
-        to.w..to.w
-    };
-    let base = input.as_ptr();
-    let row_len = from.row_len();
-    for y in rows {
-        let top = (y * window.stride_h) as isize - window.pad_top as isize;
-        let row_of = |ky: usize| {
-            let iy = top + (ky * window.dilation_h) as isize;
-            ((iy as usize) < from.h).then(|| base.wrapping_add(iy as usize * row_len))
-        };
-        let mut x = 0;
-        while x < to.w {
-            let left = (x * window.stride_w) as isize - window.pad_left as isize;
-            if x == inside.start && !inside.is_empty() {
-                pixels.count = inside.len();
-                pixels.step = (window.stride_w - 1) * c;
-                for (ky, pointer) in pixels.rows.iter_mut().enumerate() {
-                    // The row of padding has no end to run over: it is as long as an input row.
-                    *pointer = row_of(ky).unwrap_or(padding).wrapping_offset((left + 2) * c as isize);
-                }
-                // SAFETY: windows inside the rows of the input or the row of padding; `count` pixels of the output.
-                unsafe { along_row(&pixels) };
-                pixels.output = pixels.output.wrapping_add(inside.len() * c);
-                x = inside.end;
-                continue;
-            }
-            let mut tap = list;
-            for ky in 0..window.filter_h {
-                let row = row_of(ky);
-                let mut ix = left;
-                for _ in 0..window.filter_w {
-                    let place = match row {
-                        Some(row) if (ix as usize) < from.w => row.wrapping_add(ix as usize * c),
-                        _ => padding,
-                    };
-                    // SAFETY: the list has a place for each tap.
-                    unsafe { *tap = place };
-                    tap = tap.wrapping_add(1);
-                    ix += window.dilation_w as isize;
-                }
-            }
-            pixels.step = taps / 2;
+        let list: *mut *const i8 = list.as_mut_ptr().cast();
+        (pixels.step, pixels.taps) = (taps / 2, list);
+        for (y, x) in (first_row..first_row + rows.len()).flat_map(|y| (0..to.w).map(move |x| (y, x))) {
+            list_taps(op, input, padded.as_ptr(), (y, x), list);
             // SAFETY: `c` elements at each tap of the list, and at the output's pixel.
             unsafe { at_taps(&pixels) };
             pixels.output = pixels.output.wrapping_add(c);
-            x += 1;
         }
+    }
+    clamp(output.get_mut(..len).unwrap_or(&mut []), r);
+}
+
+/// Writes down where channel 0 of each tap of a window lies; `padding` for taps outside of the input.
+fn list_taps(
+    op: &DepthwiseConv2d<'_>,
+    input: &[i8],
+    padding: *const i8,
+    (y, x): (usize, usize),
+    mut tap: *mut *const i8,
+) {
+    let (window, extent) = (&op.window, op.input.extent);
+    let mut iy = (y * window.stride_h).wrapping_sub(window.pad_top);
+    for _ in 0..window.filter_h {
+        let mut ix = (x * window.stride_w).wrapping_sub(window.pad_left);
+        for _ in 0..window.filter_w {
+            let place = if iy < extent.h && ix < extent.w {
+                input.as_ptr().wrapping_add(iy * extent.row_len() + ix * extent.c)
+            } else {
+                padding
+            };
+            // SAFETY: the list has a place for each tap.
+            unsafe { *tap = place };
+            tap = tap.wrapping_add(1);
+            ix = ix.wrapping_add(window.dilation_w);
+        }
+        iy = iy.wrapping_add(window.dilation_h);
+    }
+}
+
+/// Input rows as wide as their windows reach. Where there is padding they are copied, the last three being kept.
+struct Rows<'a> {
+    op: &'a DepthwiseConv2d<'a>,
+    input: &'a [i8],
+    padded: &'a mut [i8],
+    /// The input row that each copy is of.
+    held: [isize; 3],
+}
+
+impl<'a> Rows<'a> {
+    /// `padded` is full of padding.
+    fn new(op: &'a DepthwiseConv2d<'a>, input: &'a [i8], padded: &'a mut [i8]) -> Self {
+        Self { op, input, padded, held: [isize::MIN; 3] }
+    }
+
+    /// Row `iy`, from -2 on, from its first column under a window.
+    fn get(&mut self, iy: isize) -> *const i8 {
+        let (extent, row_len) = (self.op.input.extent, self.op.input.extent.row_len());
+        if self.padded.is_empty() {
+            return self.input.as_ptr().wrapping_offset(iy * row_len as isize);
+        }
+        let (c, copy) = (extent.c, (iy + 3) as usize % 3);
+        let len = padded_row_len(self.op);
+        let Some(row) = self.padded.get_mut(copy * len..).and_then(|rows| rows.get_mut(..len)) else {
+            return self.padded.as_ptr();
+        };
+        if let Some(held) = self.held.get_mut(copy)
+            && *held != iy
+        {
+            *held = iy;
+            let inside = row.get_mut(self.op.window.pad_left * c..).unwrap_or(&mut []);
+            let source = usize::try_from(iy).ok().filter(|&iy| iy < extent.h);
+            let source = source.and_then(|iy| self.input.get(iy * row_len..)?.get(..row_len));
+            let count = inside.len().min(row_len);
+            let inside = inside.get_mut(..count).unwrap_or(&mut []);
+            match source.and_then(|source| source.get(..count)) {
+                Some(source) if source.len() == inside.len() => inside.copy_from_slice(source),
+                _ => inside.fill(self.op.input_zero_point),
+            }
+        }
+        row.as_ptr()
     }
 }
 
@@ -246,17 +278,13 @@ macro_rules! finish {
         ldr lr, [sp, #{zero_point}]
         ldm r12!, {{r0-r3}}
         smmlar r4, r4, r0, lr
-        ldr r0, [sp, #{narrow}]
         smmlar r5, r5, r1, lr
         smmlar r6, r6, r2, lr
         smmlar r7, r7, r3, lr
-        cmp r0, #0
-        bne 8f
         ssat r4, #8, r4
         ssat r5, #8, r5
         ssat r6, #8, r6
         ssat r7, #8, r7
-        7:
         ldr r0, [sp, #{output}]
         strb r4, [r0], #1
         strb r5, [r0], #1
@@ -267,36 +295,14 @@ macro_rules! finish {
     };
 }
 
-/// The other clamp of [`finish`], behind the end of the function.
-macro_rules! clamp {
-    () => {
-        "
-        8:
-        ldrd r0, r1, [sp, #{output_min}]
-        .irp value, r4, r5, r6, r7
-        cmp \\value, r0
-        it lt
-        movlt \\value, r0
-        cmp \\value, r1
-        it gt
-        movgt \\value, r1
-        .endr
-        b 7b
-        "
-    };
-}
-
 /// Pixels of a row whose windows of 3×3 lie side by side, all channels.
 #[unsafe(naked)]
 unsafe extern "C" fn along_row(pixels: *const Pixels) {
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "sub sp, sp, #44",
-        "mov r12, sp",
-        ".rept 2",
-        "ldm r0!, {{r1-r5}}",
-        "stm r12!, {{r1-r5}}",
-        ".endr",
+        "sub sp, sp, #28",
+        "ldm r0!, {{r1-r7}}",
+        "stm sp, {{r1-r7}}",
         "ldm r0, {{r8-r11}}",
         "neg r11, r11",
         "2:",
@@ -328,12 +334,9 @@ unsafe extern "C" fn along_row(pixels: *const Pixels) {
         "subs r0, r0, #1",
         "str r0, [sp, #{count}]",
         "bne.w 2b",
-        "add sp, sp, #44",
+        "add sp, sp, #28",
         "pop {{r4-r11, pc}}",
-        clamp!(),
         zero_point = const offset_of!(Pixels, zero_point),
-        narrow = const offset_of!(Pixels, narrow),
-        output_min = const offset_of!(Pixels, output_min),
         parameters = const offset_of!(Pixels, parameters),
         parameters_end = const offset_of!(Pixels, parameters_end),
         output = const offset_of!(Pixels, output),
@@ -346,11 +349,11 @@ unsafe extern "C" fn along_row(pixels: *const Pixels) {
 unsafe extern "C" fn at_taps(pixels: *const Pixels) {
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "sub sp, sp, #60",
+        "sub sp, sp, #52",
         "mov r12, sp",
         ".rept 3",
-        "ldm r0!, {{r1-r5}}",
-        "stm r12!, {{r1-r5}}",
+        "ldm r0!, {{r1-r4}}",
+        "stm r12!, {{r1-r4}}",
         ".endr",
         "ldr r12, [sp, #{parameters}]",
         "mov r9, #0",
@@ -379,12 +382,9 @@ unsafe extern "C" fn at_taps(pixels: *const Pixels) {
         "add r9, r9, #4",
         "cmp r12, r1",
         "bne.w 2b",
-        "add sp, sp, #60",
+        "add sp, sp, #52",
         "pop {{r4-r11, pc}}",
-        clamp!(),
         zero_point = const offset_of!(Pixels, zero_point),
-        narrow = const offset_of!(Pixels, narrow),
-        output_min = const offset_of!(Pixels, output_min),
         parameters = const offset_of!(Pixels, parameters),
         parameters_end = const offset_of!(Pixels, parameters_end),
         output = const offset_of!(Pixels, output),

@@ -5,6 +5,7 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::ops::Range;
 
+use super::clamp::clamp;
 use crate::kernels::packing::BLOCK;
 use crate::kernels::params::FullyConnected;
 
@@ -16,9 +17,6 @@ struct Block {
     multipliers: *const i32,
     zero_point: i32,
     output: *mut i8,
-    output_min: i32,
-    output_max: i32,
-    narrow: u32,
     input: *const i8,
     weights: *const i8,
 }
@@ -55,9 +53,6 @@ pub(super) fn fully_connected(
                 multipliers: r.multipliers.as_ptr().wrapping_add(first),
                 zero_point: r.zero_point.into(),
                 output: if direct { target } else { results.as_mut_ptr() },
-                output_min: r.output_min.into(),
-                output_max: r.output_max.into(),
-                narrow: u32::from((r.output_min, r.output_max) != (i8::MIN, i8::MAX)),
                 input: input.as_ptr(),
                 weights: op.weights.as_ptr().wrapping_add(first * k),
             };
@@ -83,6 +78,7 @@ pub(super) fn fully_connected(
             o += 1;
         }
     }
+    clamp(output.get_mut(..outputs.len()).unwrap_or(&mut []), r);
 }
 
 /// `Σ a * x` in the lower and `Σ (256 * b + a) * x` in the upper half, for one pair of outputs.
@@ -118,12 +114,9 @@ unsafe extern "C" fn multiply_pair(input: *const i8, weights: *const i8, input_e
 unsafe extern "C" fn multiply_block(block: *const Block) {
     naked_asm!(
         "push {{r4-r11, lr}}",
-        "sub sp, sp, #36",
-        "mov r12, sp",
-        ".rept 2",
-        "ldm r0!, {{r1-r4}}",
-        "stm r12!, {{r1-r4}}",
-        ".endr",
+        "sub sp, sp, #20",
+        "ldm r0!, {{r1-r5}}",
+        "stm sp, {{r1-r5}}",
         "ldrd lr, r12, [r0]",
         "mov r4, #0",
         "mov r5, #0",
@@ -191,9 +184,6 @@ unsafe extern "C" fn multiply_block(block: *const Block) {
         "smmlar r10, r10, r1, lr",
         "smmlar r7, r7, r2, lr",
         "smmlar r11, r11, r3, lr",
-        "ldr r0, [sp, #{narrow}]",
-        "cmp r0, #0",
-        "bne 4f",
         "ssat r4, #8, r4",
         "ssat r5, #8, r5",
         "ssat r6, #8, r6",
@@ -202,7 +192,6 @@ unsafe extern "C" fn multiply_block(block: *const Block) {
         "ssat r9, #8, r9",
         "ssat r10, #8, r10",
         "ssat r11, #8, r11",
-        "3:",
         "ldr r0, [sp, #{output}]",
         "strb r4, [r0]",
         "strb r8, [r0, #1]",
@@ -212,25 +201,12 @@ unsafe extern "C" fn multiply_block(block: *const Block) {
         "strb r10, [r0, #5]",
         "strb r7, [r0, #6]",
         "strb r11, [r0, #7]",
-        "add sp, sp, #36",
+        "add sp, sp, #20",
         "pop {{r4-r11, pc}}",
-        "4:",
-        "ldrd r0, r1, [sp, #{output_min}]",
-        ".irp value, r4, r5, r6, r7, r8, r9, r10, r11",
-        "cmp \\value, r0",
-        "it lt",
-        "movlt \\value, r0",
-        "cmp \\value, r1",
-        "it gt",
-        "movgt \\value, r1",
-        ".endr",
-        "b 3b",
         input_end = const offset_of!(Block, input_end),
         bias = const offset_of!(Block, bias),
         multipliers = const offset_of!(Block, multipliers),
         zero_point = const offset_of!(Block, zero_point),
         output = const offset_of!(Block, output),
-        output_min = const offset_of!(Block, output_min),
-        narrow = const offset_of!(Block, narrow),
     )
 }

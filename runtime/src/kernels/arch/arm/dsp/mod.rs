@@ -9,11 +9,15 @@ mod scratch;
 pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 
 #[cfg(teff_dsp)]
+mod clamp;
+#[cfg(teff_dsp)]
 mod conv_2d;
 #[cfg(teff_dsp)]
 mod depthwise_conv_2d;
 #[cfg(teff_dsp)]
 mod fully_connected;
+#[cfg(teff_dsp)]
+mod pool;
 #[cfg(teff_dsp)]
 mod set;
 

@@ -54,23 +54,38 @@ pub(super) fn block_len(op: &DepthwiseConv2d<'_>) -> usize {
     taps.saturating_mul(8).saturating_add(32)
 }
 
-/// Bytes of a row of padding.
-pub(super) fn padding_len(op: &DepthwiseConv2d<'_>) -> usize {
-    if has_padding(&op.window, op.input.extent, op.output.extent) {
-        op.input.extent.row_len().next_multiple_of(4)
-    } else {
+/// Whether windows are taken row by row: 3×3 without dilation.
+pub(super) fn runs_along_rows(op: &DepthwiseConv2d<'_>) -> bool {
+    let w = &op.window;
+    (w.filter_h, w.filter_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1)
+}
+
+/// Bytes of an input row that is as wide as its windows reach.
+pub(super) fn padded_row_len(op: &DepthwiseConv2d<'_>) -> usize {
+    let columns = op.output.extent.w.saturating_sub(1).saturating_mul(op.window.stride_w).saturating_add(3);
+    columns.saturating_mul(op.input.extent.c)
+}
+
+/// Bytes of what stands for padding: three rows with their padding, or the channels of one place.
+pub(super) fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
+    if !has_padding(&op.window, op.input.extent, op.output.extent) {
         0
+    } else if runs_along_rows(op) {
+        padded_row_len(op).saturating_mul(3)
+    } else {
+        op.input.extent.c
     }
 }
 
-/// Scratch bytes of a depthwise convolution: its parameters expanded, a row of padding, a pointer for each tap.
+/// Scratch bytes of a depthwise convolution: its parameters expanded, what stands for padding, a pointer
+/// for each tap.
 pub fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => Generic::depthwise_conv_2d_scratch_len(op),
         Packing::Dsp => {
             let taps = op.window.filter_h.saturating_mul(op.window.filter_w);
             (block_len(op).saturating_mul(op.output.extent.c / 4))
-                .saturating_add(padding_len(op))
+                .saturating_add(padded_len(op))
                 .saturating_add(taps.saturating_mul(4))
         }
     }

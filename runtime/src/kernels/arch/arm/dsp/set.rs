@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch};
+use super::{conv_2d, depthwise_conv_2d, fully_connected, pool, scratch};
 use crate::kernels::Kernels;
 use crate::kernels::generic::Generic;
 use crate::kernels::params::{
@@ -61,7 +61,11 @@ impl Kernels for Dsp {
     }
 
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::average_pool_2d(op, input, output, rows);
+        if pool::is_global(op) && rows == (0..1) {
+            pool::global_average(op, input, output);
+        } else {
+            Generic::average_pool_2d(op, input, output, rows);
+        }
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
