@@ -1,6 +1,6 @@
 //! Says which kernels the processor has instructions for, since rustc shows Arm's features to nightly compilers only.
 //!
-//! `teff_dsp`: the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33 and up).
+//! `teff_dsp`: the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33 and up). `teff_armv8m`: Armv8-M.
 
 use std::env;
 
@@ -10,8 +10,12 @@ const DSP_PROCESSORS: [&str; 5] = ["cortex-m33", "cortex-m35p", "cortex-m52", "c
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(teff_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(teff_armv8m)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if target.starts_with("thumbv8m") {
+        println!("cargo::rustc-cfg=teff_armv8m");
+    }
     let words = || flags.split(['\u{1f}', ' ', '=', ',']);
     let named = words().any(|word| DSP_PROCESSORS.contains(&word) || word == "+dsp");
     let excluded = words().any(|word| word == "-dsp");

@@ -320,6 +320,7 @@ unsafe extern "C" fn expand(
     jump: isize,
 ) -> *mut i8 {
     naked_asm!(
+        processor!(),
         "push {{r2-r11, lr}}",
         "ldm r0, {{r3-r6}}",
         "3:",
@@ -363,6 +364,7 @@ unsafe extern "C" fn expand(
 #[unsafe(naked)]
 unsafe extern "C" fn multiply(block: *const Block) {
     naked_asm!(
+        processor!(),
         "push {{r4-r11, lr}}",
         "sub sp, sp, #52",
         "mov r12, sp",

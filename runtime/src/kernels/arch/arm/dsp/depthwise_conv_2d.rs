@@ -196,6 +196,7 @@ unsafe extern "C" fn lay_out(
     blocks: usize,
 ) {
     naked_asm!(
+        processor!(),
         "push {{r4-r11, lr}}",
         "ldrd r4, r5, [sp, #36]",
         "ldr r6, [sp, #44]",
@@ -299,6 +300,7 @@ macro_rules! finish {
 #[unsafe(naked)]
 unsafe extern "C" fn along_row(pixels: *const Pixels) {
     naked_asm!(
+        processor!(),
         "push {{r4-r11, lr}}",
         "sub sp, sp, #28",
         "ldm r0!, {{r1-r7}}",
@@ -348,6 +350,7 @@ unsafe extern "C" fn along_row(pixels: *const Pixels) {
 #[unsafe(naked)]
 unsafe extern "C" fn at_taps(pixels: *const Pixels) {
     naked_asm!(
+        processor!(),
         "push {{r4-r11, lr}}",
         "sub sp, sp, #52",
         "mov r12, sp",

@@ -85,6 +85,7 @@ pub(super) fn fully_connected(
 #[unsafe(naked)]
 unsafe extern "C" fn multiply_pair(input: *const i8, weights: *const i8, input_end: *const i8) -> u64 {
     naked_asm!(
+        processor!(),
         "push {{r4-r7, lr}}",
         "mov r12, r0",
         "mov r0, #0",
@@ -113,6 +114,7 @@ unsafe extern "C" fn multiply_pair(input: *const i8, weights: *const i8, input_e
 #[unsafe(naked)]
 unsafe extern "C" fn multiply_block(block: *const Block) {
     naked_asm!(
+        processor!(),
         "push {{r4-r11, lr}}",
         "sub sp, sp, #20",
         "ldm r0!, {{r1-r5}}",

@@ -4,6 +4,21 @@
 //! leaves where an operator does not suit it, run on [`generic`](crate::kernels::generic). How much scratch the fast
 //! path takes is computed here on every machine, since the compiler plans for it.
 
+/// What the assembler is told before each function: on Armv8-M the DSP extension is an option, and functions in
+/// assembly are not given the processor that the crate is compiled for.
+#[cfg(all(teff_dsp, teff_armv8m))]
+macro_rules! processor {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(all(teff_dsp, not(teff_armv8m)))]
+macro_rules! processor {
+    () => {
+        ""
+    };
+}
+
 mod scratch;
 
 pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
