@@ -34,6 +34,8 @@ struct Block {
 /// Pairs of inputs in one pass of the loop of [`multiply`], and the bytes of code of each.
 const UNROLLED: usize = 8;
 const PASS_BYTES: usize = 48;
+/// Bytes of code of each in the loop of [`multiply_one`].
+const SINGLE_PASS_BYTES: usize = 20;
 
 pub(super) fn conv_2d(
     op: &Conv2d<'_>,
@@ -88,7 +90,7 @@ pub(super) fn conv_2d(
             }
             // SAFETY: the channels of four pixels of the input, for which the columns have room.
             unsafe { expand(&sources, columns, row / 4, 1, 0) };
-            all_channels(op, &block, k);
+            all_channels(op, &block, k, pixels - first);
             first += PIXELS;
         }
     } else {
@@ -97,6 +99,7 @@ pub(super) fn conv_2d(
         source.begin(rows.start);
         let mut left = pixels;
         while left > 0 {
+            let mut taken = PIXELS;
             if x + PIXELS <= to.w
                 && let Some(sources) = source.inside(x)
             {
@@ -114,6 +117,7 @@ pub(super) fn conv_2d(
                     source.next_row();
                 }
             } else {
+                taken = left;
                 for (i, place) in block.outputs.iter_mut().enumerate() {
                     *place = row_start.wrapping_add(x * w_stride);
                     source.take(i, x);
@@ -132,7 +136,7 @@ pub(super) fn conv_2d(
                 }
                 source.expand(columns);
             }
-            all_channels(op, &block, k);
+            all_channels(op, &block, k, taken);
         }
     }
     clamp(output.get_mut(..rows.len() * to.row_len()).unwrap_or(&mut []), r);
@@ -147,11 +151,23 @@ fn is_pointwise(op: &Conv2d<'_>) -> bool {
         && (op.output.layout == Layout::Nhwc || to.w == 1)
 }
 
-/// Products of the expanded pixels with all channels.
+/// Products of the first `pixels` expanded pixels with all channels.
 #[inline(always)]
-fn all_channels(op: &Conv2d<'_>, block: &Block, k: usize) {
+fn all_channels(op: &Conv2d<'_>, block: &Block, k: usize, pixels: usize) {
     let c_out = op.output.extent.c;
-    if c_out > 1 {
+    if c_out > 1 && pixels <= 2 {
+        for (i, &place) in block.outputs.iter().enumerate().take(pixels) {
+            let single = Block {
+                columns: block.columns.wrapping_add(4 * i),
+                columns_end: block.columns_end.wrapping_add(4 * i),
+                skipped: block.skipped / PASS_BYTES * SINGLE_PASS_BYTES,
+                outputs: [place; PIXELS],
+                ..*block
+            };
+            // SAFETY: as below, with one pixel.
+            unsafe { multiply_one(&single) };
+        }
+    } else if c_out > 1 {
         // SAFETY: the caller checked that every address the block leads to is a part of its slice: whole pairs of
         // channels, `k` inputs each, four pixels inside the output.
         unsafe { multiply(block) };
@@ -298,6 +314,18 @@ impl<'a> Source<'a> {
         let end = (left + filter_row).min(row_len).max(first);
         let (before, count) = ((first - left) as usize, (end - first) as usize);
         let source = self.input.as_ptr().wrapping_offset(iy * row_len + first);
+        if self.row <= 16 {
+            for j in 0..self.row {
+                // SAFETY: as below, byte by byte.
+                unsafe {
+                    *target.add(j) = match j.checked_sub(before) {
+                        Some(j) if j < count => *source.add(j),
+                        _ => self.op.input_zero_point,
+                    };
+                }
+            }
+            return target;
+        }
         // SAFETY: `row` bytes of copy number `i` in the scratch; elements `first` to `end` of an input row that exists.
         unsafe {
             if count < self.row {
@@ -475,5 +503,69 @@ unsafe extern "C" fn multiply(block: *const Block) {
         c_stride = const offset_of!(Block, c_stride),
         c_offset = const offset_of!(Block, c_offset),
         weights_end = const offset_of!(Block, weights_end),
+    )
+}
+
+/// As [`multiply`] for the first place of `outputs` alone, whose inputs lie in every fourth word of the columns.
+#[unsafe(naked)]
+unsafe extern "C" fn multiply_one(block: *const Block) {
+    naked_asm!(
+        "push {{r3-r11, lr}}",
+        "ldr r12, [r0, #{weights}]",
+        "ldr r11, [r0, #{weights_end}]",
+        "ldr r10, [r0, #{c_stride}]",
+        "ldr r9, [r0, #{outputs}]",
+        "ldr r8, [r0, #{zero_point}]",
+        "ldrd r6, r7, [r0, #{bias}]",
+        "ldr r2, [r0, #{skipped}]",
+        "ldrd r3, r1, [r0, #{columns}]",
+        "str r3, [sp]",
+        "adr.w r3, 3f",
+        "add r2, r2, r3",
+        "orr r2, r2, #1",
+        "push {{r1, r2}}",
+        "2:",
+        "ldr r4, [r6], #8",
+        "mov r5, r4",
+        "ldr lr, [sp, #8]",
+        "ldr r1, [sp]",
+        "ldr pc, [sp, #4]",
+        ".p2align 2",
+        "3:",
+        ".rept {unrolled}",
+        "ldr.w r2, [r12], #4",
+        "ldr.w r0, [lr], #16",
+        "sxtb16 r3, r2",
+        "smlad r5, r2, r0, r5",
+        "smlad r4, r3, r0, r4",
+        ".endr",
+        "cmp lr, r1",
+        "bne.w 3b",
+        "ldr r2, [r6, #-4]",
+        "sub r5, r5, r4",
+        "add r5, r2, r5, asr #8",
+        "ldrd r2, r3, [r7], #8",
+        "lsl r2, r2, #1",
+        "lsl r3, r3, #1",
+        "smmlar r4, r4, r2, r8",
+        "smmlar r5, r5, r3, r8",
+        "ssat r4, #8, r4",
+        "ssat r5, #8, r5",
+        "strb r4, [r9]",
+        "strb r5, [r9, r10]",
+        "add r9, r9, r10, lsl #1",
+        "cmp r12, r11",
+        "bne.w 2b",
+        "add sp, sp, #8",
+        "pop {{r3-r11, pc}}",
+        unrolled = const UNROLLED,
+        columns = const offset_of!(Block, columns),
+        skipped = const offset_of!(Block, skipped),
+        bias = const offset_of!(Block, bias),
+        zero_point = const offset_of!(Block, zero_point),
+        outputs = const offset_of!(Block, outputs),
+        c_stride = const offset_of!(Block, c_stride),
+        weights_end = const offset_of!(Block, weights_end),
+        weights = const offset_of!(Block, weights),
     )
 }
