@@ -165,7 +165,14 @@ fn told(error: &anyhow::Error, model: &Path) -> String {
             lines.push(text);
         }
     }
-    lines.join(": ").replace(&folder, "").split_whitespace().collect::<Vec<&str>>().join(" ")
+    let text = lines.join(": ").replace(&folder, "").split_whitespace().collect::<Vec<&str>>().join(" ");
+    // What the row says already, and what to do with a damaged file, are left out.
+    let name = model.file_name().map(|name| format!("{}: ", name.to_string_lossy())).unwrap_or_default();
+    let text = text.strip_prefix(name.as_str()).unwrap_or(&text);
+    match text.split_once("use another engine: ") {
+        Some((_, reason)) => reason.to_string(),
+        None => text.to_string(),
+    }
 }
 
 /// One cell in a process of its own: panics and time limits become refusals.
@@ -199,7 +206,8 @@ pub fn isolated(model: &Path, kind: Kind, limit: Duration) -> Result<Cell> {
 }
 
 impl Cell {
-    fn text(&self) -> String {
+    /// The cell as people read it, on one line.
+    pub fn text(&self) -> String {
         if let Some(refusal) = &self.refusal {
             return format!("refused: {}", escape(refusal));
         }
@@ -242,7 +250,7 @@ pub fn page(rows: &[Row]) -> String {
 docs/import-matrix.md` (`DIR` here is `shared/models`).\nEach file is run on the arrays beside it (same name, `.npz`) and compared with \
 the outputs that are recorded there.\n\n- *integers*: Teff runs the file in integers end to end. *float*: the file is a float model; the \
 compiler's own\n  evaluator runs it, and after `trainer quantize` on the same arrays the runtime runs it in integers.\n- ONNX Runtime runs \
-graphs as they are written (optimisations off), tract its typed graph. Neither tells whether it computes\n  in integers end to end, so \
+graphs as they are written (optimisations off), tract its typed graph; `trainer` gives them tensors only. Neither tells whether it computes\n  in integers end to end, so \
 *runs* says no more than that.\n- The number is the largest difference from the recorded outputs: in steps of the output where it is \
 quantized, else of real\n  numbers. *first*: examples whose largest output stands at the same place.\n- Each cell is computed in a process \
 of its own: an engine that panics or hangs is refused.\n\n| file | Teff | ONNX Runtime | tract |\n|---|---|---|---|\n"
