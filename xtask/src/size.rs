@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
-use teff_board::{Board, Elf, Firmware, Link, Sizes};
+use teff_board::{BOARDS, Board, Elf, Firmware, Link, Sizes};
 
 use crate::demo::grouped;
 use crate::shell::{root, say};
 use crate::toolchain::Installer;
 
-/// Which board, which models.
+/// Which boards, which models.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Emulated board
-    #[arg(long, default_value = "mps2-an386")]
-    board: String,
+    /// Emulated board; may be given several times [default: all]
+    #[arg(long)]
+    board: Vec<String>,
 
-    /// Models, `.onnx` or `.teff` [default: all of models/]
+    /// Models, `.onnx`, `.tflite` or `.teff` [default: all of models/]
     models: Vec<PathBuf>,
 }
 
@@ -36,31 +36,55 @@ pub struct Footprint {
     pub program: Sizes,
 }
 
-/// Prints a table.
+/// Prints a table for each board, and one of the engine's code for each model and core.
 pub fn run(installer: &Installer, args: &Args) -> Result<()> {
-    let board = Board::find(&args.board)?;
-    installer.board(board)?;
-    let models = if args.models.is_empty() { all_models()? } else { args.models.clone() };
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
-        "model",
-        "engine code B",
-        "plan B",
-        "program flash B",
-        "program RAM B",
-    ]);
-    for model in &models {
-        let footprint = footprint(board, model)?;
-        table.add_row([
-            name(model),
-            grouped(footprint.engine_bytes as f64),
-            grouped(footprint.plan_bytes as f64),
-            grouped(footprint.program.flash_bytes as f64),
-            grouped(footprint.program.ram_bytes as f64),
-        ]);
+    let boards = boards(&args.board)?;
+    for board in &boards {
+        installer.board(board)?;
     }
-    println!("{} ({})\n{table}", board.title, board.name);
+    let models = if args.models.is_empty() { all_models()? } else { args.models.clone() };
+    let mut engine: Vec<Vec<String>> = models.iter().map(|model| vec![name(model)]).collect();
+    for board in &boards {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+            "model",
+            "engine code B",
+            "plan B",
+            "program flash B",
+            "program RAM B",
+        ]);
+        for (model, engine) in models.iter().zip(&mut engine) {
+            let footprint = footprint(board, model)?;
+            engine.push(grouped(footprint.engine_bytes as f64));
+            table.add_row([
+                name(model),
+                grouped(footprint.engine_bytes as f64),
+                grouped(footprint.plan_bytes as f64),
+                grouped(footprint.program.flash_bytes as f64),
+                grouped(footprint.program.ram_bytes as f64),
+            ]);
+        }
+        println!("{} ({})\n{table}", board.title, board.name);
+    }
+    if boards.len() > 1 {
+        let mut table = Table::new();
+        let cores = boards.iter().map(|board| board.plan_target);
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["model"].into_iter().chain(cores));
+        engine.into_iter().for_each(|row| {
+            table.add_row(row);
+        });
+        println!("engine code, bytes\n{table}");
+    }
     Ok(())
+}
+
+/// The boards of these names, or all.
+pub fn boards(names: &[String]) -> Result<Vec<&'static Board>> {
+    if names.is_empty() {
+        Ok(BOARDS.iter().collect())
+    } else {
+        names.iter().map(|name| Board::find(name)).collect()
+    }
 }
 
 /// `models/digits/model.onnx` is called `digits`, any other file as its stem.

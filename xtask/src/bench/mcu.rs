@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
-use teff_board::{BOARDS, Board};
+use teff_board::Board;
 
 use super::anchor::Anchor;
 use super::record;
@@ -41,10 +41,7 @@ pub struct Args {
 
 /// Measures, prints the table and writes the record.
 pub fn run(installer: &Installer, args: &Args) -> Result<()> {
-    let boards = match args.board.as_slice() {
-        [] => BOARDS.iter().collect(),
-        names => names.iter().map(|name| Board::find(name)).collect::<Result<Vec<_>>>()?,
-    };
+    let boards = size::boards(&args.board)?;
     for board in &boards {
         installer.board(board)?;
     }
