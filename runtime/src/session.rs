@@ -1,5 +1,7 @@
 //! Runs a plan in a fixed arena.
 
+mod lock_step;
+
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -115,6 +117,21 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         let mut left = budget;
         let mut first = true;
         while let Some(op) = self.model.op(self.next_op) {
+            if M::OPS.contains_groups() && self.model.writes_lines(&op) {
+                let group = lock_step::Group::new(&self.model, self.next_op);
+                let cost = group.cost(&self.model, self.next_slice);
+                if !first && cost > left {
+                    return Progress::Pending;
+                }
+                first = false;
+                left = left.saturating_sub(cost);
+                group.run::<M, K>(&self.model, self.arena, self.next_slice);
+                self.next_slice += 1;
+                if self.next_slice >= group.slices() {
+                    (self.next_op, self.next_slice) = (group.last + 1, 0);
+                }
+                continue;
+            }
             let slices = self.model.slices(&op);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
             let affordable = (left / op.slice_cost.max(1)) as usize;
@@ -125,7 +142,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
             first = false;
             left = left.saturating_sub((count as u32).saturating_mul(op.slice_cost));
             let end = self.next_slice + count;
-            run::<M, K>(&self.model, self.arena, &op, self.next_slice..end);
+            run::<M, K>(&self.model, self.arena, &op, self.next_slice..end, 0);
             if end >= slices {
                 (self.next_op, self.next_slice) = (self.next_op + 1, 0);
             } else {
@@ -136,12 +153,20 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         Progress::Done
     }
 
-    /// Runs operator `index` alone, whole, on what the arena holds. For comparing operators one by one.
+    /// Runs operator `index` alone, whole, on what the arena holds. For comparing operators one by one. Of operators that
+    /// run in lock step the first runs all, and the others do nothing.
     pub fn invoke_op(&mut self, index: u16) {
-        if let Some(op) = self.model.op(index) {
-            let slices = self.model.slices(&op);
-            run::<M, K>(&self.model, self.arena, &op, 0..slices);
+        let Some(op) = self.model.op(index) else { return };
+        if M::OPS.contains_groups() && self.model.reads_lines(&op) {
+            return;
         }
+        if M::OPS.contains_groups() && self.model.writes_lines(&op) {
+            let group = lock_step::Group::new(&self.model, index);
+            (0..group.slices()).for_each(|y| group.run::<M, K>(&self.model, self.arena, y));
+            return;
+        }
+        let slices = self.model.slices(&op);
+        run::<M, K>(&self.model, self.arena, &op, 0..slices, 0);
     }
 
     /// Elements of value `index` as the arena (or the plan) holds them now.
@@ -189,20 +214,26 @@ impl Output<'_> {
 }
 
 /// Runs the slices `slices` of one operator. The comparison with `M::OPS` is constant, so the arms of operators that
-/// the model does not have are dropped.
-fn run<M: Ops, K: Kernels>(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, slices: Range<usize>) {
+/// the model does not have are dropped. Where only lines of the output are held, the first is row `held_from`.
+fn run<M: Ops, K: Kernels>(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    op: &OpRecord,
+    slices: Range<usize>,
+    held_from: usize,
+) {
     let linked = |kind: OpKind| M::OPS.contains(kind);
     match op.kind {
         OpKind::Conv2d if linked(OpKind::Conv2d) => {
             let mut params = model.conv_2d(op);
-            with_rows(model, arena, op, &slices, |band, input, output, scratch| {
+            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, scratch| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
                 K::conv_2d(&params, input, output, 0..band.output_rows, scratch);
             });
         }
         OpKind::DepthwiseConv2d if linked(OpKind::DepthwiseConv2d) => {
             let mut params = model.depthwise_conv_2d(op);
-            with_rows(model, arena, op, &slices, |band, input, output, scratch| {
+            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, scratch| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
                 K::depthwise_conv_2d(&params, input, output, 0..band.output_rows, scratch);
             });
@@ -217,14 +248,14 @@ fn run<M: Ops, K: Kernels>(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, s
         }
         OpKind::MaxPool2d if linked(OpKind::MaxPool2d) => {
             let mut params = model.max_pool_2d(op);
-            with_rows(model, arena, op, &slices, |band, input, output, _| {
+            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, _| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
                 K::max_pool_2d(&params, input, output, 0..band.output_rows);
             });
         }
         OpKind::AveragePool2d if linked(OpKind::AveragePool2d) => {
             let mut params = model.average_pool_2d(op);
-            with_rows(model, arena, op, &slices, |band, input, output, _| {
+            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, _| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
                 K::average_pool_2d(&params, input, output, 0..band.output_rows);
             });
@@ -284,11 +315,12 @@ fn with_whole(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, f: impl FnOnce
 /// Gives `f` the slices `slices` of a spatial operator, band by band: as many rows at once as can be written without
 /// touching input that they or later rows read, what they read, their place, and the scratch.
 #[inline(always)]
-fn with_rows(
+fn with_rows<M: Ops>(
     model: &Model<'_>,
     arena: &mut [i8],
     op: &OpRecord,
     slices: &Range<usize>,
+    held_from: usize,
     mut f: impl FnMut(&Band, &[i8], &mut [i8], &mut [i8]),
 ) {
     let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
@@ -307,7 +339,10 @@ fn with_rows(
     };
     let mut slice = slices.start;
     while slice < slices.end {
-        let band = rows.band(order, slice, slices.end - slice);
+        let mut band = rows.band(order, slice, slices.end - slice);
+        if M::OPS.contains_groups() {
+            lock_step::shift(model, op, &rows, held_from, &mut band);
+        }
         slice += band.output_rows.max(1);
         let output = to.start + band.output.start..to.start + band.output.end;
         if let Some(constant) = constant {

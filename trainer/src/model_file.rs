@@ -8,7 +8,7 @@ use anyhow::Result;
 use teff::Model;
 use teff::plan::file::ModelFile;
 use teff_compiler::graph::Graph;
-use teff_compiler::{Compiled, Format, Target};
+use teff_compiler::{Compiled, Format, Options, Target};
 
 use crate::engine::ports;
 use crate::error::InputError;
@@ -41,7 +41,15 @@ pub fn as_onnx(model: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// The file is a float model, damaged, or has a node that cannot run in integers.
 pub fn compile(model: &Path, target: Target) -> Result<Compiled> {
-    Ok(teff_compiler::compile(&read(model)?, target).map_err(|error| error.in_file(model))?)
+    compile_with(model, target, &Options::default())
+}
+
+/// As [`compile`], with wishes.
+///
+/// # Errors
+/// As [`compile`]; a budget is too small.
+pub fn compile_with(model: &Path, target: Target, options: &Options) -> Result<Compiled> {
+    Ok(teff_compiler::compile_with(&read(model)?, target, options).map_err(|error| error.in_file(model))?)
 }
 
 /// Opens a plan.

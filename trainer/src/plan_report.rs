@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use serde::Serialize;
-use teff::plan::{Location, Model, NONE, OpKind, OpRecord, ValueRecord};
+use teff::plan::{Model, NONE, OpKind, OpRecord, arena_range};
 
 /// One operator of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -140,9 +140,17 @@ fn lifetimes(plan: &Model<'_>, ops: &[OpRecord]) -> Vec<Option<Range<usize>>> {
             });
         }
     };
+    // What operators in lock step use is held while any of them runs.
+    let (mut first, mut last) = (0, 0);
     for (at, op) in ops.iter().enumerate() {
-        inputs_of(op).for_each(|value| hold(value, at));
-        hold(op.output, at);
+        if at > last || at == 0 {
+            first = at;
+            last = u16::try_from(at).map_or(at, |at| plan.group_end(at).into());
+        }
+        for together in [first, last] {
+            inputs_of(op).for_each(|value| hold(value, together));
+            hold(op.output, together);
+        }
     }
     let (header, last) = (plan.header(), ops.len().saturating_sub(1));
     for i in 0..plan.n_inputs() + plan.n_outputs() {
@@ -157,13 +165,6 @@ fn lifetimes(plan: &Model<'_>, ops: &[OpRecord]) -> Vec<Option<Range<usize>>> {
 fn inputs_of(op: &OpRecord) -> impl Iterator<Item = u16> + use<> {
     let binary = matches!(op.kind, OpKind::Add | OpKind::Mul);
     op.inputs.into_iter().take(if binary { 2 } else { 1 })
-}
-
-fn arena_range(value: &ValueRecord) -> Option<Range<usize>> {
-    match value.location {
-        Location::Arena(offset) => Some(offset as usize..offset as usize + value.view.extent.len()),
-        Location::Data(_) => None,
-    }
 }
 
 fn layer(

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::lines::Group;
 use super::model::{LoadError, Model, Ops};
 use super::record::{Location, NONE, OpKind, OpRecord, ValueRecord};
 use super::rows::Rows;
@@ -18,11 +19,15 @@ pub(super) fn check<M: Ops, K: Kernels>(model: &Model<'_>) -> Result<(), LoadErr
         return Err(LoadError::Metadata);
     }
     for value in 0..header.n_values {
-        check_value(model, &model.value(value)).ok_or(LoadError::Value { value })?;
+        let record = model.value(value);
+        check_value(model, &record).ok_or(LoadError::Value { value })?;
+        if !M::OPS.contains_groups() && matches!(record.location, Location::Lines { .. }) {
+            return Err(LoadError::Value { value });
+        }
     }
     for i in 0..model.n_inputs() + model.n_outputs() {
         let value = model.io_index(i);
-        if value >= header.n_values || arena_range(&model.value(value)).is_none() {
+        if value >= header.n_values || !matches!(model.value(value).location, Location::Arena(_)) {
             return Err(LoadError::Value { value });
         }
     }
@@ -33,6 +38,12 @@ pub(super) fn check<M: Ops, K: Kernels>(model: &Model<'_>) -> Result<(), LoadErr
         }
         check_op::<K>(model, op, &record)?;
         check_overlap(model, op, &record).ok_or(LoadError::Overlap { op })?;
+        if model.writes_lines(&record) && !header.ops.contains_groups() {
+            return Err(LoadError::NotLinked { op });
+        }
+    }
+    if M::OPS.contains_groups() {
+        check_groups(model)?;
     }
     for i in 0..model.n_outputs() {
         let value = model.io_index(model.n_inputs() + i);
@@ -50,19 +61,27 @@ fn check_value(model: &Model<'_>, value: &ValueRecord) -> Option<()> {
     if elements == 0 || elements > MAX_ELEMENTS || !scale_ok {
         return None;
     }
-    let (offset, limit) = match value.location {
-        Location::Arena(offset) => (offset, model.header().arena_bytes),
-        Location::Data(offset) => (offset, model.header().data_len),
+    let (offset, limit, held) = match value.location {
+        Location::Arena(offset) => (offset, model.header().arena_bytes, elements),
+        Location::Data(offset) => (offset, model.header().data_len, elements),
+        Location::Lines { offset, rows } => {
+            if usize::from(rows) > h {
+                return None;
+            }
+            (offset, model.header().arena_bytes, w as u64 * c as u64 * u64::from(rows))
+        }
     };
-    (u64::from(offset) + elements <= u64::from(limit)).then_some(())
+    (u64::from(offset) + held <= u64::from(limit)).then_some(())
 }
 
-/// Bytes of a value in the arena; `None` for a constant.
-pub(crate) fn arena_range(value: &ValueRecord) -> Option<Range<usize>> {
-    match value.location {
-        Location::Arena(offset) => Some(offset as usize..offset as usize + value.view.extent.len()),
-        Location::Data(_) => None,
-    }
+/// Bytes that are held of a value in the arena; `None` for a constant.
+pub fn arena_range(value: &ValueRecord) -> Option<Range<usize>> {
+    let (offset, len) = match value.location {
+        Location::Arena(offset) => (offset, value.view.extent.len()),
+        Location::Lines { offset, rows } => (offset, usize::from(rows) * value.view.extent.row_len()),
+        Location::Data(_) => return None,
+    };
+    Some(offset as usize..offset as usize + len)
 }
 
 pub(crate) fn scratch_range(op: &OpRecord) -> Range<usize> {
@@ -230,11 +249,74 @@ fn check_overlap(model: &Model<'_>, index: u16, op: &OpRecord) -> Option<()> {
     Some(())
 }
 
+/// What holds of every group: lines are read by the next operator alone, are as many as that one reads at once, and
+/// nothing that a member writes lies on what another one still needs.
+fn check_groups(model: &Model<'_>) -> Result<(), LoadError> {
+    let mut first = 0;
+    let mut held: Option<u16> = None;
+    for index in 0..model.header().n_ops {
+        let Some(op) = model.op(index) else { return Err(LoadError::UnknownOp { op: index }) };
+        let operand = LoadError::Operand { op: index };
+        let reads =
+            input_indices(&op).any(|value| matches!(model.value(value).location, Location::Lines { .. }));
+        let writes = model.writes_lines(&op);
+        let in_order = match held {
+            Some(value) => op.inputs[0] == value,
+            None => !reads,
+        };
+        if !in_order || ((reads || writes) && (!op.kind.is_spatial() || op.from_last_row)) {
+            return Err(operand);
+        }
+        if !reads {
+            first = index;
+        }
+        held = writes.then_some(op.output);
+        if reads {
+            let lines = arena_range(&model.value(op.inputs[0])).unwrap_or_default();
+            let overlap = LoadError::Overlap { op: index };
+            let group = model.group(first, index).ok_or(operand)?;
+            let rows = group.rows(group.len() - 1);
+            let most = rows.most().saturating_mul(rows.row_lens().0);
+            if lines.len() < most || rows.output_rows() > usize::from(u16::MAX) {
+                return Err(operand);
+            }
+            if !writes {
+                check_group(model, first, index, &group).ok_or(overlap)?;
+            }
+        }
+    }
+    // The lines of the last operator would have no reader.
+    let last = model.header().n_ops.saturating_sub(1);
+    if held.is_some() { Err(LoadError::Operand { op: last }) } else { Ok(()) }
+}
+
+fn check_group(model: &Model<'_>, first: u16, last: u16, group: &Group) -> Option<()> {
+    let input = arena_range(&model.value(model.op(first)?.inputs[0]));
+    for index in first..=last {
+        let op = model.op(index)?;
+        let (output, scratch) = (arena_range(&model.value(op.output))?, scratch_range(&op));
+        for other in (first..=last).filter(|&other| other != index) {
+            let written = arena_range(&model.value(model.op(other)?.output))?;
+            if overlaps(&written, &output) || overlaps(&written, &scratch) {
+                return None;
+            }
+        }
+        let Some(input) = &input else { continue };
+        let ahead = index == last && output.start + group.gap_below() <= input.start;
+        if overlaps(&scratch, input) || (overlaps(&output, input) && !ahead) {
+            return None;
+        }
+    }
+    Some(())
+}
+
 /// Whether a spatial operator can run over its input: each output row is written where no later one reads.
 fn keeps_ahead(model: &Model<'_>, op: &OpRecord, input: &Range<usize>, output: &Range<usize>) -> bool {
     let extent = |value| model.value(value).view.extent;
     let rows = Rows::new(&op.window, extent(op.inputs[0]), extent(op.output));
     op.kind.is_spatial()
+        && !model.reads_lines(op)
+        && !model.writes_lines(op)
         && if op.from_last_row {
             output.start >= input.start + rows.gap_above()
         } else {

@@ -75,7 +75,7 @@ impl Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OpSet(
-    /// Bit `k` stands for the operator with code `k`.
+    /// Bit `k` stands for the operator with code `k`, bit 63 for operators that run in lock step.
     pub u64,
 );
 
@@ -92,6 +92,17 @@ impl OpSet {
     /// The set with `kind` added.
     pub const fn with(self, kind: OpKind) -> Self {
         Self(self.0 | 1 << (kind as u32))
+    }
+
+    /// Whether operators that run in lock step occur.
+    #[inline(always)]
+    pub const fn contains_groups(self) -> bool {
+        self.0 >> 63 == 1
+    }
+
+    /// The set with operators that run in lock step.
+    pub const fn with_groups(self) -> Self {
+        Self(self.0 | 1 << 63)
     }
 
     /// Whether every member of `other` is in the set.

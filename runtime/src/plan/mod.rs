@@ -8,6 +8,7 @@ mod check;
 pub mod file;
 mod format;
 mod header;
+mod lines;
 mod model;
 mod params;
 mod record;
@@ -17,8 +18,10 @@ mod tests;
 #[cfg(any(test, feature = "encode"))]
 mod write;
 
-pub(crate) use check::{arena_range, scratch_range};
+pub use check::arena_range;
+pub(crate) use check::scratch_range;
 pub use header::{HEADER_LEN, Header, OpSet, Target, VERSION};
+pub use lines::{Group, MAX_GROUP};
 pub use model::{AnyModel, LoadError, Model, Ops, StaticModel};
 pub use record::{Location, NONE, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord};
 pub use rows::Rows;

@@ -242,7 +242,7 @@ impl<'a> Model<'a> {
     pub fn constant(&self, value: &ValueRecord) -> &'a [i8] {
         match value.location {
             Location::Data(offset) => as_i8(self.data(offset, value.view.extent.len() as u32)),
-            Location::Arena(_) => &[],
+            Location::Arena(_) | Location::Lines { .. } => &[],
         }
     }
 
@@ -268,7 +268,8 @@ impl<'a> Model<'a> {
 
     /// The operators that occur.
     pub fn op_set(&self) -> OpSet {
-        self.ops().fold(OpSet::default(), |set, op| set.with(op.kind))
+        let set = self.ops().fold(OpSet::default(), |set, op| set.with(op.kind));
+        if self.ops().any(|op| self.writes_lines(&op)) { set.with_groups() } else { set }
     }
 
     /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output, or elements of

@@ -19,6 +19,14 @@ pub enum Location {
     Arena(u32),
     /// In the plan's data section, at this offset in bytes: a constant.
     Data(u32),
+    /// Some rows of it in the arena, at this offset in bytes: those that the next operator still reads (see
+    /// [`super::Group`]).
+    Lines {
+        /// Where the first of these rows lies.
+        offset: u32,
+        /// Number of rows that are held.
+        rows: u16,
+    },
 }
 
 /// One value: extents, layout, place and quantization.
@@ -45,7 +53,11 @@ impl ValueRecord {
                 },
                 layout: if flags & 1 == 0 { Layout::Nhwc } else { Layout::Planar },
             },
-            location: if flags & 2 == 0 { Location::Arena(offset) } else { Location::Data(offset) },
+            location: match (flags & 2, u16_at(bytes, 22)) {
+                (0, 0) => Location::Arena(offset),
+                (0, rows) => Location::Lines { offset, rows },
+                _ => Location::Data(offset),
+            },
             quant: QuantParams {
                 scale: f32::from_bits(u32_at(bytes, 16)),
                 zero_point: u8_at(bytes, 20) as i8,
@@ -60,10 +72,12 @@ impl ValueRecord {
         for (at, x) in [(0, extent.h), (4, extent.w), (8, extent.c)] {
             bytes[at..at + 4].copy_from_slice(&(x as u32).to_le_bytes());
         }
-        let (offset, constant) = match self.location {
-            Location::Arena(offset) => (offset, 0),
-            Location::Data(offset) => (offset, 2),
+        let (offset, constant, rows) = match self.location {
+            Location::Arena(offset) => (offset, 0, 0),
+            Location::Data(offset) => (offset, 2, 0),
+            Location::Lines { offset, rows } => (offset, 0, rows),
         };
+        bytes[22..24].copy_from_slice(&rows.to_le_bytes());
         bytes[12..16].copy_from_slice(&offset.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.quant.scale.to_bits().to_le_bytes());
         bytes[20] = self.quant.zero_point as u8;

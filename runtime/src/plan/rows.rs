@@ -9,7 +9,7 @@ use crate::shape::{Extent, View};
 ///
 /// The compiler places values by it, and opening a plan checks them by it. Extents and window are those of a checked
 /// operator: every window begins inside the padded input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rows {
     stride: usize,
     pad_top: usize,
@@ -57,6 +57,24 @@ impl Rows {
     /// Most input rows that one output row reads.
     pub fn most(&self) -> usize {
         self.reach.min(self.input_rows)
+    }
+
+    /// Number of output rows.
+    pub fn output_rows(&self) -> usize {
+        self.output_rows
+    }
+
+    /// Bytes that `last` has written after its row `y`, less the bytes of this operator's input that are free then,
+    /// `made` of its output rows being made.
+    pub(super) fn written_to(&self, last: Self, y: usize, made: usize) -> usize {
+        let free = if made < self.output_rows { self.first(made) } else { self.input_rows };
+        let written = y.saturating_add(1).saturating_mul(last.output_row_len);
+        written.saturating_sub(free.saturating_mul(self.input_row_len))
+    }
+
+    /// Bytes of one row of the input and of the output.
+    pub(crate) fn row_lens(&self) -> (usize, usize) {
+        (self.input_row_len, self.output_row_len)
     }
 
     /// How many bytes the output has to begin before the input, so that output rows computed from the first to the

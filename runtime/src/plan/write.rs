@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::ALIGNMENT;
 use super::format::crc32;
 use super::header::{CHECKED_FROM, HEADER_LEN, MAGIC, OpSet, Target, VERSION};
-use super::record::{OpRecord, ValueRecord};
+use super::record::{Location, OpRecord, ValueRecord};
 
 /// Why a plan cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,10 @@ impl PlanWriter {
         let [metadata_offset, metadata_len] = section(&metadata)?;
         plan.resize(plan.len().next_multiple_of(ALIGNMENT), 0);
 
-        let set = self.ops.iter().fold(OpSet::default(), |set, op| set.with(op.kind));
+        let mut set = self.ops.iter().fold(OpSet::default(), |set, op| set.with(op.kind));
+        if self.values.iter().any(|value| matches!(value.location, Location::Lines { .. })) {
+            set = set.with_groups();
+        }
         let total_len = plan.len() as u32;
         let mut put = |at: usize, bytes: &[u8]| plan[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);

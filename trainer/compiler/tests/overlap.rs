@@ -46,7 +46,7 @@ fn check(what: &str, compile: impl Fn(&Options) -> Result<Compiled, String>, bud
                 "{what}, {arena} bytes, steps"
             );
         }
-        next = compile(&Options { ram_bytes: Some(arena as usize - 1), ..Options::default() });
+        next = compile(&Options { ram_bytes: Some(arena as usize * 31 / 32), ..Options::default() });
         if let Ok(compiled) = &next {
             assert!(compiled.report.arena_bytes < arena);
         }
@@ -117,7 +117,7 @@ fn network(random: &mut Random) -> Graph {
 
 #[test]
 fn random_networks() {
-    let mut overlapping = 0;
+    let (mut overlapping, mut in_lock_step) = (0, 0);
     for seed in 0..120 {
         let mut random = Random(seed);
         let graph = network(&mut random);
@@ -128,9 +128,13 @@ fn random_networks() {
             lower_with(&graph, Target::Generic, options, [0; 32]).map_err(|error| error.to_string())
         };
         let arenas = check(&format!("network {seed}"), compile, &[1, 700, 20_000]);
+        let least = Options { ram_bytes: arenas.last().map(|&arena| arena as usize), ..Options::default() };
+        let model = ModelFile::from_bytes(&compile(&least).unwrap().plan).unwrap();
+        in_lock_step += usize::from(model.model().header().ops.contains_groups());
         overlapping += usize::from(arenas.last() < arenas.first());
     }
     assert!(overlapping > 60, "only {overlapping} networks had operators over their own input");
+    assert!(in_lock_step > 10, "only {in_lock_step} networks had operators in lock step");
 }
 
 #[test]
@@ -152,6 +156,8 @@ fn reference_models() {
         };
         let arenas = check(name, compile, &[30_000]);
         println!("{name}: {arenas:?}");
+        let smallest = arenas[arenas.len() - 1];
+        assert!(name != "vww_96_int8" || smallest <= 32_000, "{name}: {smallest} bytes at the least");
         assert!(arenas[1] <= most, "{name}: {} bytes", arenas[1]);
     }
 }

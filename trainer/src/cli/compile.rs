@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 use teff_compiler::Target;
+use teff_compiler::options::{Options, parse_bytes};
 use teff_compiler::target::parse_target;
 
 use super::{Output, write_notes};
@@ -22,6 +23,10 @@ pub struct Args {
     /// cortex-m33, cortex-m55, aarch64, x86_64
     #[arg(long, value_parser = parse_target, default_value = "generic")]
     pub target: Target,
+    /// Bytes of RAM that the arena may have, as 32768, 32k or 32Ki: of the plans that fit, the one with the least overhead
+    /// [default: as little as costs next to no time]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub ram: Option<usize>,
     /// File for the plan [default: MODEL.teff]
     #[arg(long, value_name = "M.teff")]
     pub out: Option<PathBuf>,
@@ -44,7 +49,8 @@ struct Report {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
-    let compiled = model_file::compile(&args.model, args.target)?;
+    let options = Options { ram_bytes: args.ram, ..Options::default() };
+    let compiled = model_file::compile_with(&args.model, args.target, &options)?;
     let out = args.out.unwrap_or_else(|| args.model.with_extension("teff"));
     files::write_bytes(&out, &compiled.plan)?;
     let report = Report {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use teff_compiler::Target;
+use teff_compiler::options::parse_bytes;
 use teff_compiler::target::parse_target;
 
 use super::quantizing::{self, Options, Quantization};
@@ -35,6 +36,10 @@ pub struct Args {
     /// Processor that the plan's weights are packed for
     #[arg(long, value_parser = parse_target, default_value = "generic")]
     pub target: Target,
+    /// Bytes of RAM that the arena may have, as 32768, 32k or 32Ki: of the plans that fit, the one with the least overhead
+    /// [default: as little as costs next to no time]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub ram: Option<usize>,
     /// Folder for the files
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -71,6 +76,7 @@ pub fn run(args: Args) -> Result<()> {
         recipe: args.recipe.as_deref(),
         quantize: args.quantize.wishes()?,
         target: args.target,
+        options: teff_compiler::Options { ram_bytes: args.ram, ..Default::default() },
     };
     let waiting = quantizing::bar();
     let mut tell = quantizing::show(&waiting);

@@ -1,7 +1,7 @@
 //! `trainer inspect`: what a model computes, and what it costs.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use teff_compiler::onnx::metadata;
 
 use anyhow::Result;
@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use teff::plan::file::ModelFile;
 use teff_compiler::Target;
+use teff_compiler::options::{Options, parse_bytes};
 use teff_compiler::target::parse_target;
 
 use super::Output;
@@ -29,6 +30,10 @@ pub struct Args {
     /// Processor to compile a model file for
     #[arg(long, value_parser = parse_target, default_value = "generic")]
     pub target: Target,
+    /// Bytes of RAM that the arena may have, as 32768, 32k or 32Ki: of the plans that fit, the one with the least overhead
+    /// [default: as little as costs next to no time]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub ram: Option<usize>,
     #[command(flatten)]
     pub output: Output,
 }
@@ -61,7 +66,7 @@ struct PortReport {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
-    let Opened { file, names, quantized, notes } = open(&args.model, args.target)?;
+    let Opened { file, names, quantized, notes } = open(&args)?;
     let model = file.model();
     let fault =
         |problem: String| InputError::new(&args.model, problem, "compile it again with `trainer compile`");
@@ -100,11 +105,12 @@ struct Opened {
     notes: Vec<String>,
 }
 
-fn open(path: &Path, target: Target) -> Result<Opened> {
+fn open(args: &Args) -> Result<Opened> {
+    let (path, target) = (&*args.model, args.target);
     if model_file::is_plan(path) {
-        if target != Target::Generic {
+        if target != Target::Generic || args.ram.is_some() {
             anyhow::bail!(
-                "`--target` is for model files; {} is compiled already. Remedy: leave it out",
+                "`--target` and `--ram` are for model files; {} is compiled already. Remedy: leave them out",
                 path.display()
             );
         }
@@ -119,7 +125,8 @@ fn open(path: &Path, target: Target) -> Result<Opened> {
         onnx =
             teff_compiler::onnx::export(&synthetic::quantized(&graph).map_err(in_file)?).map_err(in_file)?;
     }
-    let compiled = teff_compiler::compile(&onnx, target).map_err(in_file)?;
+    let options = Options { ram_bytes: args.ram, ..Options::default() };
+    let compiled = teff_compiler::compile_with(&onnx, target, &options).map_err(in_file)?;
     let names = compiled.report.layers.iter().map(|layer| layer.name.clone()).collect();
     let mut notes = graph.notes;
     for note in compiled.report.notes {

@@ -63,6 +63,7 @@ pub fn run(args: Args) -> Result<()> {
         recipe: args.recipe.as_deref(),
         quantize: args.quantize.wishes()?,
         target: Target::Generic,
+        options: teff_compiler::Options::default(),
     };
     let waiting = quantizing::bar();
     let model = export::of_file(&args.model, &settings, &mut quantizing::show(&waiting));

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use teff_compiler::graph::Graph;
 use teff_compiler::onnx::metadata;
 use teff_compiler::quantize::{self, Method, Quantized, Step};
-use teff_compiler::{Compiled, Format, Target};
+use teff_compiler::{Compiled, Format, Options, Target};
 
 use crate::arrays;
 use crate::dataset::{self, DataSet, Split};
@@ -97,6 +97,8 @@ pub struct Settings<'a> {
     pub quantize: Wishes,
     /// Processor that weights are packed for.
     pub target: Target,
+    /// Wishes about the plan.
+    pub options: Options,
 }
 
 /// What was asked for in place of the recipe's way to quantize, or of the default.
@@ -158,7 +160,7 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<
     let features = Features::new(&set, Split::Train, &run.front_end)?;
     let way = settings.quantize.over(&recipe.quantize);
     let quantized = quantize_on(&graph, &features, &way, recipe.seed, tell)?;
-    let mut model = finish(folder, recipe.name.clone(), quantized, settings.target)?;
+    let mut model = finish(folder, recipe.name.clone(), quantized, settings)?;
     model.float = Some(Accuracy { top1: run.summary.float_top1, samples: run.summary.samples });
     model.int8 = Some(measure_int8(folder, &model, &set)?);
     model.recipe = Some((run.recipe.clone(), run.recipe_text.clone()));
@@ -187,7 +189,7 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
             Format::Onnx => bytes,
             Format::Tflite => teff_compiler::onnx::export(&graph).map_err(in_file)?,
         };
-        let compiled = compile(&onnx, &graph, settings.target).map_err(in_file)?;
+        let compiled = compile(&onnx, &graph, settings).map_err(in_file)?;
         let mut model = Model {
             name,
             was_float: false,
@@ -234,7 +236,7 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
             let slices: Vec<quantize::Sample<'_>> =
                 samples[..count].iter().map(|sample| sample.iter().map(Vec::as_slice).collect()).collect();
             let quantized = quantize::quantize_with(&graph, &slices, &way.settings, tell).map_err(in_file)?;
-            finish(path, name, quantized, settings.target)
+            finish(path, name, quantized, settings)
         }
         Some(Calibration::DataSet(data)) => {
             let set = data_set(path, &Facts::of_graph(&graph), &recipe, data)?;
@@ -256,7 +258,7 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
                 .map_err(|e| e.context(path.display().to_string()))?;
             let mut float = Float::new(graph);
             let decided = evaluation::evaluate(path, &facts, &mut float, &set, Split::Test, |_| {})?;
-            let mut model = finish(path, name, quantized, settings.target)?;
+            let mut model = finish(path, name, quantized, settings)?;
             model.float = Some(Accuracy::from(&evaluation::confusion(&decided, set.labels.len())));
             model.int8 = Some(measure_int8(path, &model, &set)?);
             model.recipe = recipe;
@@ -324,18 +326,18 @@ fn quantize_on(
     Ok(quantize::quantize_with(graph, &chosen, &way.settings, tell)?)
 }
 
-fn finish(source: &Path, name: String, quantized: Quantized, target: Target) -> Result<Model> {
+fn finish(source: &Path, name: String, quantized: Quantized, settings: &Settings<'_>) -> Result<Model> {
     let in_file = |error: teff_compiler::Error| error.in_file(source);
     let Quantized { graph, report } = quantized;
     let onnx = teff_compiler::onnx::export(&graph).map_err(in_file)?;
-    let compiled = compile(&onnx, &graph, target).map_err(in_file)?;
+    let compiled = compile(&onnx, &graph, settings).map_err(in_file)?;
     let quantization = Some(report);
     Ok(Model { name, was_float: true, onnx, compiled, recipe: None, float: None, int8: None, quantization })
 }
 
 /// Compiles the ONNX file that was made of a graph; what is to be known of the graph is to be known of the plan.
-fn compile(onnx: &[u8], graph: &Graph, target: Target) -> teff_compiler::Result<Compiled> {
-    let mut compiled = teff_compiler::compile(onnx, target)?;
+fn compile(onnx: &[u8], graph: &Graph, settings: &Settings<'_>) -> teff_compiler::Result<Compiled> {
+    let mut compiled = teff_compiler::compile_with(onnx, settings.target, &settings.options)?;
     let mut notes = graph.notes.clone();
     notes.extend(compiled.report.notes.into_iter().filter(|note| !graph.notes.contains(note)));
     compiled.report.notes = notes;

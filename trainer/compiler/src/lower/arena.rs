@@ -1,69 +1,84 @@
 //! Lifetimes, in-place execution, and the finished plan.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use teff::plan::ValueRecord;
+use teff::plan::{Location, ValueRecord};
 
 use super::Compiled;
+use super::lock_step::{self, Arrangement};
 use super::metadata;
 use super::overlap::{self, Candidate};
 use super::report::{BufferReport, LayerReport, Report};
 use super::steps::{Lowering, Operand, Place, too_large};
 use crate::error::{Error, Result};
-use crate::memory::{self, Buffer, MemoryPlan, Overlap};
+use crate::memory::{self, Buffer, MemoryPlan, Overlap, Planner};
 use crate::options::Options;
 
 /// Offsets are multiples of this, so that kernels can load words.
 const ALIGNMENT: usize = 4;
+/// Without a budget, the arena may be larger than the least by this part of it, if kernels get more rows at once then.
+const SPARE: usize = 16;
 
 /// A lowering whose buffers have places.
 pub(super) struct Placed<'l, 'g> {
     lowering: &'l mut Lowering<'g>,
-    lives: Vec<Buffer>,
+    arrangement: Arrangement,
     memory: MemoryPlan,
 }
 
 pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>, options: &Options) -> Result<Placed<'l, 'g>> {
     run_in_place(lowering);
-    let mut lives = lifetimes(lowering);
-    let candidates = if options.overlap { overlap::candidates(lowering, &lives) } else { Vec::new() };
-    for (index, step) in lowering.steps.iter().enumerate() {
-        if step.record.scratch_len > 0 {
-            let len = step.record.scratch_len as usize;
-            lives.push(Buffer { len, alignment: teff::plan::ALIGNMENT, first: index, last: index });
-        }
-    }
-    let memory = place(&lives, &candidates, options)?;
+    let lives = lifetimes(lowering);
+    let (arrangement, memory) = place(lowering, &lives, options)?;
     if u32::try_from(memory.arena_bytes).is_err() {
         return Err(Error::model(format!("the model needs {} bytes of RAM", memory.arena_bytes)));
     }
-    for candidate in &candidates {
+    for candidate in &arrangement.candidates {
         lowering.steps[candidate.step].record.from_last_row = candidate.runs_from_last_row(&memory.offsets);
     }
-    Ok(Placed { lowering, lives, memory })
+    Ok(Placed { lowering, arrangement, memory })
 }
 
-/// The plan with the least overhead that keeps to the budget; without a budget, the smallest one in which kernels
-/// get enough rows at once.
-fn place(lives: &[Buffer], candidates: &[Candidate], options: &Options) -> Result<MemoryPlan> {
-    if candidates.is_empty() || options.ram_bytes.is_some() {
-        let apart = memory::plan(lives, &[]);
-        if options.ram_bytes.is_none_or(|limit| apart.arena_bytes <= limit) {
-            return Ok(apart);
+/// The plan with the least overhead that keeps to the budget; without a budget, nearly the smallest one of those that
+/// cost next to no instructions.
+fn place(lowering: &Lowering<'_>, lives: &[Buffer], options: &Options) -> Result<(Arrangement, MemoryPlan)> {
+    let fits = |found: &MemoryPlan| options.ram_bytes.is_none_or(|limit| found.arena_bytes <= limit);
+    let mut plain = Arrangement::new(lowering, lives, &[], Vec::new());
+    let apart = memory::plan(&plain.lives, &[]);
+    if fits(&apart) && (!options.overlap || options.ram_bytes.is_some()) {
+        return Ok((plain, apart));
+    }
+    let live_set_bytes = apart.live_set_bytes;
+    let mut least = apart.arena_bytes;
+    let mut finish = |arrangement: &Arrangement| {
+        let candidates = &arrangement.candidates;
+        let overlaps: Vec<Overlap> = candidates.iter().map(Candidate::tight).collect();
+        let mut planner = Planner::new(&arrangement.lives, &overlaps);
+        let tight = planner.search();
+        least = least.min(tight.arena_bytes);
+        if !fits(&tight) {
+            return None;
+        }
+        let limit = options.ram_bytes.unwrap_or(tight.arena_bytes + tight.arena_bytes / SPARE);
+        let found = planner.widen(limit, |index| candidates[index].usual()).unwrap_or(tight);
+        let limit = options.ram_bytes.unwrap_or(found.arena_bytes);
+        let found = planner.widen(limit, |index| candidates[index].wider()).unwrap_or(found);
+        Some(MemoryPlan { live_set_bytes, ..found })
+    };
+    if options.overlap {
+        plain.candidates = overlap::candidates(lowering, lives);
+        if let Some(found) = finish(&plain) {
+            return Ok((plain, found));
+        }
+        let (grouped, _) =
+            lock_step::search(lowering, lives, &plain.candidates, options.ram_bytes.unwrap_or(0));
+        if let Some(found) = finish(&grouped) {
+            return Ok((grouped, found));
         }
     }
-    let limit = options.ram_bytes.unwrap_or(0);
-    let wider = |index: usize| candidates[index].wider();
-    let mut least = usize::MAX;
-    for distance in [Candidate::usual, Candidate::tight] {
-        let overlaps: Vec<Overlap> = candidates.iter().map(distance).collect();
-        let found = memory::plan_wide(lives, &overlaps, limit, wider);
-        if options.ram_bytes.is_none_or(|limit| found.arena_bytes <= limit) {
-            return Ok(found);
-        }
-        least = least.min(found.arena_bytes);
-    }
-    Err(Error::model(format!("it needs {least} bytes of RAM, and the budget is {limit}"))
+    let budget = options.ram_bytes.unwrap_or(0);
+    Err(Error::model(format!("it needs {least} bytes of RAM, and the budget is {budget}"))
         .remedy("allow more, or make the largest layers smaller"))
 }
 
@@ -146,21 +161,28 @@ fn run_in_place(lowering: &mut Lowering<'_>) {
 impl Placed<'_, '_> {
     /// Writes the plan.
     pub fn write(self, source_hash: [u8; 32]) -> Result<Compiled> {
-        let Placed { lowering, lives, memory } = self;
+        let Placed { lowering, arrangement, memory } = self;
         let outputs = output_operands(lowering)?;
-        for operand in &lowering.operands {
+        let lines: BTreeMap<u16, u16> = (0..lowering.steps.len())
+            .filter_map(|step| Some((lowering.steps[step].record.output, arrangement.lines(lowering, step)?)))
+            .collect();
+        for (index, operand) in lowering.operands.iter().enumerate() {
+            let location = lowering.location(operand, &memory.offsets);
             let record = ValueRecord {
                 view: operand.view,
-                location: lowering.location(operand, &memory.offsets),
+                location: match (location, lines.get(&(index as u16))) {
+                    (Location::Arena(offset), Some(&rows)) => Location::Lines { offset, rows },
+                    _ => location,
+                },
                 quant: operand.quant,
             };
             lowering.writer.push_value(record).map_err(too_large)?;
         }
-        let mut scratch = lowering.buffers;
-        for step in &mut lowering.steps {
-            if step.record.scratch_len > 0 {
+        for (step, scratch) in lowering.steps.iter_mut().zip(&arrangement.scratch) {
+            if let Some(scratch) = *scratch
+                && step.record.scratch_len > 0
+            {
                 step.record.scratch_offset = memory.offsets[scratch] as u32;
-                scratch += 1;
             }
             lowering.writer.push_op(step.record);
         }
@@ -177,7 +199,7 @@ impl Placed<'_, '_> {
         lowering.writer.metadata = metadata::pairs(lowering.graph);
         lowering.writer.front_end = metadata::front_end(lowering.graph, &lowering.operands)?;
         let plan = lowering.writer.finish().map_err(too_large)?;
-        let report = report(lowering, &lives, &memory, &plan);
+        let report = report(lowering, &arrangement, &memory, &plan);
         teff::ModelFile::from_bytes(&plan).map_err(|error| {
             Error::model(format!("the compiled plan does not pass its own check: {error}"))
         })?;
@@ -185,14 +207,15 @@ impl Placed<'_, '_> {
     }
 }
 
-fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: &[u8]) -> Report {
+fn report(lowering: &Lowering<'_>, arrangement: &Arrangement, memory: &MemoryPlan, plan: &[u8]) -> Report {
     let layers = lowering.steps.iter().enumerate().map(|(index, step)| {
         let inputs = step.record.inputs.iter().filter(|&&i| i != u16::MAX);
         let extent = |i: u16| {
             let e = lowering.operand(i).view.extent;
             [e.h, e.w, e.c]
         };
-        let alive = lives
+        let alive = arrangement
+            .lives
             .iter()
             .zip(&memory.offsets)
             .filter(|(b, _)| b.len > 0 && b.first <= index && index <= b.last);
@@ -207,7 +230,7 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
             macs: step.macs as u64,
             parameters: step.parameters as u64,
             weights_bytes: step.weights_bytes as u64,
-            in_place: in_place(lowering, memory, index),
+            in_place: in_place(lowering, arrangement, memory, index),
             scratch_bytes: step.record.scratch_len.into(),
             slice_cost: step.record.slice_cost,
             live_bytes: alive.clone().map(|(b, _)| b.len as u64).sum(),
@@ -230,12 +253,12 @@ fn report(lowering: &Lowering<'_>, lives: &[Buffer], memory: &MemoryPlan, plan: 
     }
 }
 
-fn in_place(lowering: &Lowering<'_>, memory: &MemoryPlan, index: usize) -> bool {
+fn in_place(lowering: &Lowering<'_>, arrangement: &Arrangement, memory: &MemoryPlan, index: usize) -> bool {
     let record = &lowering.steps[index].record;
     let range = |value: u16| {
         let operand = lowering.operand(value);
-        let offset = memory.offsets[buffer_of(operand)?];
-        Some(offset..offset + operand.view.extent.len())
+        let buffer = buffer_of(operand)?;
+        Some(memory.offsets[buffer]..memory.offsets[buffer] + arrangement.lives[buffer].len)
     };
     let overlaps = |a: Range<usize>, b: Range<usize>| a.start < b.end && b.start < a.end;
     let inputs = record.inputs.iter().filter(|&&i| i != u16::MAX);

@@ -7,6 +7,7 @@ mod arena;
 mod channel;
 mod elementwise;
 mod filter;
+mod lock_step;
 mod metadata;
 mod overlap;
 mod pool;

@@ -11,15 +11,18 @@ const POSITIONS: usize = 16;
 /// Kernels take positions in groups of this many.
 const GROUP: usize = 4;
 
-/// A spatial operator whose input nobody reads afterwards.
+/// A spatial operator whose input nobody reads afterwards, or several in lock step.
+#[derive(Clone)]
 pub(super) struct Candidate {
-    /// Index of the step.
+    /// Index of the step, of the last one in lock step.
     pub step: usize,
     input: usize,
     output: usize,
     input_len: usize,
     output_len: usize,
-    rows: Rows,
+    below: usize,
+    above: usize,
+    /// Bytes by which a further output row at once widens the distance.
     row_len: usize,
     /// Output rows that kernels should get at once.
     band: usize,
@@ -45,7 +48,8 @@ pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candi
             output,
             input_len: input_extent.len(),
             output_len: output_extent.len(),
-            rows,
+            below: rows.gap_below(),
+            above: rows.gap_above(),
             row_len: output_extent.row_len(),
             band: even.unwrap_or(band),
         })
@@ -54,14 +58,21 @@ pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candi
 }
 
 impl Candidate {
+    /// Steps in lock step up to `step`, from the input of the first to the output of the last. Their rows run from the
+    /// first to the last, one by one.
+    pub fn of_group(step: usize, [input, output]: [usize; 2], lives: &[Buffer], below: usize) -> Self {
+        let (input_len, output_len) = (lives[input].len, lives[output].len);
+        Self { step, input, output, input_len, output_len, below, above: input_len, row_len: 0, band: 1 }
+    }
+
     /// The distances with which `rows` output rows can be computed at once.
     fn with_rows(&self, rows: usize) -> Overlap {
         let more = (rows - 1).saturating_mul(self.row_len);
         Overlap {
             input: self.input,
             output: self.output,
-            below: self.rows.gap_below().saturating_add(more).min(self.output_len),
-            above: self.rows.gap_above().saturating_add(more).min(self.input_len),
+            below: self.below.saturating_add(more).min(self.output_len),
+            above: self.above.saturating_add(more).min(self.input_len),
         }
     }
 
@@ -70,16 +81,16 @@ impl Candidate {
         self.with_rows(1)
     }
 
-    /// Distances at which kernels get enough rows at once.
-    pub fn usual(&self) -> Overlap {
-        self.with_rows(self.band)
+    /// Distances at which kernels get enough rows at once, or nearly.
+    pub fn usual(&self) -> Vec<Overlap> {
+        (2..=self.band).rev().map(|rows| self.with_rows(rows)).collect()
     }
 
     /// Larger distances, the best first.
     pub fn wider(&self) -> Vec<Overlap> {
         let apart =
             Overlap { input: self.input, output: self.output, below: self.output_len, above: self.input_len };
-        vec![apart, self.with_rows(4 * self.band), self.with_rows(2 * self.band), self.usual()]
+        vec![apart, self.with_rows(4 * self.band), self.with_rows(2 * self.band)]
     }
 
     /// Whether rows have to be computed from the last to the first where the buffers lie at these offsets.

@@ -2,4 +2,4 @@
 
 mod planner;
 
-pub use planner::{Buffer, MemoryPlan, Overlap, plan, plan_wide};
+pub use planner::{Buffer, MemoryPlan, Overlap, Planner, plan, plan_quickly};

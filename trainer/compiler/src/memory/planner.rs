@@ -58,30 +58,9 @@ pub fn plan(buffers: &[Buffer], overlaps: &[Overlap]) -> MemoryPlan {
     Planner::new(buffers, overlaps).search()
 }
 
-/// As [`plan`], then spends what the largest moment leaves free: as many overlaps as possible are widened, up to
-/// buffers that lie apart, while the arena stays within `limit` bytes or what is found without. `wider` gives the
-/// distances that an overlap should have, the best first.
-pub fn plan_wide(
-    buffers: &[Buffer],
-    overlaps: &[Overlap],
-    limit: usize,
-    wider: impl Fn(usize) -> Vec<Overlap>,
-) -> MemoryPlan {
-    let mut planner = Planner::new(buffers, overlaps);
-    let mut best = planner.search();
-    let limit = limit.max(best.arena_bytes);
-    for index in 0..overlaps.len() {
-        let usual = planner.overlaps[index];
-        let found = wider(index).into_iter().find_map(|overlap| {
-            planner.set(index, overlap);
-            Some(planner.fixed_orders()).filter(|found| found.arena_bytes <= limit)
-        });
-        match found {
-            Some(found) => best = found,
-            None => planner.set(index, usual),
-        }
-    }
-    best
+/// As [`plan`], without the search: for comparing many sets of buffers.
+pub fn plan_quickly(buffers: &[Buffer], overlaps: &[Overlap]) -> MemoryPlan {
+    Planner::new(buffers, overlaps).fixed_orders().0
 }
 
 /// Distances that two buffers keep: the offset of one is at most that of the other less `below`, or at least that of
@@ -93,7 +72,8 @@ struct Distance {
     above: usize,
 }
 
-struct Planner<'b> {
+/// Buffers whose places are looked for.
+pub struct Planner<'b> {
     buffers: &'b [Buffer],
     overlaps: Vec<Overlap>,
     /// For each buffer, the buffers that it may overlap.
@@ -105,7 +85,8 @@ struct Planner<'b> {
 }
 
 impl<'b> Planner<'b> {
-    fn new(buffers: &'b [Buffer], overlaps: &[Overlap]) -> Self {
+    /// Buffers of which some may overlap.
+    pub fn new(buffers: &'b [Buffer], overlaps: &[Overlap]) -> Self {
         let mut planner = Self {
             buffers,
             overlaps: overlaps.to_vec(),
@@ -131,8 +112,27 @@ impl<'b> Planner<'b> {
         put(input, Distance { other: output, below: above, above: below });
     }
 
+    /// Spends what is free: widens as many overlaps as possible, up to buffers that lie apart, while the arena stays
+    /// within `limit` bytes. `wider` gives the distances that an overlap should have, the best first.
+    pub fn widen(&mut self, limit: usize, wider: impl Fn(usize) -> Vec<Overlap>) -> Option<MemoryPlan> {
+        let mut best = None;
+        for index in 0..self.overlaps.len() {
+            let usual = self.overlaps[index];
+            let larger = |o: &Overlap| o.below + o.above > usual.below + usual.above;
+            let found = wider(index).into_iter().filter(larger).find_map(|overlap| {
+                self.set(index, overlap);
+                Some(self.fixed_orders()).filter(|(found, _)| found.arena_bytes <= limit)
+            });
+            match found {
+                Some((found, order)) => (best, self.order) = (Some(found), order),
+                None => self.set(index, usual),
+            }
+        }
+        best
+    }
+
     /// The best of a few orders, and of the best one so far.
-    fn fixed_orders(&mut self) -> MemoryPlan {
+    fn fixed_orders(&self) -> (MemoryPlan, Vec<usize>) {
         let buffers = self.buffers;
         let by = |key: &dyn Fn(&Buffer) -> (usize, usize)| {
             let mut order: Vec<usize> = (0..buffers.len()).collect();
@@ -141,26 +141,24 @@ impl<'b> Planner<'b> {
         };
         let life = |b: &Buffer| b.last + 1 - b.first;
         let orders = [
-            by(&|b| (b.len, life(b))),
             by(&|b| (b.len.saturating_mul(life(b)), b.len)),
             by(&|b| (life(b), b.len)),
             by(&|b| (usize::MAX - b.first, b.len)),
             by(&|b| (usize::MAX - b.last, b.len)),
             self.order.clone(),
         ];
-        let placed = orders.into_iter().map(|order| (self.place(&order), order));
-        let best = placed.min_by_key(|(found, _)| found.arena_bytes);
-        best.map_or_else(
-            || MemoryPlan { offsets: Vec::new(), arena_bytes: 0, live_set_bytes: 0 },
-            |(found, order)| {
-                self.order = order;
-                found
-            },
-        )
+        let first = by(&|b| (b.len, life(b)));
+        let first = (self.place(&first), first);
+        orders
+            .into_iter()
+            .map(|order| (self.place(&order), order))
+            .fold(first, |best, found| if found.0.arena_bytes < best.0.arena_bytes { found } else { best })
     }
 
-    fn search(&mut self) -> MemoryPlan {
-        let mut best = self.fixed_orders();
+    /// The best places that are found.
+    pub fn search(&mut self) -> MemoryPlan {
+        let (mut best, order) = self.fixed_orders();
+        self.order = order;
         let count = self.buffers.len();
         if count < 2 {
             return best;
@@ -226,7 +224,8 @@ impl<'b> Planner<'b> {
 /// No plan with these overlaps can be smaller.
 fn floor(buffers: &[Buffer], overlaps: &[Overlap]) -> usize {
     live_set(buffers, |op| {
-        let shared = overlaps.iter().filter(|o| buffers[o.output].first == op).map(|o| {
+        let both = |o: &&Overlap| buffers[o.output].first <= op && op <= buffers[o.input].last;
+        let shared = overlaps.iter().filter(both).map(|o| {
             let (input, output) = (buffers[o.input].len, buffers[o.output].len);
             let together = (o.below + input).max(output).min((o.above + output).max(input));
             (input + output).saturating_sub(together)
@@ -272,9 +271,10 @@ mod tests {
             let Overlap { input, output, .. } = overlaps[i];
             vec![overlap(input, output, chain[output].len, chain[input].len)]
         };
-        let wide = plan_wide(&chain, &overlaps, 600, apart);
-        assert_eq!(wide, plan(&chain, &[]));
-        assert!(plan_wide(&chain, &overlaps, 0, apart).arena_bytes == 320);
+        let mut planner = Planner::new(&chain, &overlaps);
+        assert_eq!(planner.search().arena_bytes, 320);
+        assert_eq!(planner.widen(319, apart), None);
+        assert_eq!(planner.widen(600, apart), Some(plan(&chain, &[])));
     }
 
     #[test]
