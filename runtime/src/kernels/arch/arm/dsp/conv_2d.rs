@@ -60,7 +60,7 @@ pub(super) fn conv_2d(
         return;
     }
     let k = window.filter_h * row;
-    let (columns, copies) = scratch.split_at_mut(columns_len(op));
+    let Some((columns, copies)) = scratch.split_at_mut_checked(columns_len(op)) else { return };
     let mut source = Source::new(op, input, copies);
     let r = &op.requantize;
     let mut block = Block {

@@ -57,8 +57,8 @@ pub(super) fn depthwise_conv_2d(
     if !fits || taps == 0 || c == 0 {
         return;
     }
-    let (parameters, rest) = scratch.split_at_mut(block_len(op) * (c / 4));
-    let (padded, list) = rest.split_at_mut(padded_len(op));
+    let Some((parameters, rest)) = scratch.split_at_mut_checked(block_len(op) * (c / 4)) else { return };
+    let Some((padded, list)) = rest.split_at_mut_checked(padded_len(op)) else { return };
     padded.fill(op.input_zero_point);
     // SAFETY: the lengths checked above: for each four channels their biases, weights and multipliers are there, and the
     // parameters have room for them.
