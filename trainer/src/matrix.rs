@@ -75,8 +75,7 @@ fn try_cell(model: &Path, kind: Kind) -> Result<Cell> {
     let options = Options { as_written: true };
     let (mut engine, how) = if kind == Kind::Teff {
         let graph = model_file::import(model)?;
-        let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
-        match quantized {
+        match graph.has_integers() {
             true => (engine::load(Kind::Teff, model, &options)?, "integers"),
             false => (engine::load(Kind::Float, model, &options)?, "float"),
         }

@@ -27,8 +27,7 @@ pub fn model(bytes: &[u8]) {
     let mut simple = graph.clone();
     passes::simplify(&mut simple);
     simple.verify().expect("a simplified graph is sound");
-    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
-    if quantized {
+    if graph.has_integers() {
         if let Ok(compiled) = compile(bytes, Target::Generic) {
             plan_of_ours(&compiled.plan, work(&graph) < WORK);
         }

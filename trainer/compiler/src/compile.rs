@@ -34,8 +34,7 @@ pub fn compile_with(model: &[u8], target: Target, options: &Options) -> Result<C
 pub fn import_quantized(model: &[u8]) -> Result<Graph> {
     let mut graph = source::import(model)?;
     passes::simplify(&mut graph);
-    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
-    if !quantized {
+    if !graph.has_integers() {
         // A model whose scales are found while it runs says so.
         if let Some(note) = graph.notes.iter().find(|note| note.contains("DynamicQuantizeLinear")) {
             return Err(Error::model(format!("plans run in integers with fixed scales: {note}")));

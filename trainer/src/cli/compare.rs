@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Output, progress};
@@ -185,11 +185,7 @@ fn table(report: &Report) -> Table {
             super::short(&layer.name),
         ]);
     }
-    for column in [0, 2, 3, 4, 5, 7, 8] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    super::align_right(&mut table, &[0, 2, 3, 4, 5, 7, 8]);
     table
 }
 

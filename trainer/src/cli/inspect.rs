@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use teff_compiler::onnx::metadata;
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use teff::plan::file::ModelFile;
 use teff_compiler::Target;
@@ -119,8 +119,8 @@ fn open(args: &Args) -> Result<Opened> {
     }
     let mut onnx = model_file::read(path)?;
     let in_file = |error: teff_compiler::Error| error.in_file(path);
-    let graph = teff_compiler::import(&onnx).map_err(in_file)?;
-    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
+    let mut graph = teff_compiler::import(&onnx).map_err(in_file)?;
+    let quantized = graph.has_integers();
     if !quantized {
         onnx =
             teff_compiler::onnx::export(&synthetic::quantized(&graph).map_err(in_file)?).map_err(in_file)?;
@@ -128,13 +128,9 @@ fn open(args: &Args) -> Result<Opened> {
     let options = Options { ram_bytes: args.ram, ..Options::default() };
     let compiled = teff_compiler::compile_with(&onnx, target, &options).map_err(in_file)?;
     let names = compiled.report.layers.iter().map(|layer| layer.name.clone()).collect();
-    let mut notes = graph.notes;
-    for note in compiled.report.notes {
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-    Ok(Opened { file: model_file::plan_from_bytes(path, &compiled.plan)?, names, quantized, notes })
+    compiled.report.notes.into_iter().for_each(|note| graph.note(note));
+    let file = model_file::plan_from_bytes(path, &compiled.plan)?;
+    Ok(Opened { file, names, quantized, notes: graph.notes })
 }
 
 fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
@@ -191,11 +187,7 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             super::short(layer.name.as_deref().unwrap_or_default()),
         ]);
     }
-    for column in [0, 3, 4, 5, 6, 7] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    super::align_right(&mut table, &[0, 3, 4, 5, 6, 7]);
     writeln!(out, "\n{table}\n")?;
     writeln!(
         out,

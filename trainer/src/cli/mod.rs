@@ -24,6 +24,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 /// Train small networks, export them as int8 ONNX and compile them for microcontrollers.
@@ -80,6 +81,15 @@ impl Output {
 /// Writes what a person should know of how a model came about, one line each.
 fn write_notes(out: &mut dyn Write, notes: &[String]) -> io::Result<()> {
     notes.iter().try_for_each(|note| writeln!(out, "  note: {note}"))
+}
+
+/// Numbers stand to the right of their columns.
+fn align_right(table: &mut Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
 }
 
 /// The end of a long name: its beginning is what many have in common.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use teff_board::{Board, Case, Count};
 
@@ -181,11 +181,7 @@ fn tables(out: &mut dyn Write, report: &Report, board: &Board) -> io::Result<()>
             super::short(layer.name.as_deref().unwrap_or_default()),
         ]);
     }
-    for column in [0, 3, 4, 5, 6, 7, 8] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    super::align_right(&mut table, &[0, 3, 4, 5, 6, 7, 8]);
     writeln!(out, "\n{table}\n")?;
     write!(out, "instructions  {} for one inference", report.instructions)?;
     if let Some(per_mac) = report.instructions_per_mac {

@@ -175,8 +175,7 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let recipe = settings.recipe.map(|file| Ok::<_, anyhow::Error>((Recipe::read(file)?, read_text(file)?)));
     let recipe = recipe.transpose()?;
-    let quantized = graph.values().iter().any(|value| !value.is_constant() && value.quant.is_some());
-    if quantized {
+    if graph.has_integers() {
         if matches!(settings.calibration, Some(Calibration::Arrays(_)))
             || settings.quantize != Wishes::default()
         {

@@ -33,7 +33,7 @@ pub(super) fn binary(
 }
 
 /// Distance between neighbours along each axis; 0 where the axis is repeated.
-fn steps(shape: [usize; 4]) -> [usize; 4] {
+pub(super) fn steps(shape: [usize; 4]) -> [usize; 4] {
     let mut steps = [0; 4];
     let mut step = 1;
     for axis in (0..4).rev() {

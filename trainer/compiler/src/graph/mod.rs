@@ -232,6 +232,11 @@ impl Graph {
         }
     }
 
+    /// True where some activation is held in integers: the model is not a float model.
+    pub fn has_integers(&self) -> bool {
+        self.values.iter().any(|value| !value.is_constant() && value.quant.is_some())
+    }
+
     /// True where every activation is held in integers.
     pub fn is_quantized(&self) -> bool {
         self.nodes.iter().all(|node| node.outputs.iter().all(|&o| self.value(o).quant.is_some()))

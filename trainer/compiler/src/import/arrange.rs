@@ -1,6 +1,7 @@
 //! The graph while an importer puts it together, and the order of its bytes.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use super::view::{Atom, View};
 use crate::error::{Error, Result};
@@ -50,14 +51,31 @@ pub(crate) struct Assembly {
     reshaped: BTreeMap<(ValueId, [usize; 4]), ValueId>,
 }
 
+/// Imports a model: `new` begins, `run` adds the operators. Where one of them needs another order of a model input's
+/// bytes, it all begins again with that order.
+pub(crate) fn with_orders<S: Deref<Target = Assembly>>(
+    inputs: usize,
+    new: impl Fn(&InputOrders) -> Result<S>,
+    run: impl Fn(&mut S) -> Result<()>,
+) -> Result<S> {
+    let mut orders = InputOrders::new();
+    // Each round settles the byte order of one more input, so this ends.
+    for _ in 0..=inputs {
+        let mut state = new(&orders)?;
+        let Err(error) = run(&mut state) else { return Ok(state) };
+        match &state.wanted {
+            Some((input, atoms)) if !orders.contains_key(input) => {
+                orders.insert(*input, atoms.clone());
+            }
+            _ => return Err(error),
+        }
+    }
+    Err(Error::model("no order of the inputs' axes suits all operators"))
+}
+
 impl Assembly {
     pub fn new(name: &str) -> Assembly {
         Assembly { graph: Graph::new(name), totals: [0, 0], wanted: None, reshaped: BTreeMap::new() }
-    }
-
-    /// The input, and the order of its bytes, that an operator could not do without.
-    pub fn wanted_order(&self) -> Option<(usize, Vec<Atom>)> {
-        self.wanted.clone()
     }
 
     /// The activation with its bytes in the order of `atoms`, or an error that makes the import
@@ -142,6 +160,20 @@ impl Assembly {
             last.name = name;
         }
         Ok(value)
+    }
+
+    /// Makes an activation an output of the model. A value that is an input or an output already is passed on by an
+    /// operator of its own.
+    pub fn add_output(&mut self, name: &str, activation: &Activation) {
+        let mut value = activation.value;
+        if self.graph.is_input(value) || self.graph.is_output(value) {
+            let shape = self.graph.value(value).nhwc().unwrap_or([1; 4]);
+            let quant = self.graph.value(value).quant.clone();
+            value = self.graph.push_node(name, Op::Requantize, &[value], shape);
+            self.graph.value_mut(value).quant = quant;
+        }
+        let port = activation.view.port(value, name, activation.kind);
+        self.graph.outputs.push(port);
     }
 
     /// Adds a constant with its quantization, if it has one.

@@ -15,7 +15,7 @@ mod reduce;
 mod view;
 
 pub(crate) use absorb::absorb;
-pub(crate) use arrange::{Activation, Assembly, InputOrders, MAX_ELEMENTS, MAX_NODES, Site};
+pub(crate) use arrange::{Activation, Assembly, InputOrders, MAX_ELEMENTS, MAX_NODES, Site, with_orders};
 pub(crate) use binary::combine;
 pub(crate) use constant::{Arithmetic, ConstantOperand, combine_with_constant, push_scale_shift};
 pub(crate) use half::half;

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::import::InputOrders;
+use crate::import::with_orders;
 use node::Node;
 use schema::File;
 use state::Import;
@@ -46,25 +46,14 @@ pub fn import(bytes: &[u8]) -> Result<Graph> {
     }
     let file = File::read(bytes)?;
     let live = live_operators(&file)?;
-    let mut orders = InputOrders::new();
-    // Each round settles the byte order of one more input, so this ends.
-    for _ in 0..=file.inputs.len() {
-        let mut state = Import::new(&file, &orders)?;
-        match run(&mut state, &file, &live) {
-            Ok(()) => {
-                let graph = state.finish()?;
-                graph.verify()?;
-                return Ok(graph);
-            }
-            Err(error) => match state.wanted_order() {
-                Some((input, atoms)) if !orders.contains_key(&input) => {
-                    orders.insert(input, atoms);
-                }
-                _ => return Err(error),
-            },
-        }
-    }
-    Err(Error::model("no order of the inputs' axes suits all operators"))
+    let state = with_orders(
+        file.inputs.len(),
+        |orders| Import::new(&file, orders),
+        |state| run(state, &file, &live),
+    )?;
+    let graph = state.finish()?;
+    graph.verify()?;
+    Ok(graph)
 }
 
 /// Indices of the operators that outputs depend on, in the order of the file.

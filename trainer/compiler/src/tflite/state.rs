@@ -283,7 +283,7 @@ impl<'f, 'b> Import<'f, 'b> {
                 Some(Item::Activation(activation)) => {
                     let activation = activation.clone();
                     given.insert(number);
-                    self.add_output(&tensor.name, activation);
+                    self.add_output(&tensor.name, &activation);
                 }
                 Some(Item::PlaceOfLargest(of)) => left_out.push((tensor.name.clone(), *of)),
                 Some(Item::Constant(_)) => {
@@ -300,7 +300,7 @@ impl<'f, 'b> Import<'f, 'b> {
                 return Err(Error::value(&name, "it is the place of the largest of a constant"));
             };
             if given.insert(of) {
-                self.add_output(&scores.name, activation);
+                self.add_output(&scores.name, &activation);
             }
             let note =
                 format!("Output `{name}` is left out: it is the place of the largest of `{}`.", scores.name);
@@ -318,18 +318,6 @@ impl<'f, 'b> Import<'f, 'b> {
         }
         absorb(&mut self.graph)?;
         Ok(self.assembly.graph)
-    }
-
-    fn add_output(&mut self, name: &str, activation: Activation) {
-        let mut value = activation.value;
-        if self.graph.is_input(value) || self.graph.is_output(value) {
-            let shape = self.graph.value(value).nhwc().unwrap_or([1; 4]);
-            let quant = self.graph.value(value).quant.clone();
-            value = self.graph.push_node(name, Op::Requantize, &[value], shape);
-            self.graph.value_mut(value).quant = quant;
-        }
-        let port = activation.view.port(value, name, activation.kind);
-        self.graph.outputs.push(port);
     }
 }
 

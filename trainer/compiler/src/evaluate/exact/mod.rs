@@ -10,6 +10,7 @@ mod sums;
 
 use teff::quant::round_half_away;
 
+use super::elementwise::steps;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, ElementType, Elements, Graph, Node, Op, Pool2d, Quant, Value, ValueId};
 use quotient::{Dyadic, Quotient, Rounded};
@@ -392,7 +393,7 @@ struct Pair<'a> {
 impl Pair<'_> {
     /// `f` of each pair of elements.
     fn map(&self, y: [usize; 4], f: impl Fn(i64, i64) -> (i8, bool)) -> Outcome {
-        let [a, b] = self.shapes.map(|shape| steps_of(four_axes(shape)));
+        let [a, b] = self.shapes.map(|shape| steps(four_axes(shape)));
         let mut pairs = Vec::with_capacity(y.iter().product());
         for n in 0..y[0] {
             for h in 0..y[1] {
@@ -547,17 +548,4 @@ fn four_axes(shape: &[usize]) -> [usize; 4] {
         *to = from;
     }
     four
-}
-
-/// Distance between neighbours along each axis; 0 where the axis is repeated.
-fn steps_of(shape: [usize; 4]) -> [usize; 4] {
-    let mut steps = [0; 4];
-    let mut step = 1;
-    for axis in (0..4).rev() {
-        if shape[axis] != 1 {
-            steps[axis] = step;
-        }
-        step *= shape[axis];
-    }
-    steps
 }

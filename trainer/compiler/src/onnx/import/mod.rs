@@ -36,7 +36,7 @@ use prost::Message;
 use super::proto::{GraphProto, ModelProto, ValueInfoProto, data_type};
 use crate::error::{Error, Place, Result};
 use crate::graph::Graph;
-use crate::import::{InputOrders, MAX_NODES};
+use crate::import::{MAX_NODES, with_orders};
 use attributes::Reader;
 use state::Import;
 pub use table::{OPERATORS, Operator, operators_page};
@@ -79,26 +79,15 @@ fn read(bytes: &[u8]) -> Result<Graph> {
     }
     let order = order_nodes(file)?;
 
-    let mut orders = InputOrders::new();
-    // Each round settles the byte order of one more input, so this ends.
-    for _ in 0..=file.input.len() {
-        let mut state = Import::new(opset, file, &orders)?;
-        match run(&mut state, file, &order) {
-            Ok(()) => {
-                state.graph.metadata = super::metadata::read(&model.metadata_props)?;
-                let graph = state.finish(file)?;
-                graph.verify()?;
-                return Ok(graph);
-            }
-            Err(error) => match state.wanted_order() {
-                Some((input, atoms)) if !orders.contains_key(&input) => {
-                    orders.insert(input, atoms);
-                }
-                _ => return Err(error),
-            },
-        }
-    }
-    Err(Error::model("no order of the inputs' axes suits all operators"))
+    let mut state = with_orders(
+        file.input.len(),
+        |orders| Import::new(opset, file, orders),
+        |state| run(state, file, &order),
+    )?;
+    state.graph.metadata = super::metadata::read(&model.metadata_props)?;
+    let graph = state.finish(file)?;
+    graph.verify()?;
+    Ok(graph)
 }
 
 fn check_versions(model: &ModelProto) -> Result<i64> {

@@ -10,7 +10,7 @@ pub(super) use super::item::{Constant, ConstantQuant, Item};
 use super::tensor::OnnxTensor;
 use super::{input_shape, tensor};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, PortType, ValueId};
+use crate::graph::{Graph, PortType, ValueId};
 pub(super) use crate::import::Activation;
 use crate::import::{Assembly, InputOrders, View, absorb};
 use crate::onnx::metadata;
@@ -377,18 +377,6 @@ impl Import {
         self.spread_quantization()?;
         absorb(&mut self.graph)?;
         Ok(self.assembly.graph)
-    }
-
-    fn add_output(&mut self, name: &str, activation: &Activation) {
-        let mut value = activation.value;
-        if self.graph.is_input(value) || self.graph.is_output(value) {
-            let shape = self.graph.value(value).nhwc().unwrap_or([1; 4]);
-            let quant = self.graph.value(value).quant.clone();
-            value = self.graph.push_node(name, Op::Requantize, &[value], shape);
-            self.graph.value_mut(value).quant = quant;
-        }
-        let port = activation.view.port(value, name, activation.kind);
-        self.graph.outputs.push(port);
     }
 
     /// Names of classes become metadata, where the file has none of its own.

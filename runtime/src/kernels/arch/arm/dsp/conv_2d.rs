@@ -510,6 +510,7 @@ unsafe extern "C" fn multiply(block: *const Block) {
 #[unsafe(naked)]
 unsafe extern "C" fn multiply_one(block: *const Block) {
     naked_asm!(
+        processor!(),
         "push {{r3-r11, lr}}",
         "ldr r12, [r0, #{weights}]",
         "ldr r11, [r0, #{weights_end}]",
