@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::kernels::params::Place;
 use crate::kernels::{Kernels, Native};
 use crate::plan::{AnyModel, LoadError, Model, OpKind, OpRecord, Ops, StaticModel, ValueRecord};
-use crate::plan::{Band, Order, Rows, arena_range, scratch_range};
+use crate::plan::{Band, Location, Order, Rows, arena_range, scratch_range};
 use crate::quant::QuantParams;
 
 /// What [`Session::step`] left.
@@ -262,19 +262,27 @@ fn run<M: Ops, K: Kernels>(
         }
         OpKind::Add if linked(OpKind::Add) => {
             let params = model.add(op);
-            with_cells(model, arena, op, &slices, |[lhs, rhs], output| K::add(&params, lhs, rhs, output));
+            with_cells::<M>(model, arena, op, &slices, held_from, |[lhs, rhs], output| {
+                K::add(&params, lhs, rhs, output)
+            });
         }
         OpKind::Mul if linked(OpKind::Mul) => {
             let params = model.mul(op);
-            with_cells(model, arena, op, &slices, |[lhs, rhs], output| K::mul(&params, lhs, rhs, output));
+            with_cells::<M>(model, arena, op, &slices, held_from, |[lhs, rhs], output| {
+                K::mul(&params, lhs, rhs, output)
+            });
         }
         OpKind::Lookup if linked(OpKind::Lookup) => {
             let table = model.table(op);
-            with_cells(model, arena, op, &slices, |[input, _], output| K::lookup(table, input, output));
+            with_cells::<M>(model, arena, op, &slices, held_from, |[input, _], output| {
+                K::lookup(table, input, output)
+            });
         }
         OpKind::Softmax if linked(OpKind::Softmax) => {
             let params = model.softmax(op);
-            with_cells(model, arena, op, &slices, |[input, _], output| K::softmax(&params, input, output));
+            with_cells::<M>(model, arena, op, &slices, held_from, |[input, _], output| {
+                K::softmax(&params, input, output)
+            });
         }
         OpKind::Concat if linked(OpKind::Concat) => {
             let params = model.concat(op);
@@ -361,28 +369,34 @@ fn with_rows<M: Ops>(
 }
 
 /// Gives `f` the rows `rows` of the operands and of the output as cells, since the output may lie on an operand. An
-/// operand of one element per channel is given whole; an absent second operand is empty.
+/// operand of one element per channel is given whole; an absent second operand is empty. Where only lines of the output
+/// are held, the first is row `held_from`.
 #[inline(always)]
-fn with_cells(
+fn with_cells<M: Ops>(
     model: &Model<'_>,
     arena: &mut [i8],
     op: &OpRecord,
     rows: &Range<usize>,
+    held_from: usize,
     f: impl FnOnce([&[Cell<i8>]; 2], &[Cell<i8>]),
 ) {
     let output = model.value(op.output);
     let extent = output.view.extent;
     let row_len = extent.row_len();
     let cells = Cell::from_mut(arena).as_slice_of_cells();
-    let rows_of = |value: &ValueRecord| -> Option<&[Cell<i8>]> {
+    let rows_of = |value: &ValueRecord, held_from: usize| -> Option<&[Cell<i8>]> {
         let whole = cells.get(arena_range(value)?)?;
+        let held = M::OPS.contains_groups() && matches!(value.location, Location::Lines { .. });
+        let before = if held { held_from } else { 0 };
         if value.view.extent == extent {
-            whole.get(rows.start * row_len..rows.end * row_len)
+            whole.get(rows.start.checked_sub(before)? * row_len..rows.end.checked_sub(before)? * row_len)
         } else {
             Some(whole)
         }
     };
-    let Some(output) = rows_of(&output) else { return };
+    let Some(output) = rows_of(&output, held_from) else { return };
     let [first, second] = op.inputs.map(|index| model.value(index));
-    f([rows_of(&first).unwrap_or(&[]), rows_of(&second).unwrap_or(&[])], output);
+    // The first line that is held of an operand is the row that is read.
+    let operand = |value: &ValueRecord| rows_of(value, rows.start).unwrap_or(&[]);
+    f([operand(&first), operand(&second)], output);
 }

@@ -7,7 +7,7 @@ use super::model::{LoadError, Model, Ops};
 use super::record::{Location, NONE, OpKind, OpRecord, ValueRecord};
 use super::rows::Rows;
 use crate::kernels::Kernels;
-use crate::kernels::params::Packing;
+use crate::kernels::params::{Packing, Window};
 use crate::shape::Extent;
 
 /// Limit of one extent and of a value's elements: all products of extents then fit 32 bits.
@@ -257,14 +257,16 @@ fn check_groups(model: &Model<'_>) -> Result<(), LoadError> {
     for index in 0..model.header().n_ops {
         let Some(op) = model.op(index) else { return Err(LoadError::UnknownOp { op: index }) };
         let operand = LoadError::Operand { op: index };
-        let reads =
-            input_indices(&op).any(|value| matches!(model.value(value).location, Location::Lines { .. }));
+        let is_lines = |value| matches!(model.value(value).location, Location::Lines { .. });
+        let reads = input_indices(&op).any(is_lines);
+        let second_is_whole = input_indices(&op).skip(1).all(|value| !is_lines(value));
         let writes = model.writes_lines(&op);
         let in_order = match held {
             Some(value) => op.inputs[0] == value,
             None => !reads,
         };
-        if !in_order || ((reads || writes) && (!op.kind.is_spatial() || op.from_last_row)) {
+        let by_rows = op.kind.is_spatial() || (op.kind.is_elementwise() && is_point(&op.window));
+        if !in_order || !second_is_whole || ((reads || writes) && (!by_rows || op.from_last_row)) {
             return Err(operand);
         }
         if !reads {
@@ -290,15 +292,28 @@ fn check_groups(model: &Model<'_>) -> Result<(), LoadError> {
     if held.is_some() { Err(LoadError::Operand { op: last }) } else { Ok(()) }
 }
 
+/// Whether an output row needs the input row of the same number alone.
+fn is_point(window: &Window) -> bool {
+    (window.filter_h, window.stride_h, window.pad_top) == (1, 1, 0)
+}
+
 fn check_group(model: &Model<'_>, first: u16, last: u16, group: &Group) -> Option<()> {
     let input = arena_range(&model.value(model.op(first)?.inputs[0]));
     for index in first..=last {
         let op = model.op(index)?;
         let (output, scratch) = (arena_range(&model.value(op.output))?, scratch_range(&op));
         for other in (first..=last).filter(|&other| other != index) {
-            let written = arena_range(&model.value(model.op(other)?.output))?;
+            let other = model.op(other)?;
+            let written = arena_range(&model.value(other.output))?;
             if overlaps(&written, &output) || overlaps(&written, &scratch) {
                 return None;
+            }
+            // The whole operand of another member: only the last one may write over it, once it has read it itself.
+            for operand in input_indices(&other).skip(1) {
+                let Some(operand) = arena_range(&model.value(operand)) else { continue };
+                if overlaps(&operand, &output) || overlaps(&operand, &scratch) {
+                    return None;
+                }
             }
         }
         let Some(input) = &input else { continue };

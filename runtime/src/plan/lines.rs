@@ -1,8 +1,9 @@
 //! Operators that run in lock step, row by row, with only some rows of what lies between them in the arena.
 //!
-//! A group is a run of spatial operators of which each but the last writes a value of which only lines are held
-//! ([`super::Location::Lines`]), and the next one reads it. To make a row of the last operator, each makes the rows that
-//! the next one needs. Nothing is computed twice.
+//! A group is a run of spatial and element-wise operators of which each but the last writes a value of which only lines
+//! are held ([`super::Location::Lines`]), and the next one reads it as its first input. To make a row of the last operator,
+//! each makes the rows that the next one needs. Nothing is computed twice. The second operand of an addition or a product
+//! is whole: a residual block whose sum is the last member can be written over the value that skips the block.
 
 use super::model::Model;
 use super::record::{Location, OpRecord};

@@ -12,6 +12,8 @@ mod lines;
 mod model;
 mod params;
 mod record;
+#[cfg(test)]
+mod residual_tests;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -181,6 +181,12 @@ impl OpKind {
     pub const fn is_spatial(self) -> bool {
         matches!(self, Self::Conv2d | Self::DepthwiseConv2d | Self::MaxPool2d | Self::AveragePool2d)
     }
+
+    /// Whether output rows can be made one by one, each from some rows of the first input, so that the operator can be
+    /// a member of a [`super::Group`].
+    pub const fn runs_by_rows(self) -> bool {
+        self.is_spatial() || self.is_elementwise()
+    }
 }
 
 /// One operator. What `a`, `b`, `c` hold depends on the kind:

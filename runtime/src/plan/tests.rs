@@ -14,7 +14,7 @@ use crate::shape::{Layout, View};
 
 const QUANT: QuantParams = QuantParams { scale: 0.1, zero_point: -3 };
 
-fn value(view: View, offset: u32) -> ValueRecord {
+pub(super) fn value(view: View, offset: u32) -> ValueRecord {
     ValueRecord { view, location: Location::Arena(offset), quant: QUANT }
 }
 
@@ -91,7 +91,7 @@ fn writer() -> PlanWriter {
     plan
 }
 
-fn features(model: &Model<'_>) -> Vec<i8> {
+pub(super) fn features(model: &Model<'_>) -> Vec<i8> {
     let len = model.input(0).unwrap().view.extent.len();
     (0..len).map(|i| (i * 53 % 256) as u8 as i8).collect()
 }

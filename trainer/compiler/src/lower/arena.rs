@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use teff::plan::{Location, ValueRecord};
+use teff::plan::{Location, OpKind, ValueRecord};
 
 use super::Compiled;
 use super::lock_step::{self, Arrangement};
@@ -28,9 +28,8 @@ pub(super) struct Placed<'l, 'g> {
 }
 
 pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>, options: &Options) -> Result<Placed<'l, 'g>> {
-    run_in_place(lowering);
-    let lives = lifetimes(lowering);
-    let (arrangement, memory) = place(lowering, &lives, options)?;
+    read_last_result_first(lowering);
+    let (arrangement, memory) = choose(lowering, options)?;
     if u32::try_from(memory.arena_bytes).is_err() {
         return Err(Error::model(format!("the model needs {} bytes of RAM", memory.arena_bytes)));
     }
@@ -38,6 +37,34 @@ pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>, options: &Options) 
         lowering.steps[candidate.step].record.from_last_row = candidate.runs_from_last_row(&memory.offsets);
     }
     Ok(Placed { lowering, arrangement, memory })
+}
+
+/// The better of two ways to write sums in place: over the result of the step before, or over the older operand, so that
+/// the step before can run in lock step with the sum.
+fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<(Arrangement, MemoryPlan)> {
+    let separate = lowering.operands.clone();
+    run_in_place(lowering, false);
+    let usual = lowering.operands.clone();
+    let lives = lifetimes(lowering);
+    let first = place(lowering, &lives, options);
+    lowering.operands = separate;
+    run_in_place(lowering, true);
+    if lowering.operands == usual {
+        return first;
+    }
+    let lives = lifetimes(lowering);
+    let second = place(lowering, &lives, options);
+    let overhead = |(arrangement, memory): &(Arrangement, MemoryPlan)| {
+        let grouped: usize = arrangement.groups.iter().map(|group| group.len()).sum();
+        (options.ram_bytes.map(|_| grouped), memory.arena_bytes)
+    };
+    match (&first, &second) {
+        (Ok(usual), Ok(other)) if overhead(other) < overhead(usual) => return second,
+        (Err(_), Ok(_)) => return second,
+        _ => {}
+    }
+    lowering.operands = usual;
+    first
 }
 
 /// The plan with the least overhead that keeps to the budget; without a budget, nearly the smallest one of those that
@@ -133,8 +160,26 @@ fn lifetimes(lowering: &mut Lowering<'_>) -> Vec<Buffer> {
     lives
 }
 
-/// Lets element-wise operators write over an operand that nobody reads afterwards.
-fn run_in_place(lowering: &mut Lowering<'_>) {
+/// Makes the result of the step before the first operand of sums and products, which is the one that can be read row by
+/// row in lock step. Both are symmetric.
+fn read_last_result_first(lowering: &mut Lowering<'_>) {
+    for index in 1..lowering.steps.len() {
+        let before = lowering.steps[index - 1].record.output;
+        let record = &mut lowering.steps[index].record;
+        let [first, second] = record.inputs;
+        let alike = lowering.operands.get(usize::from(second)).map(|operand| operand.view)
+            == Some(lowering.operands[usize::from(first)].view);
+        if second == before && first != before && alike {
+            record.inputs.swap(0, 1);
+            if record.kind == OpKind::Add {
+                std::mem::swap(&mut record.a, &mut record.b);
+            }
+        }
+    }
+}
+
+/// Lets element-wise operators write over an operand that nobody reads afterwards, the first such one or the last.
+fn run_in_place(lowering: &mut Lowering<'_>, over_last: bool) {
     for index in 0..lowering.steps.len() {
         let record = lowering.steps[index].record;
         if !record.kind.is_elementwise() {
@@ -142,7 +187,9 @@ fn run_in_place(lowering: &mut Lowering<'_>) {
         }
         let lives = lifetimes(lowering);
         let Some(output) = buffer_of(lowering.operand(record.output)) else { continue };
-        let candidate = record.inputs.iter().filter(|&&i| i != u16::MAX).find_map(|&i| {
+        let [first, second] = record.inputs;
+        let inputs = if over_last { [second, first] } else { [first, second] };
+        let candidate = inputs.iter().filter(|&&i| i != u16::MAX).find_map(|&i| {
             let operand = lowering.operand(i);
             let buffer = buffer_of(operand)?;
             let fits = operand.view == lowering.operand(record.output).view && lives[buffer].last == index;

@@ -50,6 +50,11 @@ impl Arrangement {
             {
                 candidates.push(Candidate::of_group(last, [input, output], &lives, group.gap_below()));
             }
+            for step in group.clone() {
+                if let Some(operand) = second_operand(lowering, step) {
+                    lives[operand].last = lives[operand].last.max(last);
+                }
+            }
             for step in first..last {
                 let operand = lowering.operand(steps[step].record.output);
                 if let Some(lines) = buffer_of(operand) {
@@ -89,6 +94,24 @@ impl Arrangement {
     }
 }
 
+/// The buffer of the second operand of a step, which is whole in lock step too.
+fn second_operand(lowering: &Lowering<'_>, step: usize) -> Option<usize> {
+    let operand = lowering.steps[step].record.inputs[1];
+    if operand == u16::MAX { None } else { buffer_of(lowering.operand(operand)) }
+}
+
+/// Whether what the last step writes may lie where its buffer does: on the input or on an operand only if no row is
+/// written there that a member still reads.
+fn is_possible(lowering: &Lowering<'_>, group: &Range<usize>) -> bool {
+    let (first, last) = (group.start, group.end - 1);
+    let buffer = |operand: u16| buffer_of(lowering.operand(operand));
+    let output = buffer(lowering.steps[last].record.output);
+    let on_operand = (first..last).any(|step| second_operand(lowering, step) == output);
+    let on_input = buffer(lowering.steps[first].record.inputs[0]) == output;
+    let gap = || Group::new(group.clone().map(|step| rows_of(lowering, step))).map(|group| group.gap_below());
+    !on_operand && (!on_input || gap() == Some(0))
+}
+
 fn rows_of(lowering: &Lowering<'_>, step: usize) -> Rows {
     let record = &lowering.steps[step].record;
     let extent = |operand: u16| lowering.operand(operand).view.extent;
@@ -104,9 +127,10 @@ fn links(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<bool> {
         let views = lowering.operands.iter().filter(|operand| buffer_of(operand) == Some(lines)).count();
         let rows = rows_of(lowering, step + 1);
         Some(
-            record.kind.is_spatial()
-                && next.kind.is_spatial()
+            record.kind.runs_by_rows()
+                && next.kind.runs_by_rows()
                 && next.inputs[0] == record.output
+                && next.inputs[1] != record.output
                 && (lives[lines].first, lives[lines].last) == (step, step + 1)
                 && views == 1
                 && rows.most() <= limit
@@ -147,7 +171,7 @@ pub(super) fn search(
             .filter(|range| {
                 range.end <= links.len() && links[range.start..range.end - 1].iter().all(|&link| link)
             })
-            .filter(|range| full.iter().any(|step| range.contains(step)))
+            .filter(|range| full.iter().any(|step| range.contains(step)) && is_possible(lowering, range))
             .take(TRIALS);
         let found = trials
             .map(|range| {

@@ -11,7 +11,7 @@ use crate::graph::{Clamp, ElementType, Graph, Node, Quant, Value, ValueId};
 use crate::target::{Target, slice_cost};
 
 /// A value of the plan.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Operand {
     pub name: String,
     pub view: View,
