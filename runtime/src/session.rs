@@ -228,21 +228,21 @@ fn run<M: Ops, K: Kernels>(
             let mut params = model.conv_2d(op);
             with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, scratch| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::conv_2d(&params, input, output, 0..band.output_rows, scratch);
+                K::For::<M>::conv_2d(&params, input, output, 0..band.output_rows, scratch);
             });
         }
         OpKind::DepthwiseConv2d if linked(OpKind::DepthwiseConv2d) => {
             let mut params = model.depthwise_conv_2d(op);
             with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, scratch| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::depthwise_conv_2d(&params, input, output, 0..band.output_rows, scratch);
+                K::For::<M>::depthwise_conv_2d(&params, input, output, 0..band.output_rows, scratch);
             });
         }
         OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
             let params = model.fully_connected(op);
             with_whole(model, arena, op, |input, output| {
                 if let Some(output) = output.get_mut(slices.clone()) {
-                    K::fully_connected(&params, input, output, slices.clone());
+                    K::For::<M>::fully_connected(&params, input, output, slices.clone());
                 }
             });
         }
@@ -250,43 +250,43 @@ fn run<M: Ops, K: Kernels>(
             let mut params = model.max_pool_2d(op);
             with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, _| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::max_pool_2d(&params, input, output, 0..band.output_rows);
+                K::For::<M>::max_pool_2d(&params, input, output, 0..band.output_rows);
             });
         }
         OpKind::AveragePool2d if linked(OpKind::AveragePool2d) => {
             let mut params = model.average_pool_2d(op);
             with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, _| {
                 band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::average_pool_2d(&params, input, output, 0..band.output_rows);
+                K::For::<M>::average_pool_2d(&params, input, output, 0..band.output_rows);
             });
         }
         OpKind::Add if linked(OpKind::Add) => {
             let params = model.add(op);
             with_cells::<M>(model, arena, op, &slices, held_from, |[lhs, rhs], output| {
-                K::add(&params, lhs, rhs, output)
+                K::For::<M>::add(&params, lhs, rhs, output)
             });
         }
         OpKind::Mul if linked(OpKind::Mul) => {
             let params = model.mul(op);
             with_cells::<M>(model, arena, op, &slices, held_from, |[lhs, rhs], output| {
-                K::mul(&params, lhs, rhs, output)
+                K::For::<M>::mul(&params, lhs, rhs, output)
             });
         }
         OpKind::Lookup if linked(OpKind::Lookup) => {
             let table = model.table(op);
             with_cells::<M>(model, arena, op, &slices, held_from, |[input, _], output| {
-                K::lookup(table, input, output)
+                K::For::<M>::lookup(table, input, output)
             });
         }
         OpKind::Softmax if linked(OpKind::Softmax) => {
             let params = model.softmax(op);
             with_cells::<M>(model, arena, op, &slices, held_from, |[input, _], output| {
-                K::softmax(&params, input, output)
+                K::For::<M>::softmax(&params, input, output)
             });
         }
         OpKind::Concat if linked(OpKind::Concat) => {
             let params = model.concat(op);
-            with_whole(model, arena, op, |input, output| K::place(&params, input, output, slices));
+            with_whole(model, arena, op, |input, output| K::For::<M>::place(&params, input, output, slices));
         }
         OpKind::Pad if linked(OpKind::Pad) => {
             let params = model.pad(op);
@@ -294,12 +294,12 @@ fn run<M: Ops, K: Kernels>(
                 if slices.start == 0 {
                     output.fill(op.c as i8);
                 }
-                K::place(&params, input, output, slices);
+                K::For::<M>::place(&params, input, output, slices);
             });
         }
         OpKind::Copy if linked(OpKind::Copy) => {
             let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
-            with_whole(model, arena, op, |input, output| K::place(&params, input, output, slices));
+            with_whole(model, arena, op, |input, output| K::For::<M>::place(&params, input, output, slices));
         }
         _ => {}
     }

@@ -20,12 +20,14 @@ use core::ops::Range;
 
 pub mod arch;
 pub mod generic;
+pub mod linked;
 pub mod packing;
 pub mod params;
 pub mod reference;
 #[cfg(any(test, feature = "kernel-suite"))]
 pub mod suite;
 
+use linked::Linked;
 use params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
 };
@@ -41,6 +43,9 @@ pub type Native = generic::Generic;
 pub trait Kernels {
     /// Name in reports and test messages.
     const NAME: &'static str;
+
+    /// The same kernels with only the variants that `L` says. A set that has no variants to leave out is its own.
+    type For<L: Linked>: Kernels;
 
     /// Whether this set reads weights in `packing`. Every set reads [`Packing::Plain`].
     fn reads(packing: Packing) -> bool;

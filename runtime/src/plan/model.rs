@@ -5,6 +5,7 @@ use super::header::{CHECKED_FROM, Header, OpSet};
 use super::record::{Location, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord};
 use super::{ALIGNMENT, check};
 use crate::bytes::as_i8;
+use crate::kernels::linked::{Linked, Variants};
 
 /// Why a plan or an arena was refused. Operators are named by their position in the plan, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +112,8 @@ impl core::fmt::Display for LoadError {
 
 impl core::error::Error for LoadError {}
 
-/// The operators that a program links for a model.
-pub trait Ops {
+/// The operators that a program links for a model, and the variants of kernels.
+pub trait Ops: Linked {
     /// The set; operators outside of it are dropped by the compiler.
     const OPS: OpSet;
 }
@@ -125,6 +126,10 @@ pub trait StaticModel {
     const HEADER: Header = Header::of_static(Self::PLAN);
 }
 
+impl<M: StaticModel> Linked for M {
+    const VARIANTS: Variants = Variants::ALL;
+}
+
 impl<M: StaticModel> Ops for M {
     const OPS: OpSet = M::HEADER.ops;
 }
@@ -132,6 +137,10 @@ impl<M: StaticModel> Ops for M {
 /// Stands for a model known only at run time: every operator is linked.
 #[derive(Clone, Copy, Debug)]
 pub struct AnyModel;
+
+impl Linked for AnyModel {
+    const VARIANTS: Variants = Variants::ALL;
+}
 
 impl Ops for AnyModel {
     const OPS: OpSet = OpSet::ALL;

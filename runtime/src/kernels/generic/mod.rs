@@ -16,9 +16,11 @@ mod tests;
 mod window;
 
 use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::Kernels;
+use super::linked::{All, Linked};
 use super::params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
 };
@@ -29,11 +31,15 @@ use super::reference::Reference;
 const READS_ALL: bool = cfg!(not(target_os = "none"));
 
 /// The portable set.
-#[derive(Clone, Copy, Debug)]
-pub struct Generic;
+pub type Generic = With<All>;
 
-impl Kernels for Generic {
+/// The portable set with the variants of `L`.
+#[derive(Clone, Copy, Debug)]
+pub struct With<L>(PhantomData<L>);
+
+impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "generic";
+    type For<M: Linked> = With<M>;
 
     fn reads(packing: Packing) -> bool {
         packing == Packing::Plain || READS_ALL

@@ -18,6 +18,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::Kernels;
+use super::linked::Linked;
 use super::params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
     Window,
@@ -30,6 +31,7 @@ pub struct Reference;
 
 impl Kernels for Reference {
     const NAME: &'static str = "reference";
+    type For<L: Linked> = Self;
 
     fn reads(_: Packing) -> bool {
         true

@@ -1,21 +1,29 @@
 //! The set: fast paths where there is one, the portable kernels for the rest.
 
 use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::{conv_2d, depthwise_conv_2d, fully_connected, pool, scratch};
 use crate::kernels::Kernels;
-use crate::kernels::generic::Generic;
+use crate::kernels::generic;
+use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
 };
 
 /// The set for the DSP extension.
-#[derive(Clone, Copy, Debug)]
-pub struct Dsp;
+pub type Dsp = With<All>;
 
-impl Kernels for Dsp {
+/// The set for the DSP extension with the variants of `L`.
+#[derive(Clone, Copy, Debug)]
+pub struct With<L>(PhantomData<L>);
+
+type Generic<L> = generic::With<L>;
+
+impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "dsp";
+    type For<M: Linked> = With<M>;
 
     fn reads(_: Packing) -> bool {
         true
@@ -26,9 +34,13 @@ impl Kernels for Dsp {
     }
 
     fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, scratch: &mut [i8]) {
+        let linked = |packing| L::VARIANTS.conv_2d(packing);
         match op.packing {
-            Packing::Plain => Generic::conv_2d(op, input, output, rows, scratch),
-            Packing::Dsp => conv_2d::conv_2d(op, input, output, rows, scratch),
+            Packing::Plain if linked(Packing::Plain) => {
+                Generic::<L>::conv_2d(op, input, output, rows, scratch)
+            }
+            Packing::Dsp if linked(Packing::Dsp) => conv_2d::conv_2d(op, input, output, rows, scratch),
+            _ => {}
         }
     }
 
@@ -43,48 +55,60 @@ impl Kernels for Dsp {
         rows: Range<usize>,
         scratch: &mut [i8],
     ) {
+        let linked = |packing| L::VARIANTS.depthwise_conv_2d(packing);
         match op.packing {
-            Packing::Plain => Generic::depthwise_conv_2d(op, input, output, rows, scratch),
-            Packing::Dsp => depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch),
+            Packing::Plain if linked(Packing::Plain) => {
+                Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
+            }
+            Packing::Dsp if linked(Packing::Dsp) => {
+                depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch)
+            }
+            _ => {}
         }
     }
 
     fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
+        let linked = |packing| L::VARIANTS.fully_connected(packing);
         match op.packing {
-            Packing::Plain => Generic::fully_connected(op, input, output, outputs),
-            Packing::Dsp => fully_connected::fully_connected(op, input, output, outputs),
+            Packing::Plain if linked(Packing::Plain) => {
+                Generic::<L>::fully_connected(op, input, output, outputs)
+            }
+            Packing::Dsp if linked(Packing::Dsp) => {
+                fully_connected::fully_connected(op, input, output, outputs)
+            }
+            _ => {}
         }
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::max_pool_2d(op, input, output, rows);
+        Generic::<L>::max_pool_2d(op, input, output, rows);
     }
 
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        if pool::is_global(op) && rows == (0..1) {
+        if L::VARIANTS.has(Variant::GlobalAverage) && pool::is_global(op) && rows == (0..1) {
             pool::global_average(op, input, output);
-        } else {
-            Generic::average_pool_2d(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::WindowedAverage) {
+            Generic::<L>::average_pool_2d(op, input, output, rows);
         }
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::add(op, lhs, rhs, output);
+        Generic::<L>::add(op, lhs, rhs, output);
     }
 
     fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::mul(op, lhs, rhs, output);
+        Generic::<L>::mul(op, lhs, rhs, output);
     }
 
     fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::lookup(table, input, output);
+        Generic::<L>::lookup(table, input, output);
     }
 
     fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::softmax(op, input, output);
+        Generic::<L>::softmax(op, input, output);
     }
 
     fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::place(op, input, output, rows);
+        Generic::<L>::place(op, input, output, rows);
     }
 }
