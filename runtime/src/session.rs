@@ -134,13 +134,14 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
             }
             let slices = self.model.slices(&op);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
-            let affordable = (left / op.slice_cost.max(1)) as usize;
+            let affordable = (left.saturating_sub(op.call_cost) / op.slice_cost.max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
             if count == 0 {
                 return Progress::Pending;
             }
             first = false;
-            left = left.saturating_sub((count as u32).saturating_mul(op.slice_cost));
+            let cost = (count as u32).saturating_mul(op.slice_cost).saturating_add(op.call_cost);
+            left = left.saturating_sub(cost);
             let end = self.next_slice + count;
             run::<M, K>(&self.model, self.arena, &op, self.next_slice..end, 0);
             if end >= slices {

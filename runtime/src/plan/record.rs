@@ -244,6 +244,8 @@ pub struct OpRecord {
     pub c: i32,
     /// Predicted instructions of one slice (see [`crate::Session::step`]).
     pub slice_cost: u32,
+    /// Predicted instructions of a call besides its slices.
+    pub call_cost: u32,
 }
 
 impl OpRecord {
@@ -280,6 +282,7 @@ impl OpRecord {
             b: 0,
             c: 0,
             slice_cost: 1,
+            call_cost: 0,
         }
     }
 
@@ -325,6 +328,7 @@ impl OpRecord {
             b: word(60),
             c: word(64),
             slice_cost: u32_at(bytes, 68),
+            call_cost: u32_at(bytes, 72),
         })
     }
 
@@ -371,6 +375,7 @@ impl OpRecord {
             (60, self.b as u32),
             (64, self.c as u32),
             (68, self.slice_cost),
+            (72, self.call_cost),
         ];
         for (at, x) in words {
             bytes[at..at + 4].copy_from_slice(&x.to_le_bytes());

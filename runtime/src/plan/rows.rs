@@ -106,6 +106,19 @@ impl Rows {
         candidates.into_iter().map(|y| f(y.min(last))).max().unwrap_or(0)
     }
 
+    /// How many bands the whole operator takes where its output lies `gap` bytes from its input, rows from the last to
+    /// the first or the other way round.
+    #[cfg(any(test, feature = "encode"))]
+    pub fn bands(&self, from_last_row: bool, gap: usize) -> usize {
+        let order = if from_last_row { Order::Descending { gap } } else { Order::Ascending { gap } };
+        let (mut slice, mut bands) = (0, 0);
+        while slice < self.output_rows {
+            slice += self.band(order, slice, self.output_rows - slice).output_rows.max(1);
+            bands += 1;
+        }
+        bands
+    }
+
     /// Output rows that can be computed at once, from slice `slice` on and at most `count`, and where they and what
     /// they read lie.
     #[inline(never)]

@@ -83,9 +83,17 @@ fn drop_lines(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, rows: &Rows, y
         let to = (line - rows.first(y + 1)) * row_len;
         let from = to + dropped * row_len;
         if let Ok([to, from]) = lines.get_disjoint_mut([to..to + row_len, from..from + row_len]) {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            copy(to, from);
         }
     }
+}
+
+/// Copies in pieces that take a few loads and stores each.
+#[inline(always)]
+fn copy(to: &mut [i8], from: &[i8]) {
+    let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<16>(), from.as_chunks::<16>());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// Moves a band to where its lines are held.

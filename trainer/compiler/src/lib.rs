@@ -8,6 +8,7 @@
 
 pub mod build;
 pub mod compile;
+pub mod cost;
 pub mod error;
 pub mod evaluate;
 pub mod front_end;

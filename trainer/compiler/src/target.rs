@@ -42,14 +42,3 @@ pub(crate) fn depthwise_conv_2d_scratch_len(target: Target, op: &DepthwiseConv2d
         Packing::Dsp => dsp::depthwise_conv_2d_scratch_len(op),
     }
 }
-
-/// Instructions of one slice: multiply-accumulates and outputs, each with a factor.
-///
-/// The factors are those of the portable kernels, rounded up; they decide how finely an inference is cut into slices,
-/// never what it computes.
-pub(crate) fn slice_cost(_target: Target, macs: usize, outputs: usize) -> u32 {
-    const PER_MAC: usize = 3;
-    const PER_OUTPUT: usize = 24;
-    let cost = macs.saturating_mul(PER_MAC).saturating_add(outputs.saturating_mul(PER_OUTPUT));
-    u32::try_from(cost).unwrap_or(u32::MAX).max(1)
-}

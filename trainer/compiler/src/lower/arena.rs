@@ -9,6 +9,7 @@ use super::Compiled;
 use super::lock_step::{self, Arrangement};
 use super::metadata;
 use super::overlap::{self, Candidate};
+use super::price;
 use super::report::{BufferReport, LayerReport, Report};
 use super::steps::{Lowering, Operand, Place, too_large};
 use crate::error::{Error, Result};
@@ -19,6 +20,10 @@ use crate::options::Options;
 const ALIGNMENT: usize = 4;
 /// Without a budget, the arena may be larger than the least by this part of it, if kernels get more rows at once then.
 const SPARE: usize = 16;
+
+/// Without a budget, lock step may cost this part of the predicted instructions, if the arena shrinks by one [`SPARE`]th
+/// or more: as much code as lock step needs is linked then.
+const LOCK_STEP_SHARE: u64 = 256;
 
 /// A lowering whose buffers have places.
 pub(super) struct Placed<'l, 'g> {
@@ -55,8 +60,8 @@ fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<(Arrangement
     let lives = lifetimes(lowering);
     let second = place(lowering, &lives, options);
     let overhead = |(arrangement, memory): &(Arrangement, MemoryPlan)| {
-        let grouped: usize = arrangement.groups.iter().map(|group| group.len()).sum();
-        (options.ram_bytes.map(|_| grouped), memory.arena_bytes)
+        let cost = options.ram_bytes.map(|_| price::overhead(lowering, &arrangement.groups));
+        (cost, memory.arena_bytes)
     };
     match (&first, &second) {
         (Ok(usual), Ok(other)) if overhead(other) < overhead(usual) => return second,
@@ -95,13 +100,23 @@ fn place(lowering: &Lowering<'_>, lives: &[Buffer], options: &Options) -> Result
     };
     if options.overlap {
         plain.candidates = overlap::candidates(lowering, lives);
-        if let Some(found) = finish(&plain) {
-            return Ok((plain, found));
-        }
-        let (grouped, _) =
-            lock_step::search(lowering, lives, &plain.candidates, options.ram_bytes.unwrap_or(0));
-        if let Some(found) = finish(&grouped) {
+        let usual = finish(&plain);
+        // Under a budget whatever is needed, without one what costs next to nothing and gains something.
+        let (limit, allowance) = match (options.ram_bytes, &usual) {
+            (Some(limit), None) => (limit, u64::MAX),
+            (Some(_), Some(found)) => return Ok((plain, found.clone())),
+            (None, _) => (0, price::all(lowering) / LOCK_STEP_SHARE),
+        };
+        let (grouped, _) = lock_step::search(lowering, lives, &plain.candidates, limit, allowance);
+        let enough = usual.as_ref().map_or(usize::MAX, |usual| usual.arena_bytes - usual.arena_bytes / SPARE);
+        if !grouped.groups.is_empty()
+            && let Some(found) = finish(&grouped)
+            && found.arena_bytes <= enough
+        {
             return Ok((grouped, found));
+        }
+        if let Some(found) = usual {
+            return Ok((plain, found));
         }
     }
     let budget = options.ram_bytes.unwrap_or(0);
@@ -225,7 +240,9 @@ impl Placed<'_, '_> {
             };
             lowering.writer.push_value(record).map_err(too_large)?;
         }
-        for (step, scratch) in lowering.steps.iter_mut().zip(&arrangement.scratch) {
+        let prices = price::prices(lowering, &arrangement, &memory.offsets);
+        for ((step, scratch), price) in lowering.steps.iter_mut().zip(&arrangement.scratch).zip(prices) {
+            (step.record.call_cost, step.record.slice_cost) = (price.call, price.slice);
             if let Some(scratch) = *scratch
                 && step.record.scratch_len > 0
             {
@@ -279,6 +296,11 @@ fn report(lowering: &Lowering<'_>, arrangement: &Arrangement, memory: &MemoryPla
             weights_bytes: step.weights_bytes as u64,
             in_place: in_place(lowering, arrangement, memory, index),
             scratch_bytes: step.record.scratch_len.into(),
+            kernel: lowering.work(index, 1).kernel,
+            packing: step.record.packing,
+            layout: lowering.operand(step.record.output).view.layout,
+            predicted: u64::from(step.record.slice_cost) * lowering.slices(index) as u64
+                + u64::from(step.record.call_cost),
             slice_cost: step.record.slice_cost,
             live_bytes: alive.clone().map(|(b, _)| b.len as u64).sum(),
             arena: alive

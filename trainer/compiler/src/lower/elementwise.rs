@@ -40,7 +40,7 @@ pub(super) fn add(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp, s
         output_max,
         ..OpRecord::new(OpKind::Add, inputs[0], output)
     };
-    lowering.push_step(node, record, Cost { outputs: to.view.extent.len(), ..Cost::default() });
+    lowering.push_step(node, record, Cost::default());
     Ok(())
 }
 
@@ -79,7 +79,7 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, node: &Node, activation: Clamp) -
         output_max,
         ..OpRecord::new(OpKind::Mul, inputs[0], output)
     };
-    lowering.push_step(node, record, Cost { outputs: to.view.extent.len(), ..Cost::default() });
+    lowering.push_step(node, record, Cost::default());
     Ok(())
 }
 
@@ -145,11 +145,7 @@ fn table(
     let bytes = table_of(from, to.quant, function);
     let mut record = OpRecord { weights_len: 256, ..OpRecord::new(OpKind::Lookup, input, output) };
     record.weights_offset = lowering.writer.push_data(&bytes, 4).map_err(too_large)?;
-    lowering.push_step(
-        node,
-        record,
-        Cost { outputs: to.view.extent.len(), weights_bytes: 256, ..Cost::default() },
-    );
+    lowering.push_step(node, record, Cost { weights_bytes: 256, ..Cost::default() });
     Ok(())
 }
 
@@ -193,10 +189,6 @@ pub(super) fn softmax(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
         Error::node(&node.name, "softmax", format!("its output scale {:e} is too small", to.quant.scale))
             .remedy("use the scale 1/256 and the zero point -128")
     })?;
-    lowering.push_step(
-        node,
-        record,
-        Cost { outputs: 2 * to.view.extent.len(), weights_bytes: 1024, ..Cost::default() },
-    );
+    lowering.push_step(node, record, Cost { weights_bytes: 1024, ..Cost::default() });
     Ok(())
 }

@@ -91,7 +91,6 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
     let taps = filter.rows[0].len();
     let cost = Cost {
         macs: taps * to.view.extent.len(),
-        outputs: to.view.extent.len(),
         parameters: filter.len() + scaling.bias.len(),
         weights_bytes: record.weights_len as usize + 4 * scaling.bias.len(),
     };
@@ -114,7 +113,6 @@ pub(super) fn fully_connected(lowering: &mut Lowering<'_>, node: &Node, activati
     attach(lowering, &mut record, &filter, &scaling, (&from, &to))?;
     let cost = Cost {
         macs: filter.rows[0].len() * to.view.extent.len(),
-        outputs: to.view.extent.len(),
         parameters: filter.len() + scaling.bias.len(),
         weights_bytes: record.weights_len as usize + 4 * scaling.bias.len(),
     };

@@ -6,6 +6,7 @@ use teff::plan::{Group, MAX_GROUP, Rows};
 
 use super::arena::buffer_of;
 use super::overlap::Candidate;
+use super::price;
 use super::steps::Lowering;
 use crate::memory::{self, Buffer, MemoryPlan, Overlap};
 
@@ -112,7 +113,7 @@ fn is_possible(lowering: &Lowering<'_>, group: &Range<usize>) -> bool {
     !on_operand && (!on_input || gap() == Some(0))
 }
 
-fn rows_of(lowering: &Lowering<'_>, step: usize) -> Rows {
+pub(super) fn rows_of(lowering: &Lowering<'_>, step: usize) -> Rows {
     let record = &lowering.steps[step].record;
     let extent = |operand: u16| lowering.operand(operand).view.extent;
     Rows::new(&record.window, extent(record.inputs[0]), extent(record.output))
@@ -140,13 +141,14 @@ fn links(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<bool> {
     (0..lowering.steps.len()).map(|step| linked(step).unwrap_or(false)).collect()
 }
 
-/// Looks for groups with which the arena keeps to `limit`: in each round the one that lowers it most. Gives the best
-/// that was found.
+/// Looks for groups with which the arena keeps to `limit` and that cost at most `allowance` predicted instructions: in
+/// each round the one that lowers the arena most. Gives the best that was found.
 pub(super) fn search(
     lowering: &Lowering<'_>,
     lives: &[Buffer],
     single: &[Candidate],
     limit: usize,
+    allowance: u64,
 ) -> (Arrangement, MemoryPlan) {
     let links = links(lowering, lives);
     let arrange = |groups| {
@@ -174,15 +176,19 @@ pub(super) fn search(
             .filter(|range| full.iter().any(|step| range.contains(step)) && is_possible(lowering, range))
             .take(TRIALS);
         let found = trials
-            .map(|range| {
+            .filter_map(|range| {
                 let apart = |group: &&Range<usize>| group.end <= range.start || range.end <= group.start;
                 let mut groups: Vec<Range<usize>> =
                     arrangement.groups.iter().filter(apart).cloned().collect();
                 groups.push(range.clone());
                 groups.sort_by_key(|group| group.start);
+                let overhead = price::overhead(lowering, &groups);
+                if overhead > allowance {
+                    return None;
+                }
                 let found = arrange(groups);
-                // Of those that fit the shortest, which costs least; else the smallest arena.
-                ((found.1.arena_bytes.max(limit), range.len(), found.1.arena_bytes), found)
+                // Of those that fit the cheapest; else the smallest arena.
+                Some(((found.1.arena_bytes.max(limit), overhead, found.1.arena_bytes), found))
             })
             .min_by_key(|(key, _)| *key);
         match found {

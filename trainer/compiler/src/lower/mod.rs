@@ -11,6 +11,7 @@ mod lock_step;
 mod metadata;
 mod overlap;
 mod pool;
+mod price;
 mod repeat;
 mod report;
 mod shape;

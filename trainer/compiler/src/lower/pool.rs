@@ -25,7 +25,7 @@ pub(super) fn max_pool_2d(lowering: &mut Lowering<'_>, node: &Node, attributes: 
     let (output_min, output_max) = lowering.clamp(attributes.activation, from.quant);
     let record =
         OpRecord { window, output_min, output_max, ..OpRecord::new(OpKind::MaxPool2d, input, pooled) };
-    lowering.push_step(node, record, cost(lowering, output, attributes));
+    lowering.push_step(node, record, Cost::default());
     if !same {
         requantize_to(lowering, node, pooled, output)?;
     }
@@ -73,18 +73,9 @@ pub(super) fn average_pool_2d(lowering: &mut Lowering<'_>, node: &Node, attribut
         })?;
         (record.a, record.shift) = (multiplier.mantissa, multiplier.shift);
     }
-    lowering.push_step(node, record, cost(lowering, output, attributes));
+    lowering.push_step(node, record, Cost::default());
     if averaged != output {
         requantize_to(lowering, node, averaged, output)?;
     }
     Ok(())
-}
-
-fn cost(lowering: &Lowering<'_>, output: u16, attributes: &Pool2d) -> Cost {
-    let outputs = lowering.operand(output).view.extent.len();
-    // Not multiply-accumulates, but steps of that kind: they weigh in the slices, not in the report.
-    Cost {
-        outputs: outputs.saturating_mul(1 + attributes.filter[0] * attributes.filter[1] / 8),
-        ..Cost::default()
-    }
 }

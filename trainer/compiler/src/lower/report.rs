@@ -1,5 +1,8 @@
 //! What there is to say about a plan: layers, memory, sizes.
 
+use teff::kernels::params::Packing;
+use teff::shape::Layout;
+
 /// Figures of a compiled model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -50,6 +53,14 @@ pub struct LayerReport {
     pub in_place: bool,
     /// Scratch.
     pub scratch_bytes: u64,
+    /// What runs it: operator, window, packing ([`crate::cost`]).
+    pub kernel: String,
+    /// Order of the weights.
+    pub packing: Packing,
+    /// Layout of the output.
+    pub layout: Layout,
+    /// Predicted instructions.
+    pub predicted: u64,
     /// Predicted instructions of one slice.
     pub slice_cost: u32,
     /// Sum of the buffers in use while it runs.

@@ -31,7 +31,7 @@ pub(super) fn concat(lowering: &mut Lowering<'_>, node: &Node, axis: usize) -> R
         let at = |i: usize| if axis == i { start as i32 } else { 0 };
         let record =
             OpRecord { a: at(1), b: at(2), c: at(3), ..OpRecord::new(OpKind::Concat, input, output) };
-        lowering.push_step(node, record, Cost { outputs: extent.len(), ..Cost::default() });
+        lowering.push_step(node, record, Cost::default());
         start += [extent.h, extent.w, extent.c][axis - 1];
     }
     Ok(())
@@ -79,9 +79,8 @@ fn push_pad(
     value: i8,
 ) -> Result<()> {
     let window = window(node, [1, 1], [1, 1], [1, 1], padding)?;
-    let outputs = lowering.operand(output).view.extent.len();
     let record = OpRecord { window, c: value.into(), ..OpRecord::new(OpKind::Pad, input, output) };
-    lowering.push_step(node, record, Cost { outputs, ..Cost::default() });
+    lowering.push_step(node, record, Cost::default());
     Ok(())
 }
 

@@ -6,9 +6,10 @@ use teff::plan::{Location, OpKind, OpRecord, PlanWriter, WriteError};
 use teff::quant::QuantParams;
 use teff::shape::{Layout, View};
 
+use crate::cost::Work;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, ElementType, Graph, Node, Quant, Value, ValueId};
-use crate::target::{Target, slice_cost};
+use crate::target::Target;
 
 /// A value of the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,11 +138,7 @@ impl<'g> Lowering<'g> {
             return Ok(index);
         }
         let copy = self.temporary(&format!("{} copied", operand.name), operand.view, operand.quant)?;
-        self.push_step(
-            node,
-            OpRecord::new(OpKind::Copy, index, copy),
-            Cost { outputs: operand.view.extent.len(), ..Cost::default() },
-        );
+        self.push_step(node, OpRecord::new(OpKind::Copy, index, copy), Cost::default());
         Ok(copy)
     }
 
@@ -160,16 +157,25 @@ impl<'g> Lowering<'g> {
         index.ok_or_else(|| too_large(WriteError::TooMany))
     }
 
-    /// Adds an operator; its slices' cost follows from `cost`.
-    pub fn push_step(&mut self, node: &Node, mut record: OpRecord, cost: Cost) {
+    /// What a step does, in `calls` calls of its kernel.
+    pub fn work(&self, step: usize, calls: usize) -> Work {
+        let record = &self.steps[step].record;
+        Work::new(record, self.operand(record.inputs[0]).view, self.operand(record.output).view, calls)
+    }
+
+    /// How many slices a step has (see [`teff::Session::step`]).
+    pub fn slices(&self, step: usize) -> usize {
+        let record = &self.steps[step].record;
         let output = self.operand(record.output).view.extent;
-        let slices = match record.kind {
+        match record.kind {
             OpKind::FullyConnected => output.c,
             OpKind::Concat | OpKind::Pad | OpKind::Copy => self.operand(record.inputs[0]).view.extent.h,
             _ => output.h,
-        };
-        record.slice_cost =
-            slice_cost(self.target, cost.macs.div_ceil(slices), cost.outputs.div_ceil(slices));
+        }
+    }
+
+    /// Adds an operator.
+    pub fn push_step(&mut self, node: &Node, record: OpRecord, cost: Cost) {
         self.steps.push(Step {
             record,
             node: node.name.clone(),
@@ -198,7 +204,6 @@ impl<'g> Lowering<'g> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cost {
     pub macs: usize,
-    pub outputs: usize,
     pub parameters: usize,
     pub weights_bytes: usize,
 }

@@ -70,7 +70,7 @@ pub(super) fn repeat_channels(
     let repeated = lowering.temporary(&format!("{} repeated", from.name), several, from.quant)?;
     for part in 0..count {
         let record = OpRecord { c: part as i32, ..OpRecord::new(OpKind::Concat, source, repeated) };
-        lowering.push_step(node, record, Cost { outputs: extent.len(), ..Cost::default() });
+        lowering.push_step(node, record, Cost::default());
     }
     lowering.alias(repeated, View::new(extent.h, extent.w, extent.c * count, from.view.layout))
 }

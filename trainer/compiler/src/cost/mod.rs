@@ -1,0 +1,191 @@
+//! What operators cost on a processor: instructions, predicted.
+//!
+//! An operator is described by a few counts ([`Work`]): kernel calls, rows, positions, outputs, multiply-accumulates
+//! and so on. For each core and each *kernel* (an operator in one packing, with a window of one kind) a row of
+//! `coefficients.tsv` has the instructions that each of these takes. The rows are fitted to instructions that were
+//! counted in the emulator (`cargo xtask bench fit`), on layers made for it; all decisions of the compiler that weigh
+//! time go by them.
+
+mod table;
+
+use teff::kernels::params::Packing;
+use teff::plan::{OpKind, OpRecord, Target};
+use teff::shape::View;
+
+/// Positions that convolutions take at once.
+const BLOCK: usize = 4;
+/// Input channels from which on a convolution is no first layer.
+const FEW_CHANNELS: usize = 4;
+
+/// Names of the counts, in the order of [`Work::counts`] and of the columns of the table.
+pub const COUNTS: [&str; 8] = ["call", "row", "position", "output", "mac", "copied", "edge", "left_over"];
+
+/// What one operator does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The kernel, as the first column of the table names it: operator, window, packing.
+    pub kernel: String,
+    /// In the order of [`COUNTS`].
+    pub counts: [u64; COUNTS.len()],
+}
+
+impl Work {
+    /// An operator that is done in `calls` calls of its kernel.
+    pub fn new(op: &OpRecord, input: View, output: View, calls: usize) -> Self {
+        let (from, to) = (input.extent, output.extent);
+        let window = &op.window;
+        let taps = window.filter_h.saturating_mul(window.filter_w);
+        let per_output = match op.kind {
+            OpKind::Conv2d => taps.saturating_mul(from.c / usize::from(op.groups).max(1)),
+            OpKind::DepthwiseConv2d | OpKind::MaxPool2d | OpKind::AveragePool2d => taps,
+            OpKind::FullyConnected => from.len(),
+            _ => 0,
+        };
+        let is_copy = matches!(op.kind, OpKind::Concat | OpKind::Pad | OpKind::Copy);
+        let done = if is_copy { from } else { to };
+        let (rows, positions, outputs) = (done.h, done.h.saturating_mul(done.w), done.len());
+        let calls = calls.clamp(1, rows.max(1));
+        // What is gathered for one position before it is multiplied.
+        let gathered = if op.kind == OpKind::Conv2d { per_output } else { 0 };
+        let edges = if op.kind.is_spatial() { at_the_edge(op, input, output) } else { 0 };
+        let left_over = match op.kind {
+            OpKind::Conv2d => {
+                let per_call = (rows / calls).max(1).saturating_mul(done.w) % BLOCK;
+                per_call.saturating_mul(calls).min(positions).saturating_mul(to.c).saturating_mul(per_output)
+            }
+            OpKind::FullyConnected => (to.c % 8).saturating_mul(per_output),
+            _ => 0,
+        };
+        let edge = match op.kind {
+            OpKind::Conv2d => edges.saturating_mul(per_output),
+            _ => edges.saturating_mul(to.c),
+        };
+        let counts = [
+            calls,
+            rows,
+            positions,
+            outputs,
+            outputs.saturating_mul(per_output),
+            positions.saturating_mul(gathered),
+            edge,
+            left_over,
+        ];
+        Self { kernel: kernel(op, input, output), counts: counts.map(|count| count as u64) }
+    }
+
+    /// Those of the predicted instructions that are taken once per call.
+    pub fn call_instructions(&self, target: Target) -> u64 {
+        let per_call = u64::from(table::costs(target, &self.kernel)[0]);
+        self.counts[0].saturating_mul(per_call).div_ceil(table::UNIT)
+    }
+
+    /// Predicted instructions on `target`.
+    pub fn instructions(&self, target: Target) -> u64 {
+        let costs = table::costs(target, &self.kernel);
+        let sum = self
+            .counts
+            .iter()
+            .zip(costs)
+            .fold(0u64, |sum, (&count, cost)| sum.saturating_add(count.saturating_mul(cost.into())));
+        sum.div_ceil(table::UNIT)
+    }
+}
+
+/// Instructions to copy `bytes` bytes from row to row.
+pub(crate) fn moving(target: Target, bytes: u64) -> u64 {
+    bytes.saturating_mul(table::costs(target, "place")[3].into()).div_ceil(table::UNIT)
+}
+
+/// Positions whose window reaches beyond the input.
+fn at_the_edge(op: &OpRecord, input: View, output: View) -> usize {
+    let window = &op.window;
+    let inside =
+        |outputs: usize, inputs: usize, filter: usize, stride: usize, dilation: usize, pad: usize| {
+            let reach = dilation.saturating_mul(filter.saturating_sub(1)).saturating_add(1);
+            let is_inside = |at: usize| at * stride >= pad && at * stride + reach <= inputs + pad;
+            (0..outputs).filter(|&at| is_inside(at)).count()
+        };
+    let (from, to) = (input.extent, output.extent);
+    let rows = inside(to.h, from.h, window.filter_h, window.stride_h, window.dilation_h, window.pad_top);
+    let columns = inside(to.w, from.w, window.filter_w, window.stride_w, window.dilation_w, window.pad_left);
+    to.h.saturating_mul(to.w).saturating_sub(rows.saturating_mul(columns))
+}
+
+/// The name of the kernel that runs an operator: operator, window, packing.
+pub fn kernel(op: &OpRecord, input: View, output: View) -> String {
+    let (from, to, window) = (input.extent, output.extent, &op.window);
+    let is_one = (window.filter_h, window.filter_w, window.stride_h, window.stride_w) == (1, 1, 1, 1);
+    let is_global = (window.filter_h, window.filter_w) == (from.h, from.w) && (to.h, to.w) == (1, 1);
+    let variant = match op.kind {
+        OpKind::Conv2d if op.groups > 1 => " groups",
+        OpKind::Conv2d if is_one => " 1x1",
+        OpKind::Conv2d if from.c < FEW_CHANNELS => " first",
+        OpKind::DepthwiseConv2d if from.c != to.c => " multiplier",
+        OpKind::DepthwiseConv2d if (window.filter_h, window.filter_w) == (3, 3) => " 3x3",
+        OpKind::AveragePool2d if is_global => " global",
+        OpKind::Concat | OpKind::Pad | OpKind::Copy => return "place".to_string(),
+        _ => "",
+    };
+    let packing = if has_weights(op.kind) { packing_name(op.packing) } else { "" };
+    format!("{}{variant}{packing}", op.kind.name())
+}
+
+fn has_weights(kind: OpKind) -> bool {
+    matches!(kind, OpKind::Conv2d | OpKind::DepthwiseConv2d | OpKind::FullyConnected)
+}
+
+fn packing_name(packing: Packing) -> &'static str {
+    match packing {
+        Packing::Plain => "",
+        Packing::Dsp => " dsp",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use teff::kernels::params::Window;
+    use teff::shape::Layout;
+
+    fn conv(filter: usize, stride: usize, pad: usize) -> OpRecord {
+        let window = Window {
+            filter_h: filter,
+            filter_w: filter,
+            stride_h: stride,
+            stride_w: stride,
+            pad_top: pad,
+            pad_left: pad,
+            dilation_h: 1,
+            dilation_w: 1,
+        };
+        OpRecord { window, ..OpRecord::new(OpKind::Conv2d, 0, 1) }
+    }
+
+    #[test]
+    fn counts_of_a_convolution() {
+        let (input, output) = (View::new(6, 5, 8, Layout::Nhwc), View::new(6, 5, 16, Layout::Nhwc));
+        let work = Work::new(&conv(3, 1, 1), input, output, 1);
+        // 4 x 3 positions are inside; 30 positions are seven blocks and two.
+        let edge = (30 - 12) * 72;
+        assert_eq!(work.counts, [1, 6, 30, 480, 480 * 72, 30 * 72, edge, 2 * 16 * 72]);
+        assert_eq!(work.kernel, "conv_2d");
+        // Row by row one position of each is left over.
+        let rows = Work::new(&conv(3, 1, 1), input, output, 6);
+        assert_eq!((rows.counts[0], rows.counts[7]), (6, 6 * 16 * 72));
+        assert!(rows.instructions(Target::CortexM4) > work.instructions(Target::CortexM4));
+    }
+
+    #[test]
+    fn kernels_have_names() {
+        let view = |h, w, c| View::new(h, w, c, Layout::Nhwc);
+        let name = |op: &OpRecord, input, output| kernel(op, input, output);
+        assert_eq!(name(&conv(1, 1, 0), view(4, 4, 8), view(4, 4, 8)), "conv_2d 1x1");
+        assert_eq!(name(&conv(3, 2, 0), view(9, 9, 3), view(4, 4, 8)), "conv_2d first");
+        let packed = OpRecord { packing: Packing::Dsp, ..conv(3, 2, 0) };
+        assert_eq!(name(&packed, view(9, 9, 8), view(4, 4, 8)), "conv_2d dsp");
+        let pool = OpRecord { kind: OpKind::AveragePool2d, ..conv(4, 1, 0) };
+        assert_eq!(name(&pool, view(4, 4, 8), view(1, 1, 8)), "average_pool_2d global");
+        let copy = OpRecord::new(OpKind::Copy, 0, 1);
+        assert_eq!(name(&copy, view(4, 4, 8), view(4, 4, 8)), "place");
+    }
+}
