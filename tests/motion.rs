@@ -13,8 +13,14 @@ use teff_compiler::{Target, compile};
 
 const AXES: usize = 3;
 /// As the simulated chip of the board measures.
-const CHIP: Format =
-    Format { rate_millihertz: 1_600_000, axes: AXES as u8, counts_per_thousand_units: 256_000 };
+const CHIP: Format = Format {
+    sensor: "ADXL345",
+    rate_millihertz: 1_600_000,
+    axes: AXES as u8,
+    unit: "g",
+    counts_per_thousand_units: 256_000,
+    full_scale: 4096,
+};
 const MODEL_COUNTS_PER_THOUSAND_G: u32 = 512_000;
 
 fn root() -> &'static Path {

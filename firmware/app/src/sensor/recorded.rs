@@ -54,7 +54,14 @@ mod tests {
 
     #[test]
     fn a_recording_comes_in_portions_of_whole_instants() {
-        let format = Format { rate_millihertz: 1, axes: 2, counts_per_thousand_units: 1 };
+        let format = Format {
+            sensor: "recording",
+            rate_millihertz: 1,
+            axes: 2,
+            unit: "",
+            counts_per_thousand_units: 1,
+            full_scale: 32_768,
+        };
         let mut sensor = Recorded::new(format, &[1, 2, 3, 4, 5, 6, 7], 2);
         let mut samples = [0; 5];
         assert_eq!(sensor.read(&mut samples), Ok(2));

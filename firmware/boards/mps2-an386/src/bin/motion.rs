@@ -18,8 +18,8 @@ use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
 use teff_app::pipeline::{Pipeline, StartError, Step, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
-use teff_app::sensor::Sensor;
-use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Rate};
+use teff_app::sensor::{NotOffered, Sensor};
+use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Setup};
 use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::simulated::SimulatedAdxl345;
@@ -35,6 +35,7 @@ const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN);
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
 const COUNTS_PER_THOUSAND_G: u32 = 512_000;
+const RATE_MILLIHERTZ: u32 = 1_600_000;
 
 /// Measurements between two interrupts: half of the chip's buffer.
 const PORTION: usize = 16;
@@ -115,7 +116,8 @@ fn start(
     intake: Intake<'static, AXES>,
 ) -> Result<MachinePipeline, Why> {
     let bus = OnI2c::new(SimulatedAdxl345::new(&RECORDING), ADDRESS);
-    let chip = Adxl345::start(bus, Rate::Hz1600).map_err(|_| Why::NoSensor)?;
+    let setup = Setup::new(RATE_MILLIHERTZ).map_err(Why::Setting)?;
+    let chip = Adxl345::start(bus, setup).map_err(|_| Why::NoSensor)?;
     let sensor = Rescaled::new(chip, COUNTS_PER_THOUSAND_G).ok_or(Why::NoSensor)?;
     let session = Session::<Machine>::new(arena).map_err(StartError::Model).map_err(Why::Start)?;
     let pipeline = Pipeline::new(session, workspace, sensor.format()).map_err(Why::Start)?;
@@ -174,6 +176,7 @@ fn run(
 /// Why the program cannot start.
 enum Why {
     NoSensor,
+    Setting(NotOffered),
     Start(StartError),
 }
 
@@ -181,6 +184,7 @@ impl core::fmt::Display for Why {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Why::NoSensor => f.write_str("the accelerometer does not answer"),
+            Why::Setting(error) => error.fmt(f),
             Why::Start(error) => error.fmt(f),
         }
     }
