@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-tests", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-fuzz", "teff-trainer"]),
     ("xtask", &["teff-board"]),
     ("teff-app", &["teff"]),
+    ("teff-link", &[]),
     ("teff-verify", &["teff"]),
     ("teff-emulated", &[]),
     ("teff-mps2-an385", ON_A_BOARD),

@@ -18,11 +18,11 @@ use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
 use teff_app::pipeline::{Pipeline, StartError, Step, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
-use teff_app::sensor::{NotOffered, Sensor};
 use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Setup};
 use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::simulated::SimulatedAdxl345;
+use teff_app::sensor::{NotOffered, Sensor};
 use teff_emulated::console::{self, Console};
 
 teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
