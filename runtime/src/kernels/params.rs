@@ -14,6 +14,11 @@ pub enum Packing {
     Dsp,
 }
 
+impl Packing {
+    /// All packings.
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Dsp];
+}
+
 /// The sliding window of convolutions and pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Window {

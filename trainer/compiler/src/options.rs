@@ -1,6 +1,8 @@
 //! What a person can ask of the compiler beside the target.
 
 use crate::error::{Error, Result};
+use teff::kernels::params::Packing;
+use teff::shape::Layout;
 
 /// Wishes about a plan; the default is what `trainer compile` does without options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +13,17 @@ pub struct Options {
     /// Whether spatial operators may run over their own input. Without it every output lies apart from its input: for
     /// comparisons.
     pub overlap: bool,
+    /// The packing of weights wherever an operator suits it, plain elsewhere, instead of the one that is predicted to
+    /// take the fewest instructions: for tests of every packing.
+    pub packing: Option<Packing>,
+    /// The layout of the values between spatial operators, instead of the one that the target's kernels want: for tests
+    /// of every layout.
+    pub layout: Option<Layout>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ram_bytes: None, overlap: true }
+        Self { ram_bytes: None, overlap: true, packing: None, layout: None }
     }
 }
 

@@ -4,7 +4,9 @@ mod support;
 
 use teff::kernels::Kernels;
 use teff::kernels::generic::Generic;
+use teff::kernels::params::Packing;
 use teff::kernels::reference::Reference;
+use teff::shape::Layout;
 use teff::{AnyModel, Model, ModelFile, Progress, Session};
 use teff_compiler::graph::{Builder, Clamp, Conv2d, Graph, Padding, Unary};
 use teff_compiler::lower::{Compiled, lower_with};
@@ -135,6 +137,42 @@ fn random_networks() {
     }
     assert!(overlapping > 60, "only {overlapping} networks had operators over their own input");
     assert!(in_lock_step > 10, "only {in_lock_step} networks had operators in lock step");
+}
+
+/// Every packing and layout that can be asked for, with and without a budget.
+#[test]
+fn every_packing_and_layout_gives_the_same_bits() {
+    let (mut planar, mut packed) = (0, 0);
+    for seed in 200..260 {
+        let mut random = Random(seed);
+        let graph = network(&mut random);
+        let len: usize = graph.value(graph.inputs[0].value).shape.iter().product();
+        let real: Vec<f32> = (0..len).map(|_| random.real()).collect();
+        let graph = quantized(graph, &real);
+        let input: Vec<i8> = (0..len).map(|i| (i * 89 + i / 7) as i8).collect();
+        let plain = Options { overlap: false, packing: Some(Packing::Plain), ..Options::default() };
+        let expected = lower_with(&graph, Target::Generic, &plain, [0; 32]).unwrap();
+        let expected = run::<Reference>(&expected.plan, &input, u32::MAX);
+        for layout in [None, Some(Layout::Planar)] {
+            for packing in [None].into_iter().chain(Packing::ALL.map(Some)) {
+                let mut options = Options { packing, layout, ..Options::default() };
+                let usual = lower_with(&graph, Target::CortexM4, &options, [0; 32]).unwrap();
+                options.ram_bytes = Some(usual.report.arena_bytes as usize * 15 / 16);
+                let tight = lower_with(&graph, Target::CortexM4, &options, [0; 32]);
+                for compiled in [Ok(usual), tight].into_iter().flatten() {
+                    let file = ModelFile::from_bytes(&compiled.plan).unwrap();
+                    let model = file.model();
+                    planar += usize::from(
+                        (0..model.header().n_values).any(|i| model.value(i).view.layout == Layout::Planar),
+                    );
+                    packed += usize::from(model.ops().any(|op| op.packing != Packing::Plain));
+                    let found = run::<Generic>(&compiled.plan, &input, u32::MAX);
+                    assert_eq!(found, expected, "network {seed}, {options:?}");
+                }
+            }
+        }
+    }
+    assert!(planar > 60 && packed > 60, "{planar} planar plans, {packed} packed ones");
 }
 
 #[test]

@@ -126,19 +126,15 @@ pub fn kernel(op: &OpRecord, input: View, output: View) -> String {
         OpKind::Concat | OpKind::Pad | OpKind::Copy => return "place".to_string(),
         _ => "",
     };
-    let packing = if has_weights(op.kind) { packing_name(op.packing) } else { "" };
-    format!("{}{variant}{packing}", op.kind.name())
+    if has_weights(op.kind) && op.packing != Packing::Plain {
+        let packing = format!("{:?}", op.packing).to_lowercase();
+        return format!("{}{variant} {packing}", op.kind.name());
+    }
+    format!("{}{variant}", op.kind.name())
 }
 
 fn has_weights(kind: OpKind) -> bool {
     matches!(kind, OpKind::Conv2d | OpKind::DepthwiseConv2d | OpKind::FullyConnected)
-}
-
-fn packing_name(packing: Packing) -> &'static str {
-    match packing {
-        Packing::Plain => "",
-        Packing::Dsp => " dsp",
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::channel::{self, Exact};
 use super::shape::pad_with_zero;
 use super::steps::{Cost, Lowering, Operand, not_quantized, too_large};
 use super::wide;
+use crate::cost::Work;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, Conv2d, Elements, Node, Padding, Value, ValueId};
 use crate::target::{self, Target};
@@ -73,7 +74,7 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
         // Each channel is several now.
         _ if filter.summands > 1 => (OpKind::Conv2d, channels),
         // One channel read by all outputs: the same sums, for which packed convolutions are made.
-        _ if channels == 1 && target::packing(lowering.target) != Packing::Plain => (OpKind::Conv2d, 1),
+        _ if channels == 1 && fast_packing(lowering) != Packing::Plain => (OpKind::Conv2d, 1),
         _ => (kind, 1),
     };
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
@@ -322,12 +323,8 @@ fn attach(
         _ => filter.rows.concat(),
     };
     record.shift = scaling.shift;
-    let packing = target::packing(lowering.target);
-    let packed = (packing != Packing::Plain)
-        .then(|| Packable::new(record, scaling, &weights, (from, to)).pack(packing))
-        .flatten();
-    let weights = match packed {
-        Some(packed) => {
+    let weights = match cheapest_packing(lowering, record, scaling, &weights, (from, to)) {
+        Some((packing, packed)) => {
             record.packing = packing;
             packed
         }
@@ -343,6 +340,32 @@ fn attach(
     record.multipliers_offset =
         lowering.writer.push_words(scaling.multipliers.iter().copied()).map_err(too_large)?;
     Ok(())
+}
+
+/// The weights in the packing that the target's fast kernels read, where the operator suits it and it takes fewer
+/// instructions than plain weights.
+fn cheapest_packing(
+    lowering: &Lowering<'_>,
+    record: &OpRecord,
+    scaling: &Scaling,
+    weights: &[i8],
+    operands: (&Operand, &Operand),
+) -> Option<(Packing, Vec<i8>)> {
+    let packing = fast_packing(lowering);
+    if packing == Packing::Plain {
+        return None;
+    }
+    let packed = Packable::new(record, scaling, weights, operands).pack(packing)?;
+    let (input, output) = (operands.0.view, operands.1.view);
+    let cost =
+        |packing| Work::new(&OpRecord { packing, ..*record }, input, output, 1).instructions(lowering.target);
+    let is_forced = lowering.options.packing.is_some();
+    (is_forced || cost(packing) <= cost(Packing::Plain)).then_some((packing, packed))
+}
+
+/// The packing of the target's fast kernels, or the one that was asked for.
+fn fast_packing(lowering: &Lowering<'_>) -> Packing {
+    lowering.options.packing.unwrap_or_else(|| target::packing(lowering.target))
 }
 
 /// An operator with weights as the kernels take it.

@@ -7,6 +7,7 @@ mod arena;
 mod channel;
 mod elementwise;
 mod filter;
+mod layout;
 mod lock_step;
 mod metadata;
 mod overlap;
@@ -55,7 +56,7 @@ pub fn lower_with(
 ) -> Result<Compiled> {
     graph.verify()?;
     float_islands(graph)?;
-    let mut lowering = Lowering::new(graph, target)?;
+    let mut lowering = Lowering::new(graph, target, options)?;
     for node in &graph.nodes {
         // A function whose result is not rounded is a part of the tables of its readers.
         if !is_inner(graph, node) {

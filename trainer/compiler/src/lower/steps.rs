@@ -1,14 +1,16 @@
 //! The operators of the plan while they are collected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use teff::plan::{Location, OpKind, OpRecord, PlanWriter, WriteError};
 use teff::quant::QuantParams;
 use teff::shape::{Layout, View};
 
+use super::layout;
 use crate::cost::Work;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, ElementType, Graph, Node, Quant, Value, ValueId};
+use crate::options::Options;
 use crate::target::Target;
 
 /// A value of the plan.
@@ -43,6 +45,9 @@ pub(super) struct Step {
 pub(super) struct Lowering<'g> {
     pub graph: &'g Graph,
     pub target: Target,
+    pub options: Options,
+    /// Values that lie planar.
+    pub planar: BTreeSet<ValueId>,
     pub operands: Vec<Operand>,
     pub buffers: usize,
     pub steps: Vec<Step>,
@@ -53,10 +58,12 @@ pub(super) struct Lowering<'g> {
 }
 
 impl<'g> Lowering<'g> {
-    pub fn new(graph: &'g Graph, target: Target) -> Result<Self> {
+    pub fn new(graph: &'g Graph, target: Target, options: &Options) -> Result<Self> {
         let mut lowering = Self {
             graph,
             target,
+            options: *options,
+            planar: layout::planar_values(graph, options.layout),
             operands: Vec::new(),
             buffers: 0,
             steps: Vec::new(),
@@ -96,7 +103,10 @@ impl<'g> Lowering<'g> {
     pub fn define(&mut self, id: ValueId) -> Result<u16> {
         let value = self.graph.value(id);
         let quant = activation_quant(value)?;
-        let view = view_of(&value.shape, &value.name)?;
+        let mut view = view_of(&value.shape, &value.name)?;
+        if self.planar.contains(&id) {
+            view.layout = Layout::Planar;
+        }
         let place = self.new_buffer();
         let index = self.push(Operand { name: value.name.clone(), view, quant, place })?;
         self.known.insert(id, index);
