@@ -119,17 +119,17 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         while let Some(op) = self.model.op(self.next_op) {
             if M::OPS.contains_groups() && self.model.writes_lines(&op) {
                 let group = lock_step::Group::new(&self.model, self.next_op);
-                let cost = group.cost(&self.model, self.next_slice);
-                if !first && cost > left {
-                    return Progress::Pending;
+                while self.next_slice < group.slices() {
+                    let cost = group.cost(&self.model, self.next_slice);
+                    if !first && cost > left {
+                        return Progress::Pending;
+                    }
+                    first = false;
+                    left = left.saturating_sub(cost);
+                    group.run::<M, K>(&self.model, self.arena, self.next_slice, |_| {});
+                    self.next_slice += 1;
                 }
-                first = false;
-                left = left.saturating_sub(cost);
-                group.run::<M, K>(&self.model, self.arena, self.next_slice);
-                self.next_slice += 1;
-                if self.next_slice >= group.slices() {
-                    (self.next_op, self.next_slice) = (group.last + 1, 0);
-                }
+                (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
             let slices = self.model.slices(&op);
@@ -157,15 +157,22 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
     /// Runs operator `index` alone, whole, on what the arena holds. For comparing operators one by one. Of operators that
     /// run in lock step the first runs all, and the others do nothing.
     pub fn invoke_op(&mut self, index: u16) {
+        self.invoke_op_with(index, |_| {});
+    }
+
+    /// As [`Session::invoke_op`]; `observe` is called with the number of an operator whenever that one goes to work. For
+    /// telling apart what operators in lock step cost.
+    pub fn invoke_op_with(&mut self, index: u16, mut observe: impl FnMut(u16)) {
         let Some(op) = self.model.op(index) else { return };
         if M::OPS.contains_groups() && self.model.reads_lines(&op) {
             return;
         }
         if M::OPS.contains_groups() && self.model.writes_lines(&op) {
             let group = lock_step::Group::new(&self.model, index);
-            (0..group.slices()).for_each(|y| group.run::<M, K>(&self.model, self.arena, y));
+            (0..group.slices()).for_each(|y| group.run::<M, K>(&self.model, self.arena, y, &mut observe));
             return;
         }
+        observe(index);
         let slices = self.model.slices(&op);
         run::<M, K>(&self.model, self.arena, &op, 0..slices, 0);
     }

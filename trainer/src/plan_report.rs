@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 use teff::plan::{Model, NONE, OpKind, OpRecord, arena_range};
+use teff::shape::Layout;
+use teff_compiler::cost::Work;
 
 /// One operator of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,8 +27,18 @@ pub struct Layer {
     pub parameters: u64,
     /// Bytes of weights, biases and tables.
     pub weights_bytes: u64,
-    /// Predicted instructions: those of its slices, which stand in the plan.
+    /// What runs it: operator, window, packing.
+    pub kernel: String,
+    /// Order of the weights; empty where there are none.
+    pub packing: String,
+    /// Layout of the output.
+    pub layout: &'static str,
+    /// Whether it runs row by row with its neighbours.
+    pub in_lock_step: bool,
+    /// Predicted instructions, as they stand in the plan: those of its slices, and of one call.
     pub predicted: u64,
+    /// What the prediction is made from, in the order of `teff_compiler::cost::COUNTS`, for one call.
+    pub work: Vec<u64>,
     /// Bytes of the arena that are in use while it runs, scratch included.
     pub ram_bytes: u64,
     #[serde(skip)]
@@ -85,7 +97,7 @@ impl PlanReport {
             macs: layers.iter().map(|layer| layer.macs).sum(),
             parameters: layers.iter().map(|layer| layer.parameters).sum(),
             predicted: layers.iter().map(|layer| layer.predicted).sum(),
-            longest_slice_predicted: ops.iter().map(|op| op.slice_cost.into()).max().unwrap_or(0),
+            longest_slice_predicted: longest_slice(plan, &ops),
             arena_bytes: header.arena_bytes.into(),
             live_set_bytes: header.live_set_bytes.into(),
             weights_bytes: layers.iter().map(|layer| layer.weights_bytes).sum::<u64>() + constants(plan),
@@ -121,6 +133,30 @@ impl PlanReport {
         }
         text
     }
+}
+
+/// The most predicted instructions of one slice: of an operator with its call, or of a row in lock step.
+fn longest_slice(plan: &Model<'_>, ops: &[OpRecord]) -> u64 {
+    let mut longest = 0;
+    let mut at = 0u16;
+    while let Some(op) = ops.get(usize::from(at)) {
+        let last = plan.group_end(at);
+        let slice = match plan.group(at, last).filter(|_| last > at) {
+            None => u64::from(op.slice_cost) + u64::from(op.call_cost),
+            Some(group) => {
+                let members = &ops[usize::from(at)..=usize::from(last).min(ops.len() - 1)];
+                let cost = |y| -> u64 {
+                    let (before, after) = (group.made(y, false), group.made(y + 1, false));
+                    let rows = before.iter().zip(&after).map(|(before, after)| after.saturating_sub(*before));
+                    members.iter().zip(rows).map(|(op, rows)| u64::from(op.slice_cost) * rows as u64).sum()
+                };
+                (0..group.rows(group.len() - 1).output_rows()).map(cost).max().unwrap_or(0)
+            }
+        };
+        longest = longest.max(slice);
+        at = last.saturating_add(1);
+    }
+    longest
 }
 
 /// Bytes of the activations that are constants.
@@ -174,7 +210,9 @@ fn layer(
     name: Option<String>,
     lifetimes: &[Option<Range<usize>>],
 ) -> Layer {
-    let (from, to) = (plan.value(op.inputs[0]).view.extent, plan.value(op.output).view.extent);
+    let (from_view, to_view) = (plan.value(op.inputs[0]).view, plan.value(op.output).view);
+    let (from, to) = (from_view.extent, to_view.extent);
+    let work = Work::new(op, from_view, to_view, 1);
     let window = (op.window.filter_h * op.window.filter_w) as u64;
     let per_output = match op.kind {
         OpKind::Conv2d => window * (from.c / usize::from(op.groups).max(1)) as u64,
@@ -213,7 +251,12 @@ fn layer(
         macs: to.len() as u64 * per_output,
         parameters: if has_weights { weights + words(op.bias_offset) } else { 0 },
         weights_bytes: weights + 4 * words(op.bias_offset),
-        predicted: u64::from(op.slice_cost) * plan.slices(op) as u64,
+        kernel: work.kernel,
+        packing: if has_weights { format!("{:?}", op.packing).to_lowercase() } else { String::new() },
+        layout: if to_view.layout == Layout::Planar { "planar" } else { "nhwc" },
+        in_lock_step: plan.is_in_group(op),
+        predicted: u64::from(op.slice_cost) * plan.slices(op) as u64 + u64::from(op.call_cost),
+        work: work.counts.to_vec(),
         ram_bytes: covered(used) as u64,
         picture,
     }

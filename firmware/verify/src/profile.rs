@@ -2,7 +2,8 @@
 //!
 //! The same case runs four times, after once without counting: in one piece, operator by operator,
 //! slice by slice, and in one piece on a painted stack. Each of the first three writes its outputs,
-//! which must be the same.
+//! which must be the same. An operator is counted in two or more regions: its way in, and its work,
+//! row by row where it runs in lock step with others; a line `region K` before each says whose it is.
 
 use core::fmt::Write;
 
@@ -11,7 +12,7 @@ use teff::{Model, Progress, Session};
 use crate::job::Job;
 use crate::{Failure, Instruments, write_inputs, write_outputs};
 
-/// The regions of the answer are, in this order: the inference, each operator, each slice.
+/// The regions of the answer are, in this order: the inference, those of the operators, each slice.
 pub(crate) fn profile(
     job: &Job<'_>,
     arena: &mut [i8],
@@ -33,11 +34,18 @@ pub(crate) fn profile(
     write_outputs(&session, out)?;
 
     write_inputs(&mut session, 0, case)?;
+    let mut written = Ok(());
     for index in 0..model.header().n_ops {
+        writeln!(out, "region {index}")?;
         instruments.begin();
-        session.invoke_op(index);
+        session.invoke_op_with(index, |op| {
+            instruments.end();
+            written = written.and(writeln!(out, "region {op}"));
+            instruments.begin();
+        });
         instruments.end();
     }
+    written?;
     writeln!(out, "case 1")?;
     write_outputs(&session, out)?;
 

@@ -89,6 +89,11 @@ impl Model<'_> {
         matches!(self.value(op.inputs[0]).location, Location::Lines { .. })
     }
 
+    /// Whether the operator runs in lock step with others.
+    pub fn is_in_group(&self, op: &OpRecord) -> bool {
+        self.writes_lines(op) || self.reads_lines(op)
+    }
+
     /// The rows of the operators `first..=last`; `None` where they are more than a group has.
     pub fn group(&self, first: u16, last: u16) -> Option<Group> {
         let extent = |value| self.value(value).view.extent;

@@ -37,8 +37,14 @@ impl Group {
         })
     }
 
-    /// Makes row `y` of the last operator, and before it every row that it needs.
-    pub fn run<M: Ops, K: Kernels>(&self, model: &Model<'_>, arena: &mut [i8], y: usize) {
+    /// Makes row `y` of the last operator, and before it every row that it needs. `observe` is told whose row is next.
+    pub fn run<M: Ops, K: Kernels>(
+        &self,
+        model: &Model<'_>,
+        arena: &mut [i8],
+        y: usize,
+        mut observe: impl FnMut(u16),
+    ) {
         let mut next: [usize; MAX_GROUP] = self.rows.made(y, false);
         let mut at = self.rows.len().saturating_sub(1);
         while let Some(op) = model.op(self.first + at as u16) {
@@ -50,6 +56,7 @@ impl Group {
                 at = before;
                 continue;
             }
+            observe(self.first + at as u16);
             // The reader's next row says which line is the first that is held.
             let reader = next.get(at + 1).copied().unwrap_or(0);
             let held_from = if at + 1 < self.rows.len() { self.rows.rows(at + 1).first(reader) } else { 0 };

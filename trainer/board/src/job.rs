@@ -19,7 +19,8 @@
 //! output needs, then `instructions I`; at last `done`, or `error WHY`. The front end's output 0 is
 //! the features of all frames, 16 bits each, and its output 1 the model inputs of all windows. A
 //! profile answers three cases, without instructions (the emulator's plugin counts them): the one it
-//! was given in one piece, operator by operator, and slice by slice; then `stack BYTES`.
+//! was given in one piece, operator by operator (with `region K` for each piece that operator `K` is
+//! counted in), and slice by slice; then `stack BYTES`.
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs;
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,16 @@ pub struct Count {
     pub instructions: u64,
     /// Cycles by the processor's published timings, where there are any; see `timing.rs`.
     pub cycles: Option<u64>,
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Count) {
+        self.instructions += other.instructions;
+        self.cycles = match (self.cycles, other.cycles) {
+            (Some(cycles), Some(more)) => Some(cycles + more),
+            (one, None) | (None, one) => one,
+        };
+    }
 }
 
 /// A run of a block of instructions, as the plugin writes it.

@@ -14,7 +14,7 @@ use crate::{Board, Case, Device, Elf, Emulator, Firmware, Link, Run, TIME_LIMIT}
 pub struct Profile {
     /// The whole inference, in one piece.
     pub total: Count,
-    /// Each operator of the plan, run alone.
+    /// Each operator of the plan, run alone, or row by row with those that it is in lock step with.
     pub layers: Vec<Count>,
     /// The slice with the most instructions: how long [`teff::Session::step`] works at least.
     ///
@@ -82,12 +82,19 @@ impl Device {
         }
         let too_few = || format!("the counter wrote {} regions, for {operators} operators", regions.len());
         let (total, rest) = regions.split_first().with_context(too_few)?;
-        let (layers, slices) = rest.split_at_checked(operators).with_context(too_few)?;
+        let lines = run.stdout.lines();
+        let owners = lines.filter_map(|line| line.strip_prefix("region ")?.trim().parse::<usize>().ok());
+        let owners: Vec<usize> = owners.collect();
+        let (pieces, slices) = rest.split_at_checked(owners.len()).with_context(too_few)?;
+        let mut layers = vec![Count::default(); operators];
+        for (&owner, &piece) in owners.iter().zip(pieces) {
+            *layers.get_mut(owner).with_context(too_few)? += piece;
+        }
         let longest = slices.iter().max_by_key(|slice| slice.instructions).with_context(too_few)?;
         let stack = run.stdout.lines().find_map(|line| line.strip_prefix("stack ")?.parse().ok());
         Ok(Profile {
             total: *total,
-            layers: layers.to_vec(),
+            layers,
             longest_slice: *longest,
             slices: slices.len(),
             stack_bytes: stack.context("the board did not say how much stack was used")?,

@@ -164,7 +164,8 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header([
         "#",
-        "operator",
+        "kernel",
+        "layout",
         "output h x w x c",
         "MACs",
         "predicted",
@@ -177,7 +178,8 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let [h, w, c] = layer.output;
         table.add_row([
             layer.index.to_string(),
-            layer.operator.to_string(),
+            layer.kernel.clone(),
+            format!("{}{}", layer.layout, if layer.in_lock_step { ", lock step" } else { "" }),
             format!("{h} x {w} x {c}"),
             layer.macs.to_string(),
             layer.predicted.to_string(),
@@ -187,7 +189,7 @@ fn tables(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             super::short(layer.name.as_deref().unwrap_or_default()),
         ]);
     }
-    super::align_right(&mut table, &[0, 3, 4, 5, 6, 7]);
+    super::align_right(&mut table, &[0, 4, 5, 6, 7, 8]);
     writeln!(out, "\n{table}\n")?;
     writeln!(
         out,

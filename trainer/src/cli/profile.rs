@@ -69,9 +69,15 @@ struct LayerReport {
     index: usize,
     name: Option<String>,
     operator: &'static str,
+    kernel: String,
+    packing: String,
+    layout: &'static str,
+    in_lock_step: bool,
     output: [usize; 3],
     macs: u64,
     predicted: u64,
+    /// What the prediction is made from.
+    work: Vec<u64>,
     instructions: u64,
     cycles_estimated: Option<u64>,
     /// Of the instructions of all layers.
@@ -109,6 +115,11 @@ pub fn run(args: Args) -> Result<()> {
         index: layer.index,
         name: layer.name.clone(),
         operator: layer.operator,
+        kernel: layer.kernel.clone(),
+        packing: layer.packing.clone(),
+        layout: layer.layout,
+        in_lock_step: layer.in_lock_step,
+        work: layer.work.clone(),
         output: layer.output,
         macs: layer.macs,
         predicted: layer.predicted,
@@ -154,7 +165,7 @@ fn tables(out: &mut dyn Write, report: &Report, board: &Board) -> io::Result<()>
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header([
         "#",
-        "operator",
+        "kernel",
         "output h x w x c",
         "MACs",
         "predicted",
@@ -170,7 +181,7 @@ fn tables(out: &mut dyn Write, report: &Report, board: &Board) -> io::Result<()>
         let [h, w, c] = layer.output;
         table.add_row([
             layer.index.to_string(),
-            layer.operator.to_string(),
+            format!("{}{}", layer.kernel, if layer.in_lock_step { ", lock step" } else { "" }),
             format!("{h} x {w} x {c}"),
             layer.macs.to_string(),
             layer.predicted.to_string(),
