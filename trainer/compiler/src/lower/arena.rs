@@ -18,8 +18,14 @@ use crate::options::Options;
 
 /// Offsets are multiples of this, so that kernels can load words.
 const ALIGNMENT: usize = 4;
-/// Without a budget, the arena may be larger than the least by this part of it, if kernels get more rows at once then.
+/// Part of the arena that is weighed against instructions where no budget is given.
 const SPARE: usize = 16;
+
+/// Bytes by which the arena may be larger than the least where no budget is given, if kernels get more rows at once then:
+/// a part; of a small arena twice that, up to 1 kB.
+fn spare(least: usize) -> usize {
+    (least / SPARE).max((2 * least / SPARE).min(1024))
+}
 
 /// Without a budget, lock step may cost this part of the predicted instructions, if the arena shrinks by one [`SPARE`]th
 /// or more: as much code as lock step needs is linked then.
@@ -92,7 +98,7 @@ fn place(lowering: &Lowering<'_>, lives: &[Buffer], options: &Options) -> Result
         if !fits(&tight) {
             return None;
         }
-        let limit = options.ram_bytes.unwrap_or(tight.arena_bytes + tight.arena_bytes / SPARE);
+        let limit = options.ram_bytes.unwrap_or(tight.arena_bytes + spare(tight.arena_bytes));
         let found = planner.widen(limit, |index| candidates[index].usual()).unwrap_or(tight);
         let limit = options.ram_bytes.unwrap_or(found.arena_bytes);
         let found = planner.widen(limit, |index| candidates[index].wider()).unwrap_or(found);

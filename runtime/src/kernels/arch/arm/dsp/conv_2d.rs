@@ -7,10 +7,9 @@ use core::ops::Range;
 use core::ptr;
 
 use super::clamp::clamp;
-use super::scratch::{PIXELS, columns_len, conv_2d_scratch_len, copied_rows_len};
+use super::scratch::{PIXELS, columns_len, copied_rows_len, padded_input_len, padded_line_len};
 use crate::kernels::packing::padded_row;
 use crate::kernels::params::Conv2d;
-use crate::shape::Layout;
 
 /// What [`multiply`] works on. All but the last field is copied to its stack.
 #[repr(C)]
@@ -52,7 +51,7 @@ pub(super) fn conv_2d(
         && op.requantize.multipliers.len() >= c_out
         && input.len() >= from.len()
         && output.len() >= rows.len() * to.row_len()
-        && scratch.len() >= conv_2d_scratch_len(op)
+        && scratch.len() >= columns_len(op).saturating_add(copied_rows_len(op))
         && scratch.as_ptr().align_offset(4) == 0
         && op.weights.as_ptr().align_offset(4) == 0;
     let (pixels, pairs) = (rows.len() * to.w, c_out / 2);
@@ -61,7 +60,6 @@ pub(super) fn conv_2d(
     }
     let k = window.filter_h * row;
     let Some((columns, copies)) = scratch.split_at_mut_checked(columns_len(op)) else { return };
-    let mut source = Source::new(op, input, copies);
     let r = &op.requantize;
     let mut block = Block {
         columns: columns.as_ptr(),
@@ -77,24 +75,37 @@ pub(super) fn conv_2d(
         weights: op.weights.as_ptr(),
     };
     let columns = columns.as_mut_ptr();
-    if is_pointwise(op) {
-        let base = input.as_ptr().wrapping_add(rows.start * from.row_len());
-        let mut first = 0;
-        while first < pixels {
-            let mut sources = [base; PIXELS];
-            for (i, (source, place)) in sources.iter_mut().zip(&mut block.outputs).enumerate() {
+    let (w_stride, row_len) = (op.output.w_stride(), to.row_len());
+    if let Some((base, line_len)) = readable(op, input, copies) {
+        let jump = (window.dilation_h * line_len) as isize - row as isize;
+        let step = window.stride_w * from.c;
+        let mut line = base.wrapping_add(rows.start * window.stride_h * line_len);
+        let mut row_start = output.as_mut_ptr();
+        let (mut x, mut left) = (0, pixels);
+        while left > 0 {
+            let (mut sources, taken) = ([line; PIXELS], left);
+            for (source, place) in sources.iter_mut().zip(&mut block.outputs) {
+                *source = line.wrapping_add(x * step);
+                *place = row_start.wrapping_add(x * w_stride);
                 // Places beyond the last pixel repeat it.
-                let pixel = (first + i).min(pixels - 1);
-                *source = base.wrapping_add(pixel * row);
-                *place = output.as_mut_ptr().wrapping_add(pixel * c_out);
+                if left > 1 {
+                    left -= 1;
+                    x += 1;
+                    if x == to.w {
+                        x = 0;
+                        row_start = row_start.wrapping_add(row_len);
+                        line = line.wrapping_add(window.stride_h * line_len);
+                    }
+                } else {
+                    left = 0;
+                }
             }
-            // SAFETY: the channels of four pixels of the input, for which the columns have room.
-            unsafe { expand(&sources, columns, row / 4, 1, 0) };
-            all_channels(op, &block, k, pixels - first);
-            first += PIXELS;
+            // SAFETY: `readable` says that every filter row of every window lies behind `base`, in whole words.
+            unsafe { expand(&sources, columns, row / 4, window.filter_h, jump) };
+            all_channels(op, &block, k, taken);
         }
     } else {
-        let (w_stride, row_len) = (op.output.w_stride(), to.row_len());
+        let mut source = Source::new(op, input, copies);
         let (mut x, mut row_start) = (0, output.as_mut_ptr());
         source.begin(rows.start);
         let mut left = pixels;
@@ -142,13 +153,22 @@ pub(super) fn conv_2d(
     clamp(output.get_mut(..rows.len() * to.row_len()).unwrap_or(&mut []), r);
 }
 
-/// Whether input and output are the same places one behind the other, each with whole words of input.
-fn is_pointwise(op: &Conv2d<'_>) -> bool {
-    let (w, from, to) = (&op.window, op.input.extent, op.output.extent);
-    (w.filter_h, w.filter_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left) == (1, 1, 1, 1, 0, 0)
-        && (from.h, from.w) == (to.h, to.w)
-        && from.c.is_multiple_of(4)
-        && (op.output.layout == Layout::Nhwc || to.w == 1)
+/// Where every filter row of every window can be read in whole words: the input itself, or a copy of it with its padding
+/// where the scratch has room for one; and the bytes from a row to the next.
+fn readable(op: &Conv2d<'_>, input: &[i8], copies: &mut [i8]) -> Option<(*const i8, usize)> {
+    let (window, from) = (&op.window, op.input.extent);
+    if copied_rows_len(op) == 0 {
+        return Some((input.as_ptr(), from.row_len()));
+    }
+    let (len, line_len) = (padded_input_len(op), padded_line_len(op));
+    let copy = copies.get_mut(..len)?;
+    copy.fill(op.input_zero_point);
+    let lines = copy.chunks_exact_mut(line_len.max(1)).skip(window.pad_top);
+    for (line, source) in lines.zip(input.chunks_exact(from.row_len().max(1))) {
+        let inside = line.get_mut(window.pad_left * from.c..).unwrap_or_default();
+        inside.iter_mut().zip(source).for_each(|(place, q)| *place = *q);
+    }
+    Some((copy.as_ptr(), line_len))
 }
 
 /// Products of the first `pixels` expanded pixels with all channels.

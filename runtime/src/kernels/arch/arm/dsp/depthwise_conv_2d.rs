@@ -1,8 +1,9 @@
 //! 2-D depthwise convolution, four channels at a time.
 //!
-//! Biases, weights as 16-bit pairs of taps, and doubled multipliers are laid out once in the scratch. The inputs of two
-//! taps are packed into the same pairs. Windows of 3×3 inside a row run along it; any other window has a list of where
-//! its taps lie, those outside of the input in a row of padding.
+//! Windows of 3×3 with stride 1 are a module of their own, [`row_pairs`]. For the others biases, weights as 16-bit pairs of
+//! taps, and doubled multipliers are laid out once in the scratch, and the inputs of two taps are packed into the same
+//! pairs. Windows of 3×3 run along a row; any other window has a list of where its taps lie, those outside of the input
+//! in a row of padding.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
@@ -10,7 +11,10 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::clamp::clamp;
-use super::scratch::{block_len, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows};
+use super::row_pairs::row_pairs;
+use super::scratch::{
+    block_len, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows, runs_in_row_pairs,
+};
 use crate::kernels::params::DepthwiseConv2d;
 
 /// What [`along_row`] and [`at_taps`] work on.
@@ -57,6 +61,11 @@ pub(super) fn depthwise_conv_2d(
     if !fits || taps == 0 || c == 0 {
         return;
     }
+    let len = rows.len() * to.row_len();
+    if runs_in_row_pairs(op) {
+        row_pairs(op, input, output, rows, scratch);
+        return clamp(output.get_mut(..len).unwrap_or(&mut []), r);
+    }
     let Some((parameters, rest)) = scratch.split_at_mut_checked(block_len(op) * (c / 4)) else { return };
     let Some((padded, list)) = rest.split_at_mut_checked(padded_len(op)) else { return };
     padded.fill(op.input_zero_point);
@@ -86,7 +95,6 @@ pub(super) fn depthwise_conv_2d(
         taps: list.as_ptr().cast(),
     };
     let first_row = rows.start;
-    let len = rows.len() * to.row_len();
     if runs_along_rows(op) {
         let mut source = Rows::new(op, input, padded);
         for y in rows {

@@ -34,6 +34,8 @@ mod fully_connected;
 #[cfg(teff_dsp)]
 mod pool;
 #[cfg(teff_dsp)]
+mod row_pairs;
+#[cfg(teff_dsp)]
 mod set;
 
 #[cfg(teff_dsp)]

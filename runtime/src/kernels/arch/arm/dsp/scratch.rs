@@ -9,6 +9,9 @@ use crate::shape::Extent;
 /// Pixels of a convolution at a time.
 pub(super) const PIXELS: usize = 4;
 
+/// Bytes of the largest input that is copied whole with its padding.
+const SMALL_INPUT: usize = 1024;
+
 /// Whether a window reaches beyond the input anywhere.
 fn has_padding(window: &Window, input: Extent, output: Extent) -> bool {
     let reaches =
@@ -40,11 +43,32 @@ pub(super) fn columns_len(op: &Conv2d<'_>) -> usize {
     op.window.filter_h.saturating_mul(padded_row(op)).saturating_mul(2 * PIXELS)
 }
 
-/// Scratch bytes of a convolution: a block of pixels as 16-bit numbers, and filter rows that reach into the padding.
+/// Bytes of an input row with its padding, as wide as the windows of a row reach.
+pub(super) fn padded_line_len(op: &Conv2d<'_>) -> usize {
+    let (window, c) = (&op.window, op.input.extent.c);
+    let steps = op.output.extent.w.saturating_sub(1).saturating_mul(window.stride_w);
+    let reach = window.filter_w.saturating_sub(1).saturating_mul(window.dilation_w).saturating_add(1);
+    steps.saturating_add(reach).saturating_mul(c)
+}
+
+/// Bytes of the input with its padding, and a word behind it.
+pub(super) fn padded_input_len(op: &Conv2d<'_>) -> usize {
+    let window = &op.window;
+    let steps = op.output.extent.h.saturating_sub(1).saturating_mul(window.stride_h);
+    let reach = window.filter_h.saturating_sub(1).saturating_mul(window.dilation_h).saturating_add(1);
+    steps.saturating_add(reach).saturating_mul(padded_line_len(op)).saturating_add(4)
+}
+
+/// Scratch bytes of a convolution: a block of pixels as 16-bit numbers, and the whole input with its padding if that is
+/// small, or else filter rows that reach into the padding.
 pub fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => Generic::conv_2d_scratch_len(op),
-        Packing::Dsp => columns_len(op).saturating_add(copied_rows_len(op)),
+        Packing::Dsp => {
+            let (rows, input) = (copied_rows_len(op), padded_input_len(op));
+            let copies = if rows > 0 && input <= SMALL_INPUT { rows.max(input) } else { rows };
+            columns_len(op).saturating_add(copies)
+        }
     }
 }
 
@@ -58,6 +82,28 @@ pub(super) fn block_len(op: &DepthwiseConv2d<'_>) -> usize {
 pub(super) fn runs_along_rows(op: &DepthwiseConv2d<'_>) -> bool {
     let w = &op.window;
     (w.filter_h, w.filter_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1)
+}
+
+/// Bytes of an expanded column of four rows and four channels.
+pub(super) const COLUMN_BYTES: usize = 32;
+/// Bytes of the parameters of four channels: for each eight words.
+pub(super) const PARAMETERS_BYTES: usize = 128;
+
+/// Whether output rows are computed two at a time.
+pub(super) fn runs_in_row_pairs(op: &DepthwiseConv2d<'_>) -> bool {
+    runs_along_rows(op) && (op.window.stride_h, op.window.stride_w) == (1, 1)
+}
+
+/// Bytes of the expanded columns under a row, with its padding.
+pub(super) fn columns_of_rows_len(op: &DepthwiseConv2d<'_>) -> usize {
+    op.output.extent.w.saturating_add(2).saturating_mul(COLUMN_BYTES)
+}
+
+/// Bytes of an input row of padding, of whole words; none where no window reaches above or below the input.
+pub(super) fn padding_row_len(op: &DepthwiseConv2d<'_>) -> usize {
+    let (window, input) = (&op.window, op.input.extent);
+    let below = op.output.extent.h.saturating_add(2) > input.h.saturating_add(window.pad_top);
+    if window.pad_top > 0 || below { input.row_len() } else { 0 }
 }
 
 /// Bytes of an input row that is as wide as its windows reach.
@@ -77,11 +123,15 @@ pub(super) fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
     }
 }
 
-/// Scratch bytes of a depthwise convolution: its parameters expanded, what stands for padding, a pointer
-/// for each tap.
+/// Scratch bytes of a depthwise convolution. In pairs of rows: the parameters of four channels, expanded columns, a row
+/// of padding, a pointer for each row. Else its parameters expanded, what stands for padding, a pointer for each tap.
 pub fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => Generic::depthwise_conv_2d_scratch_len(op),
+        Packing::Dsp if runs_in_row_pairs(op) => columns_of_rows_len(op)
+            .saturating_add(PARAMETERS_BYTES)
+            .saturating_add(padding_row_len(op))
+            .saturating_add(op.output.extent.h.saturating_add(3).saturating_mul(4)),
         Packing::Dsp => {
             let taps = op.window.filter_h.saturating_mul(op.window.filter_w);
             (block_len(op).saturating_mul(op.output.extent.c / 4))
