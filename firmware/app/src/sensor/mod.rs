@@ -5,19 +5,26 @@
 //! | [`adxl345`], [`lis3dh`], [`mpu6050`], [`icm42688`] | accelerometers, over [`bus`] and [`buffered`] |
 //! | [`bus`] | registers over I²C or SPI, blocking or asynchronous |
 //! | [`buffered`] | the driver of all chips that keep instants in a buffer |
+//! | [`microphone`] | PDM, I²S and ADC microphones |
 //! | [`rescaled`] | another resolution than a model was trained with |
 //! | [`interrupt`] | an asynchronous sensor that waits for its interrupt line |
+//! | [`held`] | slow and analog channels at a fixed rate, a closure or the [`bme280`] |
 //! | [`recorded`] | a recording in a sensor's place |
+//! | [`faulty`] | a sensor with faults, as they are wanted |
 //! | [`simulated`] | simulated chips on a simulated bus, for tests and emulated boards |
 
 use core::fmt;
 
 pub mod adxl345;
+pub mod bme280;
 pub mod buffered;
 pub mod bus;
+pub mod faulty;
+pub mod held;
 pub mod icm42688;
 pub mod interrupt;
 pub mod lis3dh;
+pub mod microphone;
 pub mod mpu6050;
 pub mod recorded;
 pub mod rescaled;
