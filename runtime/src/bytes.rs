@@ -10,6 +10,68 @@ pub(crate) const fn as_i8(bytes: &[u8]) -> &[i8] {
     unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
+/// On a 16-byte boundary: what [`crate::include_model!`] puts around a plan.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub struct Aligned<T: ?Sized>(pub T);
+
+/// Bytes that begin on a 16-byte boundary, so that numbers in them can be read in place, in `const` context too.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanBytes<'a>(&'a [u8]);
+
+impl<'a> PlanBytes<'a> {
+    /// Bytes whose type says where they lie.
+    pub const fn of(bytes: &'a Aligned<[u8]>) -> Self {
+        Self(&bytes.0)
+    }
+
+    /// `None` where the bytes do not begin on a 16-byte boundary.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.as_ptr().align_offset(align_of::<Aligned<u8>>()) == 0).then_some(Self(bytes))
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The first `len` bytes; all where there are fewer.
+    pub(crate) const fn first(self, len: usize) -> Self {
+        match self.0.split_at_checked(len) {
+            Some((first, _)) => Self(first),
+            None => self,
+        }
+    }
+
+    /// `N` little-endian words from byte `offset` on; `None` where they are not all inside or `offset` is no multiple of four.
+    #[inline(always)]
+    pub(crate) const fn record<const N: usize>(self, offset: usize) -> Option<&'a [u32; N]> {
+        self.words(offset, N).first_chunk::<N>()
+    }
+
+    /// `count` little-endian words from byte `offset` on; none where they are not all inside or `offset` is no multiple of
+    /// four.
+    #[inline(always)]
+    pub(crate) const fn words(self, offset: usize, count: usize) -> &'a [u32] {
+        let len = self.0.len();
+        if offset > len || (len - offset) / 4 < count || !offset.is_multiple_of(4) {
+            return &[];
+        }
+        // SAFETY: `count` words from `offset` on lie inside the slice, whose lifetime the result has; the slice begins on a
+        // 16-byte boundary by construction and `offset` is a multiple of four; every bit pattern is a valid word.
+        unsafe { core::slice::from_raw_parts(self.0.as_ptr().add(offset).cast(), count) }
+    }
+}
+
+/// The same memory as signed words.
+#[inline(always)]
+pub(crate) const fn as_signed(words: &[u32]) -> &[i32] {
+    // SAFETY: i32 and u32 have the same size, alignment and set of valid bit patterns; the lifetime and the length are
+    // those of `words`.
+    unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+}
+
 /// The same memory as little-endian words, or an empty slice where `bytes` does not begin on a
 /// four-byte boundary. A trailing part of fewer than four bytes is left out.
 #[inline(always)]

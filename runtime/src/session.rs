@@ -37,12 +37,25 @@ pub struct Session<'a, M: Ops, K: Kernels = Native> {
 }
 
 impl<'a, M: StaticModel, K: Kernels> Session<'a, M, K> {
-    /// A session of an embedded model. The full check happens here, once.
+    /// A session of an embedded model. Its plan was checked in full while the program was compiled, so that there is
+    /// nothing to do here; a plan that is packed for kernels other than `K` does not compile.
     ///
     /// # Errors
-    /// See [`LoadError`]; with `N >= M::ARENA_BYTES` and a plan that `trainer` wrote for these kernels, none occurs.
+    /// [`LoadError::ArenaTooSmall`] where `N` is less than `M::ARENA_BYTES`.
+    #[inline]
     pub fn new<const N: usize>(arena: &'a mut Arena<N>) -> Result<Self, LoadError> {
-        Self::with_model(Model::open::<M, K>(M::PLAN)?, arena.as_mut_slice())
+        const {
+            assert!(
+                M::MODEL.not_read(K::READS).is_none(),
+                "the plan has weights packed for kernels that this program does not have: compile the ONNX for its processor",
+            );
+        }
+        let needed = M::HEADER.arena_bytes;
+        if N < needed as usize {
+            return Err(LoadError::ArenaTooSmall { needed, given: N as u32 });
+        }
+        let arena = arena.as_mut_slice();
+        Ok(Self { model: M::MODEL, arena, next_op: 0, next_slice: 0, marker: PhantomData })
     }
 }
 
@@ -78,25 +91,26 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
     }
 
     /// The model.
+    #[inline(always)]
     pub fn model(&self) -> &Model<'a> {
-        &self.model
+        known::<M>(&self.model)
     }
 
     /// Input `i` in quantized units, to be written before [`Session::invoke`]; empty beyond the last input. Running
     /// the model may overwrite it.
     pub fn input_mut(&mut self, i: usize) -> &mut [i8] {
-        let range = self.model.input(i).as_ref().and_then(arena_range);
+        let range = self.model().input(i).as_ref().and_then(arena_range);
         range.and_then(|range| self.arena.get_mut(range)).unwrap_or(&mut [])
     }
 
     /// Scale and zero point of input `i`.
     pub fn input_quant(&self, i: usize) -> Option<QuantParams> {
-        self.model.input(i).map(|value| value.quant)
+        self.model().input(i).map(|value| value.quant)
     }
 
     /// Output `i`, valid after [`Session::invoke`]; empty beyond the last output.
     pub fn output(&self, i: usize) -> Output<'_> {
-        let Some(value) = self.model.output(i) else {
+        let Some(value) = self.model().output(i) else {
             return Output { values: &[], quant: QuantParams { scale: 1.0, zero_point: 0 } };
         };
         let values = arena_range(&value).and_then(|range| self.arena.get(range)).unwrap_or(&[]);
@@ -114,25 +128,26 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
     /// Slices are rows of a layer; their predicted instructions stand in the plan. The inputs are written before the
     /// first step of an inference and left alone until the last.
     pub fn step(&mut self, budget: u32) -> Progress {
+        let model = known::<M>(&self.model);
         let mut left = budget;
         let mut first = true;
-        while let Some(op) = self.model.op(self.next_op) {
-            if M::OPS.contains_groups() && self.model.writes_lines(&op) {
-                let group = lock_step::Group::new(&self.model, self.next_op);
+        while let Some(op) = model.op(self.next_op) {
+            if M::OPS.contains_groups() && model.writes_lines(&op) {
+                let group = lock_step::Group::new(model, self.next_op);
                 while self.next_slice < group.slices() {
-                    let cost = group.cost(&self.model, self.next_slice);
+                    let cost = group.cost(model, self.next_slice);
                     if !first && cost > left {
                         return Progress::Pending;
                     }
                     first = false;
                     left = left.saturating_sub(cost);
-                    group.run::<M, K>(&self.model, self.arena, self.next_slice, |_| {});
+                    group.run::<M, K>(model, self.arena, self.next_slice, |_| {});
                     self.next_slice += 1;
                 }
                 (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
-            let slices = self.model.slices(&op);
+            let slices = model.slices(&op);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
             let affordable = (left.saturating_sub(op.call_cost) / op.slice_cost.max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
@@ -143,7 +158,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
             let cost = (count as u32).saturating_mul(op.slice_cost).saturating_add(op.call_cost);
             left = left.saturating_sub(cost);
             let end = self.next_slice + count;
-            run::<M, K>(&self.model, self.arena, &op, self.next_slice..end, 0);
+            run::<M, K>(model, self.arena, &op, self.next_slice..end, 0);
             if end >= slices {
                 (self.next_op, self.next_slice) = (self.next_op + 1, 0);
             } else {
@@ -163,33 +178,43 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
     /// As [`Session::invoke_op`]; `observe` is called with the number of an operator whenever that one goes to work. For
     /// telling apart what operators in lock step cost.
     pub fn invoke_op_with(&mut self, index: u16, mut observe: impl FnMut(u16)) {
-        let Some(op) = self.model.op(index) else { return };
-        if M::OPS.contains_groups() && self.model.reads_lines(&op) {
+        let model = known::<M>(&self.model);
+        let Some(op) = model.op(index) else { return };
+        if M::OPS.contains_groups() && model.reads_lines(&op) {
             return;
         }
-        if M::OPS.contains_groups() && self.model.writes_lines(&op) {
-            let group = lock_step::Group::new(&self.model, index);
-            (0..group.slices()).for_each(|y| group.run::<M, K>(&self.model, self.arena, y, &mut observe));
+        if M::OPS.contains_groups() && model.writes_lines(&op) {
+            let group = lock_step::Group::new(model, index);
+            (0..group.slices()).for_each(|y| group.run::<M, K>(model, self.arena, y, &mut observe));
             return;
         }
         observe(index);
-        let slices = self.model.slices(&op);
-        run::<M, K>(&self.model, self.arena, &op, 0..slices, 0);
+        let slices = model.slices(&op);
+        run::<M, K>(model, self.arena, &op, 0..slices, 0);
     }
 
     /// Elements of value `index` as the arena (or the plan) holds them now.
     pub fn value(&self, index: u16) -> &[i8] {
-        let value = self.model.value(index);
+        let value = self.model().value(index);
         match arena_range(&value) {
             Some(range) => self.arena.get(range).unwrap_or(&[]),
-            None => self.model.constant(&value),
+            None => self.model().constant(&value),
         }
     }
 
     /// Elements of value `index`, to be written before [`Session::invoke_op`]; empty for a constant.
     pub fn value_mut(&mut self, index: u16) -> &mut [i8] {
-        let range = arena_range(&self.model.value(index));
+        let range = arena_range(&self.model().value(index));
         range.and_then(|range| self.arena.get_mut(range)).unwrap_or(&mut [])
+    }
+}
+
+/// The model that is known while compiling, else that of the session.
+#[inline(always)]
+fn known<'m, 'a, M: Ops>(own: &'m Model<'a>) -> &'m Model<'a> {
+    match const { &M::EMBEDDED } {
+        Some(model) => model,
+        None => own,
     }
 }
 

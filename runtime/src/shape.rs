@@ -37,6 +37,11 @@ impl Extent {
         self.len() == 0
     }
 
+    /// Whether these are the same.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        self.h == other.h && self.w == other.w && self.c == other.c
+    }
+
     /// Elements in one row, in either layout.
     pub const fn row_len(self) -> usize {
         self.w.saturating_mul(self.c)
@@ -56,6 +61,11 @@ impl View {
     /// A view of `h` × `w` × `c` elements in `layout`.
     pub const fn new(h: usize, w: usize, c: usize, layout: Layout) -> Self {
         Self { extent: Extent { h, w, c }, layout }
+    }
+
+    /// Whether these are the same.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        self.extent.is(other.extent) && self.layout as u8 == other.layout as u8
     }
 
     /// Distance in elements between neighbours along the width.

@@ -3,7 +3,10 @@
 //! A set of kernels is told by a type what its model needs ([`Kernels::For`](super::Kernels::For)). It compares with a
 //! constant of that type wherever it chooses between implementations, so that the compiler drops the others.
 
-use super::params::Packing;
+use super::arch::arm::dsp;
+use super::packing::BLOCK;
+use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, Packing, Window};
+use crate::quant::Requantize;
 
 /// What the operators of a model need of the kernels, one bit each. A bit that is set without need costs only code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,24 +33,20 @@ pub enum Variant {
     Clamp = 28,
     /// A dilated window.
     Dilation = 29,
-    /// A convolution whose packed weights have a channel without a partner.
+    /// A convolution with an odd number of output channels.
     OddChannels = 30,
-    /// A convolution with a window of 1×1, without stride and padding.
-    Pointwise = 31,
-    /// A convolution with any other window.
-    Windowed = 32,
     /// A depthwise convolution of 3×3 without dilation.
-    Depthwise3x3 = 33,
+    Depthwise3x3 = 31,
     /// A depthwise convolution with any other window.
-    DepthwiseOther = 34,
-    /// An average over the whole input.
-    GlobalAverage = 35,
+    DepthwiseOther = 32,
+    /// An average over the whole input ([`AveragePool2d::is_global`]).
+    GlobalAverage = 33,
     /// An average over any other window.
-    WindowedAverage = 36,
-    /// A sum or product with one factor per channel.
-    PerChannel = 37,
+    WindowedAverage = 34,
+    /// A product with one factor per channel.
+    PerChannel = 35,
     /// A fully connected layer whose outputs are not whole blocks of eight.
-    OutputsLeftOver = 38,
+    OutputsLeftOver = 36,
 }
 
 impl Variants {
@@ -72,6 +71,58 @@ impl Variants {
     #[inline(always)]
     pub const fn fully_connected(self, packing: Packing) -> bool {
         self.0 >> (FULLY_CONNECTED + packing as u32) & 1 == 1
+    }
+
+    /// The set with `variant` added.
+    pub const fn with(self, variant: Variant) -> Self {
+        Self(self.0 | 1 << variant as u32)
+    }
+
+    const fn with_if(self, holds: bool, variant: Variant) -> Self {
+        if holds { self.with(variant) } else { self }
+    }
+
+    const fn with_requantize(self, requantize: &Requantize<'_>) -> Self {
+        let narrow = requantize.output_min != i8::MIN || requantize.output_max != i8::MAX;
+        self.with_if(requantize.shift > 0, Variant::Shift).with_if(narrow, Variant::Clamp)
+    }
+
+    const fn with_window(self, window: &Window) -> Self {
+        self.with_if(window.dilation_h > 1 || window.dilation_w > 1, Variant::Dilation)
+    }
+
+    /// The set with what a convolution needs.
+    pub const fn with_conv_2d(self, op: &Conv2d<'_>) -> Self {
+        let odd = !op.output.extent.c.is_multiple_of(2);
+        Self(self.0 | 1 << (CONV_2D + op.packing as u32))
+            .with_requantize(&op.requantize)
+            .with_window(&op.window)
+            .with_if(op.groups > 1, Variant::Groups)
+            .with_if(odd, Variant::OddChannels)
+    }
+
+    /// The set with what a depthwise convolution needs.
+    pub const fn with_depthwise_conv_2d(self, op: &DepthwiseConv2d<'_>) -> Self {
+        let multiplied = op.input.extent.c != op.output.extent.c;
+        let along_rows = dsp::runs_along_rows(op);
+        Self(self.0 | 1 << (DEPTHWISE_CONV_2D + op.packing as u32))
+            .with_requantize(&op.requantize)
+            .with_window(&op.window)
+            .with_if(multiplied, Variant::ChannelMultiplier)
+            .with(if along_rows { Variant::Depthwise3x3 } else { Variant::DepthwiseOther })
+    }
+
+    /// The set with what a fully connected layer needs.
+    pub const fn with_fully_connected(self, op: &FullyConnected<'_>) -> Self {
+        Self(self.0 | 1 << (FULLY_CONNECTED + op.packing as u32))
+            .with_requantize(&op.requantize)
+            .with_if(!op.outputs.is_multiple_of(BLOCK), Variant::OutputsLeftOver)
+    }
+
+    /// The set with what an average needs.
+    pub const fn with_average_pool_2d(self, op: &AveragePool2d) -> Self {
+        let global = op.is_global();
+        self.with(if global { Variant::GlobalAverage } else { Variant::WindowedAverage })
     }
 
     /// Whether `variant` is needed.

@@ -47,8 +47,13 @@ pub trait Kernels {
     /// The same kernels with only the variants that `L` says. A set that has no variants to leave out is its own.
     type For<L: Linked>: Kernels;
 
-    /// Whether this set reads weights in `packing`. Every set reads [`Packing::Plain`].
-    fn reads(packing: Packing) -> bool;
+    /// The packings of weights that this set reads. Every set reads [`Packing::Plain`].
+    const READS: &'static [Packing];
+
+    /// Whether this set reads weights in `packing`.
+    fn reads(packing: Packing) -> bool {
+        Self::READS.contains(&packing)
+    }
 
     /// Scratch bytes of [`Kernels::conv_2d`].
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize;

@@ -13,6 +13,8 @@
 //! - Depthwise: `[c / 4][taps / 2]` of eight bytes, the taps `s` and `t` of channels 0 to 3 of the block as
 //!   `s0 s1 t0 t1 s2 s3 t2 t3`; behind the last two taps of a block the four bytes of an odd one.
 
+use super::arch::arm::dsp;
+use super::generic;
 use super::params::{Conv2d, DepthwiseConv2d, FullyConnected, Packing};
 use crate::quant::Requantize;
 use crate::shape::Layout;
@@ -26,13 +28,36 @@ const LARGEST_SUM: u32 = (1 << 23) / 128 - 1;
 
 /// Inputs of a filter row with the zeros behind it.
 #[inline(always)]
-pub(crate) fn padded_row(op: &Conv2d<'_>) -> usize {
+pub(crate) const fn padded_row(op: &Conv2d<'_>) -> usize {
     op.window.filter_w.saturating_mul(op.input.extent.c).next_multiple_of(4)
 }
 
 /// Whether multipliers are such that `smmlar` requantizes: below one half, without a shift.
-fn multiplies_in_one_step(requantize: &Requantize<'_>) -> bool {
-    requantize.shift == 0 && requantize.multipliers.iter().all(|&m| (0..1 << 30).contains(&m))
+const fn multiplies_in_one_step(requantize: &Requantize<'_>) -> bool {
+    let mut i = 0;
+    while i < requantize.multipliers.len() {
+        if requantize.multipliers[i] < 0 || requantize.multipliers[i] >= 1 << 30 {
+            return false;
+        }
+        i += 1;
+    }
+    requantize.shift == 0
+}
+
+/// Scratch bytes that a convolution needs in its packing, with any set that reads it.
+pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
+    match op.packing {
+        Packing::Plain => generic::conv_2d_scratch_len(op),
+        Packing::Dsp => dsp::conv_2d_scratch_len(op),
+    }
+}
+
+/// Scratch bytes that a depthwise convolution needs in its packing, with any set that reads it.
+pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
+    match op.packing {
+        Packing::Plain => 0,
+        Packing::Dsp => dsp::depthwise_conv_2d_scratch_len(op),
+    }
 }
 
 /// Whether the sums of all rows of `k` weights stay below 2^23.
@@ -63,12 +88,13 @@ fn put(packed: &mut [i8], index: usize, side: usize, w: i8) -> Option<()> {
 
 impl Conv2d<'_> {
     /// Bytes of the weights in this operator's packing.
-    pub fn weights_len(&self) -> usize {
+    pub const fn weights_len(&self) -> usize {
         let c_out = self.output.extent.c;
         match self.packing {
             Packing::Plain => {
                 let taps = self.window.filter_h.saturating_mul(self.window.filter_w);
-                taps.saturating_mul(self.input.extent.c / self.groups.max(1)).saturating_mul(c_out)
+                let groups = if self.groups == 0 { 1 } else { self.groups };
+                taps.saturating_mul(self.input.extent.c / groups).saturating_mul(c_out)
             }
             Packing::Dsp => {
                 let channel = self.window.filter_h.saturating_mul(padded_row(self));
@@ -77,10 +103,18 @@ impl Conv2d<'_> {
         }
     }
 
+    /// Whether the weights can be in `packing`.
+    pub const fn suits(&self, packing: Packing) -> bool {
+        match packing {
+            Packing::Plain => true,
+            Packing::Dsp => self.suits_dsp(),
+        }
+    }
+
     /// Whether geometry and multipliers allow [`Packing::Dsp`].
-    pub fn suits_dsp(&self) -> bool {
+    pub const fn suits_dsp(&self) -> bool {
         self.groups == 1
-            && self.input.layout == Layout::Nhwc
+            && matches!(self.input.layout, Layout::Nhwc)
             && (self.window.dilation_w == 1 || self.window.filter_w == 1)
             && multiplies_in_one_step(&self.requantize)
     }
@@ -130,7 +164,7 @@ impl Conv2d<'_> {
 
 impl FullyConnected<'_> {
     /// Bytes of the weights in this operator's packing.
-    pub fn weights_len(&self) -> usize {
+    pub const fn weights_len(&self) -> usize {
         let outputs = match self.packing {
             Packing::Plain => self.outputs,
             Packing::Dsp => self.outputs.next_multiple_of(2),
@@ -138,8 +172,16 @@ impl FullyConnected<'_> {
         self.inputs.saturating_mul(outputs)
     }
 
+    /// Whether the weights can be in `packing`.
+    pub const fn suits(&self, packing: Packing) -> bool {
+        match packing {
+            Packing::Plain => true,
+            Packing::Dsp => self.suits_dsp(),
+        }
+    }
+
     /// Whether the number of inputs and the multipliers allow [`Packing::Dsp`].
-    pub fn suits_dsp(&self) -> bool {
+    pub const fn suits_dsp(&self) -> bool {
         self.inputs.is_multiple_of(4) && multiplies_in_one_step(&self.requantize)
     }
 
@@ -181,17 +223,25 @@ impl FullyConnected<'_> {
 
 impl DepthwiseConv2d<'_> {
     /// Bytes of the weights, the same in every packing.
-    pub fn weights_len(&self) -> usize {
+    pub const fn weights_len(&self) -> usize {
         let taps = self.window.filter_h.saturating_mul(self.window.filter_w);
         taps.saturating_mul(self.output.extent.c)
     }
 
+    /// Whether the weights can be in `packing`.
+    pub const fn suits(&self, packing: Packing) -> bool {
+        match packing {
+            Packing::Plain => true,
+            Packing::Dsp => self.suits_dsp(),
+        }
+    }
+
     /// Whether geometry and multipliers allow [`Packing::Dsp`].
-    pub fn suits_dsp(&self) -> bool {
+    pub const fn suits_dsp(&self) -> bool {
         let c = self.output.extent.c;
         self.input.extent.c == c
             && c.is_multiple_of(4)
-            && (self.input.layout, self.output.layout) == (Layout::Nhwc, Layout::Nhwc)
+            && matches!((self.input.layout, self.output.layout), (Layout::Nhwc, Layout::Nhwc))
             && multiplies_in_one_step(&self.requantize)
     }
 

@@ -1,22 +1,37 @@
 //! Parameters of the kernels: plain structs, everything precomputed by the compiler.
 
 use crate::quant::{AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, requantize};
-use crate::shape::View;
+use crate::shape::{Layout, View};
 
 /// How the weights of an operator lie in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
 pub enum Packing {
     /// The order of the operator's definition: OHWI, `[kh][kw][c]`, or `[out][in]`. Every kernel set reads it.
     #[default]
-    Plain,
+    Plain = 0,
     /// For the dual multiplier of Cortex-M with the DSP extension; see [`super::packing`].
-    Dsp,
+    Dsp = 1,
 }
 
 impl Packing {
-    /// All packings.
+    /// All packings, in the order of their codes in a plan.
     pub const ALL: [Self; 2] = [Self::Plain, Self::Dsp];
+
+    /// The packing with this code, or `None` for one that this version does not know.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Plain),
+            1 => Some(Self::Dsp),
+            _ => None,
+        }
+    }
+
+    /// Whether these are the same.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        self as u8 == other as u8
+    }
 }
 
 /// The sliding window of convolutions and pooling.
@@ -158,6 +173,24 @@ pub struct AveragePool2d {
 }
 
 impl AveragePool2d {
+    /// Whether the window is the whole input, of at most 255 positions with channels in whole words, so that sums of
+    /// two channels fit one word.
+    pub const fn is_global(&self) -> bool {
+        let (w, from, to) = (&self.window, self.input.extent, self.output.extent);
+        to.h == 1
+            && to.w == 1
+            && w.pad_top == 0
+            && w.pad_left == 0
+            && w.filter_h == from.h
+            && w.filter_w == from.w
+            && w.dilation_h == 1
+            && w.dilation_w == 1
+            && from.c == to.c
+            && from.c.is_multiple_of(4)
+            && matches!(self.input.layout, Layout::Nhwc)
+            && from.h * from.w <= 255
+    }
+
     /// The output value of a window with `count` elements and sum `sum`; 0 is the exact average of no element.
     #[inline(always)]
     pub fn finish(&self, sum: i32, count: u32) -> i8 {

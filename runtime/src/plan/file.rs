@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::header::Header;
 use super::model::{LoadError, Model};
-use crate::bytes::{u128_as_bytes, u128_as_bytes_mut};
+use crate::bytes::{PlanBytes, u128_as_bytes, u128_as_bytes_mut};
 
 /// A plan in memory, on a 16-byte boundary, already checked.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl ModelFile {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
         let mut words = std::vec![0u128; bytes.len().div_ceil(16)];
         u128_as_bytes_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        let header = *Model::new(&u128_as_bytes(&words)[..bytes.len()])?.header();
+        let header = Model::new(&u128_as_bytes(&words)[..bytes.len()])?.header();
         Ok(Self { words, len: bytes.len(), header })
     }
 
@@ -65,7 +65,8 @@ impl ModelFile {
 
     /// The model, as `from_bytes` checked it.
     pub fn model(&self) -> Model<'_> {
-        Model { bytes: &self.as_bytes()[..self.header.total_len as usize], header: self.header }
+        let plan = PlanBytes::new(self.as_bytes()).expect("the words are aligned");
+        Model::unchecked(plan.first(self.header.total_len as usize)).expect("`from_bytes` checked it")
     }
 
     /// A zeroed arena of the model's size.

@@ -13,18 +13,27 @@ pub(super) const fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([u8_at(bytes, at), u8_at(bytes, at + 1), u8_at(bytes, at + 2), u8_at(bytes, at + 3)])
 }
 
-pub(super) const fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    (u32_at(bytes, at) as u64) | ((u32_at(bytes, at + 4) as u64) << 32)
+/// `bytes[start..start + len]`, or an empty slice where that is not all inside.
+pub(super) const fn part(bytes: &[u8], start: u32, len: u32) -> &[u8] {
+    let Some((_, rest)) = bytes.split_at_checked(start as usize) else { return &[] };
+    match rest.split_at_checked(len as usize) {
+        Some((part, _)) => part,
+        None => &[],
+    }
 }
 
-/// `bytes[start..start + len]`, or an empty slice where that is not all inside.
-pub(super) fn part(bytes: &[u8], start: u32, len: u32) -> &[u8] {
-    let start = start as usize;
-    start.checked_add(len as usize).and_then(|end| bytes.get(start..end)).unwrap_or(&[])
+/// The smaller number, in `const` context.
+pub(super) const fn min(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}
+
+/// The larger number, in `const` context.
+pub(super) const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }
 
 /// CRC-32 (ISO-HDLC, polynomial 0xEDB88320 reflected) with a table of 16 words.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub(super) const fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = {
         let mut table = [0u32; 16];
         let mut i = 0;
@@ -41,10 +50,12 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
         table
     };
     let mut crc = u32::MAX;
-    for &byte in bytes {
-        crc ^= u32::from(byte);
+    let mut i = 0;
+    while i < bytes.len() {
+        crc ^= bytes[i] as u32;
         crc = (crc >> 4) ^ TABLE[(crc & 15) as usize];
         crc = (crc >> 4) ^ TABLE[(crc & 15) as usize];
+        i += 1;
     }
     !crc
 }

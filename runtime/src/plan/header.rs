@@ -1,6 +1,6 @@
 //! The fixed first part of a plan.
 
-use super::format::{u16_at, u32_at, u64_at};
+use super::format::{u16_at, u32_at};
 use super::record::OpKind;
 use super::{ALIGNMENT, LoadError, OP_RECORD_LEN, VALUE_RECORD_LEN};
 
@@ -168,34 +168,13 @@ impl Header {
         if version != VERSION || u16_at(bytes, 6) as usize != HEADER_LEN {
             return Err(LoadError::Version { found: version });
         }
-        let mut source_hash = [0; 32];
+        let mut words = [0; HEADER_LEN / 4];
         i = 0;
-        while i < source_hash.len() {
-            source_hash[i] = bytes[16 + i];
+        while i < words.len() {
+            words[i] = u32_at(bytes, 4 * i);
             i += 1;
         }
-        let header = Self {
-            total_len: u32_at(bytes, 8),
-            crc32: u32_at(bytes, 12),
-            source_hash,
-            target: u16_at(bytes, 48),
-            arena_bytes: u32_at(bytes, 52),
-            live_set_bytes: u32_at(bytes, 56),
-            ops: OpSet(u64_at(bytes, 60)),
-            n_values: u16_at(bytes, 68),
-            n_ops: u16_at(bytes, 70),
-            n_inputs: u16_at(bytes, 72),
-            n_outputs: u16_at(bytes, 74),
-            values_offset: u32_at(bytes, 76),
-            ops_offset: u32_at(bytes, 80),
-            io_offset: u32_at(bytes, 84),
-            data_offset: u32_at(bytes, 88),
-            data_len: u32_at(bytes, 92),
-            front_end_offset: u32_at(bytes, 96),
-            front_end_len: u32_at(bytes, 100),
-            metadata_offset: u32_at(bytes, 104),
-            metadata_len: u32_at(bytes, 108),
-        };
+        let header = Self::read(&words);
         if header.total_len as usize > bytes.len() {
             return Err(LoadError::TooShort);
         }
@@ -225,11 +204,40 @@ impl Header {
     pub const fn of_static(bytes: &[u8]) -> Self {
         match Self::parse(bytes) {
             Ok(header) => header,
-            Err(LoadError::Version { .. }) => {
-                panic!("the plan was compiled for another version of teff: run `trainer compile` again")
-            }
-            Err(LoadError::TooShort) => panic!("the plan is cut short"),
-            Err(_) => panic!("the file is not a teff plan"),
+            Err(error) => panic!("{}", error.message()),
+        }
+    }
+
+    /// The header of a plan that has been parsed before.
+    pub(super) const fn read(words: &[u32; HEADER_LEN / 4]) -> Self {
+        let mut source_hash = [0; 32];
+        let mut i = 0;
+        while i < source_hash.len() {
+            source_hash[i] = (words[4 + i / 4] >> (i % 4 * 8)) as u8;
+            i += 1;
+        }
+        let [data_offset, data_len] = data(words);
+        Self {
+            total_len: words[2],
+            crc32: words[3],
+            source_hash,
+            target: words[12] as u16,
+            arena_bytes: words[13],
+            live_set_bytes: words[14],
+            ops: OpSet(words[15] as u64 | (words[16] as u64) << 32),
+            n_values: n_values(words),
+            n_ops: n_ops(words),
+            n_inputs: n_inputs(words),
+            n_outputs: n_outputs(words),
+            values_offset: values_offset(words),
+            ops_offset: ops_offset(words),
+            io_offset: io_offset(words),
+            data_offset,
+            data_len,
+            front_end_offset: words[24],
+            front_end_len: words[25],
+            metadata_offset: words[26],
+            metadata_len: words[27],
         }
     }
 
@@ -237,4 +245,39 @@ impl Header {
     pub fn target(&self) -> Option<Target> {
         Target::ALL.get(self.target as usize).copied()
     }
+}
+
+// What a session reads of the header, each where it stands.
+
+pub(super) const fn n_values(words: &[u32; HEADER_LEN / 4]) -> u16 {
+    words[17] as u16
+}
+
+pub(super) const fn n_ops(words: &[u32; HEADER_LEN / 4]) -> u16 {
+    (words[17] >> 16) as u16
+}
+
+pub(super) const fn n_inputs(words: &[u32; HEADER_LEN / 4]) -> u16 {
+    words[18] as u16
+}
+
+pub(super) const fn n_outputs(words: &[u32; HEADER_LEN / 4]) -> u16 {
+    (words[18] >> 16) as u16
+}
+
+pub(super) const fn values_offset(words: &[u32; HEADER_LEN / 4]) -> u32 {
+    words[19]
+}
+
+pub(super) const fn ops_offset(words: &[u32; HEADER_LEN / 4]) -> u32 {
+    words[20]
+}
+
+pub(super) const fn io_offset(words: &[u32; HEADER_LEN / 4]) -> u32 {
+    words[21]
+}
+
+/// Offset and length.
+pub(super) const fn data(words: &[u32; HEADER_LEN / 4]) -> [u32; 2] {
+    [words[22], words[23]]
 }

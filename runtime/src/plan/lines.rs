@@ -5,6 +5,7 @@
 //! each makes the rows that the next one needs. Nothing is computed twice. The second operand of an addition or a product
 //! is whole: a residual block whose sum is the last member can be written over the value that skips the block.
 
+use super::format::{max, min};
 use super::model::Model;
 use super::record::{Location, OpRecord};
 use super::rows::Rows;
@@ -37,38 +38,41 @@ impl Group {
     }
 
     /// The rows of operator `at`.
-    pub fn rows(&self, at: usize) -> Rows {
-        self.rows.get(at).copied().unwrap_or_default()
+    pub const fn rows(&self, at: usize) -> Rows {
+        if at < MAX_GROUP { self.rows[at] } else { Rows::NONE }
     }
 
     /// How many rows each operator has made before the last one makes its row `y`, when `ready`, with what that row
     /// needs, else when it has just made the row before.
-    pub fn made(&self, y: usize, ready: bool) -> [usize; MAX_GROUP] {
+    pub const fn made(&self, y: usize, ready: bool) -> [usize; MAX_GROUP] {
         let mut made = [0; MAX_GROUP];
         let mut next = y;
-        for (at, (made, rows)) in made.iter_mut().zip(&self.rows).enumerate().take(self.len).rev() {
-            *made = next;
+        let mut at = min(self.len, MAX_GROUP);
+        while at > 0 {
+            at -= 1;
+            made[at] = next;
             let needed = if ready && at + 1 == self.len { y + 1 } else { next };
-            next = needed.checked_sub(1).map_or(0, |last| rows.end(last));
+            next = if needed == 0 { 0 } else { self.rows[at].end(needed - 1) };
         }
         made
     }
 
     /// How many bytes the output of the last operator has to begin before the input of the first, so that no row is
     /// overwritten that is still read.
-    pub fn gap_below(&self) -> usize {
+    pub const fn gap_below(&self) -> usize {
         let (first, last) = (self.rows(0), self.rows(self.len.saturating_sub(1)));
-        let gap = |y| {
-            let made = self.made(y, true)[0];
-            first.written_to(last, y, made)
-        };
-        (0..last.output_rows()).map(gap).max().unwrap_or(0)
+        let (mut gap, mut y) = (0, 0);
+        while y < last.output_rows() {
+            gap = max(gap, first.written_to(last, y, self.made(y, true)[0]));
+            y += 1;
+        }
+        gap
     }
 }
 
 impl Model<'_> {
     /// The last operator of the group that begins with `first`; `first` where it stands alone.
-    pub fn group_end(&self, first: u16) -> u16 {
+    pub const fn group_end(&self, first: u16) -> u16 {
         let mut last = first;
         while let Some(op) = self.op(last)
             && self.writes_lines(&op)
@@ -80,12 +84,12 @@ impl Model<'_> {
     }
 
     /// Whether only lines of the operator's output are held.
-    pub(crate) fn writes_lines(&self, op: &OpRecord) -> bool {
+    pub(crate) const fn writes_lines(&self, op: &OpRecord) -> bool {
         matches!(self.value(op.output).location, Location::Lines { .. })
     }
 
     /// Whether only lines of the operator's input are held.
-    pub(crate) fn reads_lines(&self, op: &OpRecord) -> bool {
+    pub(crate) const fn reads_lines(&self, op: &OpRecord) -> bool {
         matches!(self.value(op.inputs[0]).location, Location::Lines { .. })
     }
 
@@ -95,9 +99,20 @@ impl Model<'_> {
     }
 
     /// The rows of the operators `first..=last`; `None` where they are more than a group has.
-    pub fn group(&self, first: u16, last: u16) -> Option<Group> {
-        let extent = |value| self.value(value).view.extent;
-        let rows = |op: OpRecord| Rows::new(&op.window, extent(op.inputs[0]), extent(op.output));
-        Group::new((first..=last).filter_map(|index| self.op(index)).map(rows))
+    pub const fn group(&self, first: u16, last: u16) -> Option<Group> {
+        let mut group = Group { rows: [Rows::NONE; MAX_GROUP], len: 0 };
+        let mut index = first;
+        while index <= last
+            && let Some(op) = self.op(index)
+        {
+            if group.len >= MAX_GROUP {
+                return None;
+            }
+            let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
+            group.rows[group.len] = Rows::new(&op.window, input.view.extent, output.view.extent);
+            group.len += 1;
+            index += 1;
+        }
+        Some(group)
     }
 }

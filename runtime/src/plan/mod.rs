@@ -17,9 +17,11 @@ mod residual_tests;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod variants;
 #[cfg(any(test, feature = "encode"))]
 mod write;
 
+pub use crate::bytes::{Aligned, PlanBytes};
 pub use check::arena_range;
 pub(crate) use check::scratch_range;
 pub use header::{HEADER_LEN, Header, OpSet, Target, VERSION};
@@ -54,12 +56,16 @@ macro_rules! include_model {
         }
 
         impl $crate::StaticModel for $name {
-            const PLAN: &'static [u8] = {
-                #[repr(C, align(16))]
-                struct Aligned<T: ?Sized>(T);
-                static PLAN: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
-                &PLAN.0
+            const PLAN: $crate::plan::PlanBytes<'static> = {
+                static PLAN: &$crate::plan::Aligned<[u8]> = &$crate::plan::Aligned(*include_bytes!($path));
+                $crate::plan::PlanBytes::of(PLAN)
             };
         }
+
+        // The full check of the plan, while the program is compiled.
+        #[allow(long_running_const_eval)]
+        const _: () = {
+            _ = <$name as $crate::StaticModel>::MODEL;
+        };
     };
 }

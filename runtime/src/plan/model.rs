@@ -1,11 +1,12 @@
 //! A checked plan.
 
-use super::format::{crc32, part, u16_at};
-use super::header::{CHECKED_FROM, Header, OpSet};
+use super::check;
+use super::format::{crc32, part, u16_at, u32_at};
+use super::header::{self, CHECKED_FROM, HEADER_LEN, Header, OpSet};
 use super::record::{Location, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord};
-use super::{ALIGNMENT, check};
-use crate::bytes::as_i8;
+use crate::bytes::{PlanBytes, as_i8};
 use crate::kernels::linked::{Linked, Variants};
+use crate::kernels::params::Packing;
 
 /// Why a plan or an arena was refused. Operators are named by their position in the plan, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +76,35 @@ pub enum LoadError {
     ArenaAlignment,
 }
 
+impl LoadError {
+    /// What is wrong, without the place.
+    pub const fn message(&self) -> &'static str {
+        match self {
+            Self::TooShort => "the plan is cut short",
+            Self::NotAPlan => "this is not a Teff plan",
+            Self::Version { .. } => {
+                "the plan has another format than this version reads: compile the ONNX again"
+            }
+            Self::Section => "a section of the plan lies outside of it: the file is damaged",
+            Self::PlanAlignment => "the plan does not begin on a 16-byte boundary in memory",
+            Self::Checksum => "the checksum does not match: the plan is damaged",
+            Self::UnknownOp { .. } => "an operator has a code that this version does not know",
+            Self::NotLinked { .. } => "an operator or its weight packing is not linked into this program",
+            Self::Value { .. } => "a value of the plan has impossible extents, place or quantization",
+            Self::Operand { .. } => "an operator of the plan names a value that does not exist",
+            Self::Shape { .. } => "extents or window of an operator of the plan do not fit",
+            Self::Parameters { .. } => "parameters of an operator of the plan have the wrong length or place",
+            Self::Overlap { .. } => "an operator of the plan overwrites what is still read",
+            Self::Metadata => "the metadata of the plan is not well formed",
+            Self::ArenaTooSmall { .. } => "the arena is smaller than the plan needs",
+            Self::ArenaAlignment => "the arena does not begin on a 16-byte boundary",
+        }
+    }
+}
+
 impl core::fmt::Display for LoadError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::TooShort => f.write_str("the plan is cut short"),
-            Self::NotAPlan => f.write_str("this is not a Teff plan"),
             Self::Version { found } => {
                 write!(
                     f,
@@ -87,9 +112,6 @@ impl core::fmt::Display for LoadError {
                     super::VERSION
                 )
             }
-            Self::Section => f.write_str("a section of the plan lies outside of it: the file is damaged"),
-            Self::PlanAlignment => f.write_str("the plan does not begin on a 16-byte boundary in memory"),
-            Self::Checksum => f.write_str("the checksum does not match: the plan is damaged"),
             Self::UnknownOp { op } => write!(f, "operator {op} has a code that this version does not know"),
             Self::NotLinked { op } => {
                 write!(f, "operator {op} or its weight packing is not linked into this program")
@@ -101,11 +123,10 @@ impl core::fmt::Display for LoadError {
                 write!(f, "parameters of operator {op} have the wrong length or place")
             }
             Self::Overlap { op } => write!(f, "operator {op} overwrites what is still read"),
-            Self::Metadata => f.write_str("the metadata is not well formed"),
             Self::ArenaTooSmall { needed, given } => {
                 write!(f, "the plan needs an arena of {needed} bytes; {given} given")
             }
-            Self::ArenaAlignment => f.write_str("the arena does not begin on a 16-byte boundary"),
+            _ => f.write_str(self.message()),
         }
     }
 }
@@ -116,22 +137,27 @@ impl core::error::Error for LoadError {}
 pub trait Ops: Linked {
     /// The set; operators outside of it are dropped by the compiler.
     const OPS: OpSet;
+    /// The model, where it is known while compiling: a session then reads its plan at constant addresses.
+    const EMBEDDED: Option<Model<'static>> = None;
 }
 
 /// A plan embedded in the program, declared by [`crate::include_model!`].
 pub trait StaticModel {
-    /// The bytes, on a 16-byte boundary.
-    const PLAN: &'static [u8];
+    /// The bytes.
+    const PLAN: PlanBytes<'static>;
     /// The header, read while compiling.
-    const HEADER: Header = Header::of_static(Self::PLAN);
+    const HEADER: Header = Header::of_static(Self::PLAN.as_bytes());
+    /// The model, checked in full while compiling; a plan with anything wrong does not compile.
+    const MODEL: Model<'static> = Model::of_static(Self::PLAN);
 }
 
 impl<M: StaticModel> Linked for M {
-    const VARIANTS: Variants = Variants::ALL;
+    const VARIANTS: Variants = M::MODEL.variants();
 }
 
 impl<M: StaticModel> Ops for M {
     const OPS: OpSet = M::HEADER.ops;
+    const EMBEDDED: Option<Model<'static>> = Some(M::MODEL);
 }
 
 /// Stands for a model known only at run time: every operator is linked.
@@ -149,8 +175,8 @@ impl Ops for AnyModel {
 /// A plan that was checked in full. Copies share the bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) header: Header,
+    header: &'a [u32; HEADER_LEN / 4],
+    plan: PlanBytes<'a>,
 }
 
 impl<'a> Model<'a> {
@@ -170,85 +196,153 @@ impl<'a> Model<'a> {
     /// # Errors
     /// The first thing found wrong.
     pub fn open<M: Ops, K: crate::kernels::Kernels>(plan: &'a [u8]) -> Result<Self, LoadError> {
-        let header = Header::parse(plan)?;
-        if plan.as_ptr().align_offset(ALIGNMENT) != 0 {
-            return Err(LoadError::PlanAlignment);
+        // A file that is no plan is called so wherever it lies.
+        Header::parse(plan)?;
+        let plan = PlanBytes::new(plan).ok_or(LoadError::PlanAlignment)?;
+        let model = Self::checked(plan, M::OPS)?;
+        match model.not_read(K::READS) {
+            Some(op) => Err(LoadError::NotLinked { op }),
+            None => Ok(model),
         }
-        let bytes = part(plan, 0, header.total_len);
-        if crc32(bytes.get(CHECKED_FROM..).unwrap_or(&[])) != header.crc32 {
+    }
+
+    /// The plan with everything checked that holds for any kernels.
+    pub(super) const fn checked(plan: PlanBytes<'a>, linked: OpSet) -> Result<Self, LoadError> {
+        let header = match Header::parse(plan.as_bytes()) {
+            Ok(header) => header,
+            Err(error) => return Err(error),
+        };
+        let plan = plan.first(header.total_len as usize);
+        let Some((_, rest)) = plan.as_bytes().split_at_checked(CHECKED_FROM) else {
+            return Err(LoadError::TooShort);
+        };
+        if crc32(rest) != header.crc32 {
             return Err(LoadError::Checksum);
         }
-        let model = Self { bytes, header };
-        check::check::<M, K>(&model)?;
-        Ok(model)
+        let Some(model) = Self::unchecked(plan) else { return Err(LoadError::TooShort) };
+        match check::check(&model, linked) {
+            Ok(()) => Ok(model),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A plan that was checked before, which ends with these bytes; `None` where they are less than a header.
+    pub(super) const fn unchecked(plan: PlanBytes<'a>) -> Option<Self> {
+        match plan.record(0) {
+            Some(header) => Some(Self { header, plan }),
+            None => None,
+        }
+    }
+
+    /// The checked plan, where an error is a compile error.
+    const fn of_static(plan: PlanBytes<'a>) -> Self {
+        match Self::checked(plan, OpSet::ALL) {
+            Ok(model) => model,
+            Err(error) => panic!("{}", error.message()),
+        }
+    }
+
+    /// The first operator whose packing is not among `packings`.
+    pub(crate) const fn not_read(&self, packings: &[Packing]) -> Option<u16> {
+        let mut index = 0;
+        while let Some(op) = self.op(index) {
+            let mut i = 0;
+            while i < packings.len() && !packings[i].is(op.packing) {
+                i += 1;
+            }
+            if i == packings.len() {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
     }
 
     /// The header.
-    pub fn header(&self) -> &Header {
-        &self.header
+    pub const fn header(&self) -> Header {
+        Header::read(self.header)
     }
 
     /// The whole plan.
-    pub fn as_bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.plan.as_bytes()
     }
 
     /// Number of inputs.
-    pub fn n_inputs(&self) -> usize {
-        self.header.n_inputs.into()
+    #[inline(always)]
+    pub const fn n_inputs(&self) -> usize {
+        header::n_inputs(self.header) as usize
     }
 
     /// Number of outputs.
-    pub fn n_outputs(&self) -> usize {
-        self.header.n_outputs.into()
+    #[inline(always)]
+    pub const fn n_outputs(&self) -> usize {
+        header::n_outputs(self.header) as usize
     }
 
     /// Input `i`, or `None` beyond the last.
-    pub fn input(&self, i: usize) -> Option<ValueRecord> {
-        (i < self.n_inputs()).then(|| self.value(self.io_index(i)))
+    pub const fn input(&self, i: usize) -> Option<ValueRecord> {
+        if i < self.n_inputs() { Some(self.value(self.io_index(i))) } else { None }
     }
 
     /// Output `i`, or `None` beyond the last.
-    pub fn output(&self, i: usize) -> Option<ValueRecord> {
-        (i < self.n_outputs()).then(|| self.value(self.io_index(self.n_inputs() + i)))
+    pub const fn output(&self, i: usize) -> Option<ValueRecord> {
+        if i < self.n_outputs() { Some(self.value(self.io_index(self.n_inputs() + i))) } else { None }
     }
 
     /// Index of the value that is the `i`-th of inputs and outputs together.
-    pub(super) fn io_index(&self, i: usize) -> u16 {
-        u16_at(self.bytes, self.header.io_offset as usize + 2 * i)
+    pub(super) const fn io_index(&self, i: usize) -> u16 {
+        u16_at(self.plan.as_bytes(), header::io_offset(self.header) as usize + 2 * i)
     }
 
     /// Value `index`; an empty value for an index beyond the last.
     #[inline]
-    pub fn value(&self, index: u16) -> ValueRecord {
-        let start = self.header.values_offset as usize + usize::from(index) * VALUE_RECORD_LEN;
-        let known = index < self.header.n_values;
-        let bytes = if known { self.bytes.get(start..start + VALUE_RECORD_LEN) } else { None };
-        ValueRecord::read(bytes.unwrap_or(&[]))
+    pub const fn value(&self, index: u16) -> ValueRecord {
+        let start = header::values_offset(self.header) as usize + index as usize * VALUE_RECORD_LEN;
+        let known = index < header::n_values(self.header);
+        let record = if known { self.plan.record(start) } else { None };
+        ValueRecord::read(match record {
+            Some(words) => words,
+            None => &[0; VALUE_RECORD_LEN / 4],
+        })
     }
 
     /// Operator `index`, in the order of execution, or `None` beyond the last.
     #[inline]
-    pub fn op(&self, index: u16) -> Option<OpRecord> {
-        if index >= self.header.n_ops {
+    pub const fn op(&self, index: u16) -> Option<OpRecord> {
+        if index >= header::n_ops(self.header) {
             return None;
         }
-        let start = self.header.ops_offset as usize + usize::from(index) * OP_RECORD_LEN;
-        OpRecord::read(self.bytes.get(start..start + OP_RECORD_LEN)?)
+        let start = header::ops_offset(self.header) as usize + index as usize * OP_RECORD_LEN;
+        match self.plan.record(start) {
+            Some(words) => OpRecord::read(words),
+            None => None,
+        }
     }
 
     /// All operators in the order of execution.
     pub fn ops(&self) -> impl Iterator<Item = OpRecord> + '_ {
-        (0..self.header.n_ops).filter_map(|i| self.op(i))
+        (0..header::n_ops(self.header)).filter_map(|i| self.op(i))
     }
 
     /// `len` bytes of the data section from `offset` on; empty where they are not all inside.
-    pub fn data(&self, offset: u32, len: u32) -> &'a [u8] {
-        part(part(self.bytes, self.header.data_offset, self.header.data_len), offset, len)
+    pub const fn data(&self, offset: u32, len: u32) -> &'a [u8] {
+        let [start, data_len] = header::data(self.header);
+        part(part(self.plan.as_bytes(), start, data_len), offset, len)
+    }
+
+    /// `count` words of the data section from `offset` on; empty where they are not all inside or `offset` is no multiple
+    /// of four.
+    pub(super) const fn data_words(&self, offset: u32, count: usize) -> &'a [u32] {
+        let [start, data_len] = header::data(self.header);
+        if offset > data_len || (data_len - offset) as usize / 4 < count {
+            return &[];
+        }
+        self.plan.words(start as usize + offset as usize, count)
     }
 
     /// Elements of a constant value; empty for a value in the arena.
-    pub fn constant(&self, value: &ValueRecord) -> &'a [i8] {
+    pub const fn constant(&self, value: &ValueRecord) -> &'a [i8] {
         match value.location {
             Location::Data(offset) => as_i8(self.data(offset, value.view.extent.len() as u32)),
             Location::Arena(_) | Location::Lines { .. } => &[],
@@ -256,13 +350,19 @@ impl<'a> Model<'a> {
     }
 
     /// Settings and tables of the front end; empty where the caller gives features.
-    pub fn front_end(&self) -> &'a [u8] {
-        part(self.bytes, self.header.front_end_offset, self.header.front_end_len)
+    pub const fn front_end(&self) -> &'a [u8] {
+        {
+            let header = self.header();
+            part(self.as_bytes(), header.front_end_offset, header.front_end_len)
+        }
     }
 
     /// Pairs of metadata, keys and values as they stand in the ONNX file.
-    pub fn metadata(&self) -> Metadata<'a> {
-        Metadata(part(self.bytes, self.header.metadata_offset, self.header.metadata_len))
+    pub const fn metadata(&self) -> Metadata<'a> {
+        Metadata({
+            let header = self.header();
+            part(self.as_bytes(), header.metadata_offset, header.metadata_len)
+        })
     }
 
     /// The metadata value of `key`.
@@ -283,12 +383,10 @@ impl<'a> Model<'a> {
 
     /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output, or elements of
     /// a fully connected layer.
-    pub fn slices(&self, op: &OpRecord) -> usize {
+    pub const fn slices(&self, op: &OpRecord) -> usize {
         match op.kind {
             OpKind::FullyConnected => self.value(op.output).view.extent.c,
-            OpKind::Concat | OpKind::Pad | OpKind::Copy => {
-                self.value(op.inputs.first().copied().unwrap_or(u16::MAX)).view.extent.h
-            }
+            OpKind::Concat | OpKind::Pad | OpKind::Copy => self.value(op.inputs[0]).view.extent.h,
             _ => self.value(op.output).view.extent.h,
         }
     }
@@ -300,9 +398,12 @@ pub struct Metadata<'a>(&'a [u8]);
 
 impl<'a> Metadata<'a> {
     /// Whether the bytes are whole pairs of UTF-8 to the last one.
-    pub(super) fn into_well_formed(mut self) -> bool {
-        while self.next().is_some() {}
-        self.0.is_empty()
+    pub(super) const fn is_well_formed(&self) -> bool {
+        let mut rest = self.0;
+        while let Some((_, _, behind)) = split_pair(rest) {
+            rest = behind;
+        }
+        rest.is_empty()
     }
 }
 
@@ -310,16 +411,20 @@ impl<'a> Iterator for Metadata<'a> {
     type Item = (&'a str, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.0.len() < 8 {
-            return None;
-        }
-        let length = |at| super::format::u32_at(self.0, at) as usize;
-        let (key_len, value_len) = (length(0), length(4));
-        let body = self.0.get(8..)?;
-        let (key, rest) = body.split_at_checked(key_len)?;
-        let (value, rest) = rest.split_at_checked(value_len)?;
-        let pair = (core::str::from_utf8(key).ok()?, core::str::from_utf8(value).ok()?);
+        let (key, value, rest) = split_pair(self.0)?;
         self.0 = rest;
-        Some(pair)
+        Some((key, value))
+    }
+}
+
+/// The first pair of metadata, and what is behind it.
+const fn split_pair(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
+    let Some((lengths, body)) = bytes.split_at_checked(8) else { return None };
+    let (key_len, value_len) = (u32_at(lengths, 0) as usize, u32_at(lengths, 4) as usize);
+    let Some((key, rest)) = body.split_at_checked(key_len) else { return None };
+    let Some((value, rest)) = rest.split_at_checked(value_len) else { return None };
+    match (core::str::from_utf8(key), core::str::from_utf8(value)) {
+        (Ok(key), Ok(value)) => Some((key, value, rest)),
+        _ => None,
     }
 }

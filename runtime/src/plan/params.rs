@@ -2,25 +2,25 @@
 
 use super::model::Model;
 use super::record::{NONE, OpRecord};
-use crate::bytes::{as_i8, as_i32, as_u32};
+use crate::bytes::{as_i8, as_signed};
 use crate::kernels::params::{
     Add, Average, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Place, Softmax,
 };
 use crate::quant::{AddCoefficients, Requantize};
-use crate::shape::{Extent, View};
+use crate::shape::View;
 
 impl<'a> Model<'a> {
-    fn words(&self, offset: u32, count: usize) -> &'a [i32] {
-        if offset == NONE { &[] } else { as_i32(self.data(offset, (count as u32).saturating_mul(4))) }
+    const fn words(&self, offset: u32, count: usize) -> &'a [u32] {
+        if offset == NONE { &[] } else { self.data_words(offset, count) }
     }
 
-    fn weights(&self, op: &OpRecord) -> &'a [i8] {
+    const fn weights(&self, op: &OpRecord) -> &'a [i8] {
         if op.weights_offset == NONE { &[] } else { as_i8(self.data(op.weights_offset, op.weights_len)) }
     }
 
-    fn requantize(&self, op: &OpRecord, channels: usize, zero_point: i8) -> Requantize<'a> {
+    const fn requantize(&self, op: &OpRecord, channels: usize, zero_point: i8) -> Requantize<'a> {
         Requantize {
-            multipliers: self.words(op.multipliers_offset, channels),
+            multipliers: as_signed(self.words(op.multipliers_offset, channels)),
             shift: op.shift,
             zero_point,
             output_min: op.output_min,
@@ -28,23 +28,23 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) fn conv_2d(&self, op: &OpRecord) -> Conv2d<'a> {
+    pub(crate) const fn conv_2d(&self, op: &OpRecord) -> Conv2d<'a> {
         let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
         let channels = output.view.extent.c;
         Conv2d {
             input: input.view,
             output: output.view,
             window: op.window,
-            groups: op.groups.into(),
+            groups: op.groups as usize,
             input_zero_point: input.quant.zero_point,
             weights: self.weights(op),
             packing: op.packing,
-            bias: self.words(op.bias_offset, channels),
+            bias: as_signed(self.words(op.bias_offset, channels)),
             requantize: self.requantize(op, channels, output.quant.zero_point),
         }
     }
 
-    pub(crate) fn depthwise_conv_2d(&self, op: &OpRecord) -> DepthwiseConv2d<'a> {
+    pub(crate) const fn depthwise_conv_2d(&self, op: &OpRecord) -> DepthwiseConv2d<'a> {
         let conv = self.conv_2d(op);
         DepthwiseConv2d {
             input: conv.input,
@@ -58,7 +58,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) fn fully_connected(&self, op: &OpRecord) -> FullyConnected<'a> {
+    pub(crate) const fn fully_connected(&self, op: &OpRecord) -> FullyConnected<'a> {
         let conv = self.conv_2d(op);
         FullyConnected {
             inputs: conv.input.extent.len(),
@@ -70,7 +70,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) fn max_pool_2d(&self, op: &OpRecord) -> MaxPool2d {
+    pub(crate) const fn max_pool_2d(&self, op: &OpRecord) -> MaxPool2d {
         MaxPool2d {
             input: self.value(op.inputs[0]).view,
             output: self.value(op.output).view,
@@ -80,13 +80,13 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) fn average_pool_2d(&self, op: &OpRecord) -> AveragePool2d {
+    pub(crate) const fn average_pool_2d(&self, op: &OpRecord) -> AveragePool2d {
         let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
         AveragePool2d {
             input: input.view,
             output: output.view,
             window: op.window,
-            counted_padding: (op.b == 1).then_some(input.quant.zero_point),
+            counted_padding: if op.b == 1 { Some(input.quant.zero_point) } else { None },
             average: if op.a == 0 {
                 Average::Exact
             } else {
@@ -102,7 +102,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) fn add(&self, op: &OpRecord) -> Add {
+    pub(crate) const fn add(&self, op: &OpRecord) -> Add {
         Add {
             coefficients: AddCoefficients { lhs: op.a, rhs: op.b, offset: op.c, shift: op.shift },
             output_min: op.output_min,
@@ -110,13 +110,13 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) fn mul(&self, op: &OpRecord) -> Mul {
+    pub(crate) const fn mul(&self, op: &OpRecord) -> Mul {
         let (lhs, rhs, output) = (self.value(op.inputs[0]), self.value(op.inputs[1]), self.value(op.output));
         Mul {
             lhs_zero_point: lhs.quant.zero_point,
             rhs_zero_point: rhs.quant.zero_point,
             view: output.view,
-            rhs_per_channel: rhs.view.extent != output.view.extent,
+            rhs_per_channel: !rhs.view.extent.is(output.view.extent),
             mantissa: op.a,
             shift: op.shift,
             output_zero_point: output.quant.zero_point,
@@ -126,35 +126,31 @@ impl<'a> Model<'a> {
     }
 
     /// The 256 output values of a look-up.
-    pub(crate) fn table(&self, op: &OpRecord) -> &'a [i8] {
+    pub(crate) const fn table(&self, op: &OpRecord) -> &'a [i8] {
         self.weights(op)
     }
 
-    pub(crate) fn softmax(&self, op: &OpRecord) -> Softmax<'a> {
+    pub(crate) const fn softmax(&self, op: &OpRecord) -> Softmax<'a> {
         let output = self.value(op.output);
         Softmax {
             view: output.view,
-            exponentials: if op.weights_offset == NONE {
-                &[]
-            } else {
-                as_u32(self.data(op.weights_offset, op.weights_len))
-            },
+            exponentials: self.words(op.weights_offset, op.weights_len as usize / 4),
             mantissa: op.a,
             output_zero_point: output.quant.zero_point,
         }
     }
 
-    pub(crate) fn concat(&self, op: &OpRecord) -> Place {
+    pub(crate) const fn concat(&self, op: &OpRecord) -> Place {
         Place {
             input: self.value(op.inputs[0]).view,
             output: self.value(op.output).view,
-            top: usize::try_from(op.a).unwrap_or(usize::MAX),
-            left: usize::try_from(op.b).unwrap_or(usize::MAX),
-            channel: usize::try_from(op.c).unwrap_or(usize::MAX),
+            top: offset(op.a),
+            left: offset(op.b),
+            channel: offset(op.c),
         }
     }
 
-    pub(crate) fn pad(&self, op: &OpRecord) -> Place {
+    pub(crate) const fn pad(&self, op: &OpRecord) -> Place {
         Place {
             input: self.value(op.inputs[0]).view,
             output: self.value(op.output).view,
@@ -167,17 +163,27 @@ impl<'a> Model<'a> {
 
 impl Place {
     /// Whether the moved input lies within the output.
-    pub(crate) fn fits(&self) -> bool {
-        let Extent { h, w, c } = self.output.extent;
-        let inside =
-            |offset: usize, len: usize, limit: usize| offset.checked_add(len).is_some_and(|end| end <= limit);
-        inside(self.top, self.input.extent.h, h)
-            && inside(self.left, self.input.extent.w, w)
-            && inside(self.channel, self.input.extent.c, c)
+    pub(crate) const fn fits(&self) -> bool {
+        let (from, to) = (self.input.extent, self.output.extent);
+        inside(self.top, from.h, to.h)
+            && inside(self.left, from.w, to.w)
+            && inside(self.channel, from.c, to.c)
     }
 
     /// A change of layout between views of equal extents.
     pub(crate) const fn relayout(input: View, output: View) -> Self {
         Self { input, output, top: 0, left: 0, channel: 0 }
+    }
+}
+
+/// `usize::MAX` stands for a negative number, which no extent holds.
+const fn offset(number: i32) -> usize {
+    if number < 0 { usize::MAX } else { number as usize }
+}
+
+const fn inside(offset: usize, len: usize, limit: usize) -> bool {
+    match offset.checked_add(len) {
+        Some(end) => end <= limit,
+        None => false,
     }
 }

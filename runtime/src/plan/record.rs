@@ -1,6 +1,5 @@
 //! Fixed-size records of values and operators.
 
-use super::format::{u8_at, u16_at, u32_at};
 use crate::kernels::params::{Packing, Window};
 use crate::quant::QuantParams;
 use crate::shape::{Extent, Layout, View};
@@ -41,27 +40,20 @@ pub struct ValueRecord {
 }
 
 impl ValueRecord {
-    pub(super) fn read(bytes: &[u8]) -> Self {
-        let offset = u32_at(bytes, 12);
-        let flags = u8_at(bytes, 21);
+    pub(super) const fn read(words: &[u32; VALUE_RECORD_LEN / 4]) -> Self {
+        let [h, w, c, offset, scale, last, ..] = *words;
+        let flags = last >> 8;
         Self {
             view: View {
-                extent: Extent {
-                    h: u32_at(bytes, 0) as usize,
-                    w: u32_at(bytes, 4) as usize,
-                    c: u32_at(bytes, 8) as usize,
-                },
+                extent: Extent { h: h as usize, w: w as usize, c: c as usize },
                 layout: if flags & 1 == 0 { Layout::Nhwc } else { Layout::Planar },
             },
-            location: match (flags & 2, u16_at(bytes, 22)) {
+            location: match (flags & 2, (last >> 16) as u16) {
                 (0, 0) => Location::Arena(offset),
                 (0, rows) => Location::Lines { offset, rows },
                 _ => Location::Data(offset),
             },
-            quant: QuantParams {
-                scale: f32::from_bits(u32_at(bytes, 16)),
-                zero_point: u8_at(bytes, 20) as i8,
-            },
+            quant: QuantParams { scale: f32::from_bits(scale), zero_point: last as i8 },
         }
     }
 
@@ -287,48 +279,43 @@ impl OpRecord {
     }
 
     /// `None` where the operator or the packing has a code that this version does not know.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let axis = |i: usize| u16_at(bytes, 40 + 2 * i) as usize;
-        let word = |at| u32_at(bytes, at) as i32;
+    pub(super) const fn read(words: &[u32; OP_RECORD_LEN / 4]) -> Option<Self> {
+        let Some(kind) = OpKind::from_code(words[0] as u8) else { return None };
+        let Some(packing) = Packing::from_code((words[0] >> 8) as u8) else { return None };
+        if (words[3] >> 8) as u8 > 1 {
+            return None;
+        }
         Some(Self {
-            kind: OpKind::from_code(u8_at(bytes, 0))?,
-            packing: match u8_at(bytes, 1) {
-                0 => Packing::Plain,
-                1 => Packing::Dsp,
-                _ => return None,
-            },
-            output: u16_at(bytes, 2),
-            inputs: [u16_at(bytes, 4), u16_at(bytes, 6)],
-            groups: u16_at(bytes, 8),
-            shift: u8_at(bytes, 10),
-            output_min: u8_at(bytes, 11) as i8,
-            output_max: u8_at(bytes, 12) as i8,
-            from_last_row: match u8_at(bytes, 13) {
-                0 => false,
-                1 => true,
-                _ => return None,
-            },
-            scratch_offset: u32_at(bytes, 16),
-            scratch_len: u32_at(bytes, 20),
-            weights_offset: u32_at(bytes, 24),
-            weights_len: u32_at(bytes, 28),
-            bias_offset: u32_at(bytes, 32),
-            multipliers_offset: u32_at(bytes, 36),
+            kind,
+            packing,
+            output: (words[0] >> 16) as u16,
+            inputs: [words[1] as u16, (words[1] >> 16) as u16],
+            groups: words[2] as u16,
+            shift: (words[2] >> 16) as u8,
+            output_min: (words[2] >> 24) as i8,
+            output_max: words[3] as i8,
+            from_last_row: (words[3] >> 8) as u8 == 1,
+            scratch_offset: words[4],
+            scratch_len: words[5],
+            weights_offset: words[6],
+            weights_len: words[7],
+            bias_offset: words[8],
+            multipliers_offset: words[9],
             window: Window {
-                filter_h: axis(0),
-                filter_w: axis(1),
-                stride_h: axis(2),
-                stride_w: axis(3),
-                dilation_h: axis(4),
-                dilation_w: axis(5),
-                pad_top: axis(6),
-                pad_left: axis(7),
+                filter_h: (words[10] & 0xFFFF) as usize,
+                filter_w: (words[10] >> 16) as usize,
+                stride_h: (words[11] & 0xFFFF) as usize,
+                stride_w: (words[11] >> 16) as usize,
+                dilation_h: (words[12] & 0xFFFF) as usize,
+                dilation_w: (words[12] >> 16) as usize,
+                pad_top: (words[13] & 0xFFFF) as usize,
+                pad_left: (words[13] >> 16) as usize,
             },
-            a: word(56),
-            b: word(60),
-            c: word(64),
-            slice_cost: u32_at(bytes, 68),
-            call_cost: u32_at(bytes, 72),
+            a: words[14] as i32,
+            b: words[15] as i32,
+            c: words[16] as i32,
+            slice_cost: words[17],
+            call_cost: words[18],
         })
     }
 
@@ -336,10 +323,7 @@ impl OpRecord {
     pub(super) fn bytes(&self) -> Option<[u8; OP_RECORD_LEN]> {
         let mut bytes = [0; OP_RECORD_LEN];
         bytes[0] = self.kind as u8;
-        bytes[1] = match self.packing {
-            Packing::Plain => 0,
-            Packing::Dsp => 1,
-        };
+        bytes[1] = self.packing as u8;
         bytes[10] = self.shift;
         bytes[11] = self.output_min as u8;
         bytes[12] = self.output_max as u8;

@@ -1,6 +1,7 @@
 //! Which input rows an output row reads, and how far apart input and output have to lie so that no row is
 //! overwritten before its last reader.
 
+use super::format::{max, min};
 use crate::kernels::params::Window;
 use crate::shape::{Extent, View};
 
@@ -22,8 +23,19 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// No rows.
+    pub(super) const NONE: Self = Self {
+        stride: 0,
+        pad_top: 0,
+        reach: 0,
+        input_rows: 0,
+        output_rows: 0,
+        input_row_len: 0,
+        output_row_len: 0,
+    };
+
     /// The rows of an operator with this window, input and output.
-    pub fn new(window: &Window, input: Extent, output: Extent) -> Self {
+    pub const fn new(window: &Window, input: Extent, output: Extent) -> Self {
         Self {
             stride: window.stride_h,
             pad_top: window.pad_top,
@@ -37,73 +49,87 @@ impl Rows {
 
     /// First input row that output row `y` reads; later output rows read none before it.
     #[inline]
-    pub fn first(&self, y: usize) -> usize {
-        y.saturating_mul(self.stride).saturating_sub(self.pad_top).min(self.input_rows)
+    pub const fn first(&self, y: usize) -> usize {
+        min(y.saturating_mul(self.stride).saturating_sub(self.pad_top), self.input_rows)
     }
 
     /// End of the input rows that output row `y` reads; earlier output rows read none from it on.
     #[inline]
-    pub fn end(&self, y: usize) -> usize {
+    pub const fn end(&self, y: usize) -> usize {
         let end = y.saturating_mul(self.stride).saturating_add(self.reach);
-        end.saturating_sub(self.pad_top).min(self.input_rows)
+        min(end.saturating_sub(self.pad_top), self.input_rows)
     }
 
     /// Rows of padding above the first input row that output row `y` reads.
     #[inline]
-    pub fn padding_above(&self, y: usize) -> usize {
+    pub const fn padding_above(&self, y: usize) -> usize {
         self.pad_top.saturating_sub(y.saturating_mul(self.stride))
     }
 
     /// Most input rows that one output row reads.
-    pub fn most(&self) -> usize {
-        self.reach.min(self.input_rows)
+    pub const fn most(&self) -> usize {
+        min(self.reach, self.input_rows)
     }
 
     /// Number of output rows.
-    pub fn output_rows(&self) -> usize {
+    pub const fn output_rows(&self) -> usize {
         self.output_rows
     }
 
     /// Bytes that `last` has written after its row `y`, less the bytes of this operator's input that are free then,
     /// `made` of its output rows being made.
-    pub(super) fn written_to(&self, last: Self, y: usize, made: usize) -> usize {
+    pub(super) const fn written_to(&self, last: Self, y: usize, made: usize) -> usize {
         let free = if made < self.output_rows { self.first(made) } else { self.input_rows };
         let written = y.saturating_add(1).saturating_mul(last.output_row_len);
         written.saturating_sub(free.saturating_mul(self.input_row_len))
     }
 
     /// Bytes of one row of the input and of the output.
-    pub(crate) fn row_lens(&self) -> (usize, usize) {
+    pub(crate) const fn row_lens(&self) -> (usize, usize) {
         (self.input_row_len, self.output_row_len)
     }
 
     /// How many bytes the output has to begin before the input, so that output rows computed from the first to the
     /// last never reach an input row that is still read.
-    pub fn gap_below(&self) -> usize {
+    pub const fn gap_below(&self) -> usize {
         // What has been written after row y, less what is free then: concave in y, as `first` is 0 and then rises.
-        let bend = self.pad_top.checked_div(self.stride).unwrap_or(0);
-        self.largest(bend, |y| {
-            let written = y.saturating_add(1).saturating_mul(self.output_row_len);
-            written.saturating_sub(self.first(y).saturating_mul(self.input_row_len))
-        })
+        let bend = match self.pad_top.checked_div(self.stride) {
+            Some(bend) => bend,
+            None => 0,
+        };
+        let rows = self.candidates(bend);
+        let (mut gap, mut i) = (0, 0);
+        while i < rows.len() {
+            let written = rows[i].saturating_add(1).saturating_mul(self.output_row_len);
+            gap = max(gap, written.saturating_sub(self.first(rows[i]).saturating_mul(self.input_row_len)));
+            i += 1;
+        }
+        gap
     }
 
     /// How many bytes the output has to begin behind the input's beginning, so that output rows computed from the last
     /// to the first never reach an input row that is still read.
-    pub fn gap_above(&self) -> usize {
+    pub const fn gap_above(&self) -> usize {
         // What is still read at row y, less what has not been written: concave in y, as `end` rises and then stays.
         let bend = self.input_rows.saturating_add(self.pad_top).saturating_sub(self.reach);
-        self.largest(bend.checked_div(self.stride).unwrap_or(0), |y| {
-            let read = self.end(y).saturating_mul(self.input_row_len);
-            read.saturating_sub(y.saturating_mul(self.output_row_len))
-        })
+        let bend = match bend.checked_div(self.stride) {
+            Some(bend) => bend,
+            None => 0,
+        };
+        let rows = self.candidates(bend);
+        let (mut gap, mut i) = (0, 0);
+        while i < rows.len() {
+            let read = self.end(rows[i]).saturating_mul(self.input_row_len);
+            gap = max(gap, read.saturating_sub(rows[i].saturating_mul(self.output_row_len)));
+            i += 1;
+        }
+        gap
     }
 
-    /// The largest value of a concave function of the output row that is linear on both sides of `bend`.
-    fn largest(&self, bend: usize, f: impl Fn(usize) -> usize) -> usize {
+    /// The output rows where a concave function that is linear on both sides of `bend` can have its largest value.
+    const fn candidates(&self, bend: usize) -> [usize; 4] {
         let last = self.output_rows.saturating_sub(1);
-        let candidates = [0, bend, bend.saturating_add(1), last];
-        candidates.into_iter().map(|y| f(y.min(last))).max().unwrap_or(0)
+        [0, min(bend, last), min(bend.saturating_add(1), last), last]
     }
 
     /// How many bands the whole operator takes where its output lies `gap` bytes from its input, rows from the last to

@@ -13,32 +13,33 @@ use crate::quant::requantize;
 use crate::shape::Layout;
 
 /// Products per output.
-fn k(op: &Conv2d<'_>) -> usize {
+const fn k(op: &Conv2d<'_>) -> usize {
     let window = &op.window;
-    window.filter_h.saturating_mul(window.filter_w).saturating_mul(op.input.extent.c / op.groups.max(1))
+    let groups = if op.groups == 0 { 1 } else { op.groups };
+    window.filter_h.saturating_mul(window.filter_w).saturating_mul(op.input.extent.c / groups)
 }
 
 /// Whether a filter row lies in the input without gaps.
-fn has_dense_rows(op: &Conv2d<'_>) -> bool {
-    op.input.layout == Layout::Nhwc
+const fn has_dense_rows(op: &Conv2d<'_>) -> bool {
+    matches!(op.input.layout, Layout::Nhwc)
         && op.groups == 1
         && (op.window.dilation_w == 1 || op.window.filter_w == 1)
 }
 
 /// Whether every patch lies in the input side by side, so that none is copied.
-fn is_pointwise(op: &Conv2d<'_>) -> bool {
+const fn is_pointwise(op: &Conv2d<'_>) -> bool {
     let (window, input, output) = (&op.window, op.input.extent, op.output.extent);
-    let inside = |outputs: usize, stride: usize, inputs: usize| {
-        outputs.saturating_sub(1).saturating_mul(stride) < inputs
-    };
     has_dense_rows(op)
-        && (window.filter_h, window.filter_w) == (1, 1)
-        && (window.pad_top, window.pad_left) == (0, 0)
-        && inside(output.h, window.stride_h, input.h)
-        && inside(output.w, window.stride_w, input.w)
+        && window.filter_h == 1
+        && window.filter_w == 1
+        && window.pad_top == 0
+        && window.pad_left == 0
+        && output.h.saturating_sub(1).saturating_mul(window.stride_h) < input.h
+        && output.w.saturating_sub(1).saturating_mul(window.stride_w) < input.w
 }
 
-pub(super) fn scratch_len(op: &Conv2d<'_>) -> usize {
+/// Scratch bytes of a convolution with plain weights: two patches, none where they lie in the input.
+pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     if is_pointwise(op) { 0 } else { k(op).saturating_mul(2) }
 }
 

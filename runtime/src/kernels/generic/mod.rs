@@ -4,6 +4,7 @@
 //! linked. The formulas stand in `docs/arithmetic.md`.
 
 mod conv_2d;
+pub use conv_2d::conv_2d_scratch_len;
 mod depthwise_conv_2d;
 mod dot;
 mod elementwise;
@@ -40,13 +41,10 @@ pub struct With<L>(PhantomData<L>);
 impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "generic";
     type For<M: Linked> = With<M>;
-
-    fn reads(packing: Packing) -> bool {
-        packing == Packing::Plain || READS_ALL
-    }
+    const READS: &'static [Packing] = if READS_ALL { &Packing::ALL } else { &[Packing::Plain] };
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
-        if op.packing == Packing::Plain { conv_2d::scratch_len(op) } else { 0 }
+        if op.packing == Packing::Plain { conv_2d::conv_2d_scratch_len(op) } else { 0 }
     }
 
     fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, scratch: &mut [i8]) {

@@ -32,10 +32,7 @@ pub struct Reference;
 impl Kernels for Reference {
     const NAME: &'static str = "reference";
     type For<L: Linked> = Self;
-
-    fn reads(_: Packing) -> bool {
-        true
-    }
+    const READS: &'static [Packing] = &Packing::ALL;
 
     fn conv_2d_scratch_len(_: &Conv2d<'_>) -> usize {
         0

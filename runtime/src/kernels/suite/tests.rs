@@ -31,10 +31,7 @@ fn damage_cells(is_faulty: bool, output: &[Cell<i8>]) {
 impl<const OPERATOR: usize> Kernels for Faulty<OPERATOR> {
     const NAME: &'static str = "faulty";
     type For<L: Linked> = Self;
-
-    fn reads(packing: Packing) -> bool {
-        Reference::reads(packing)
-    }
+    const READS: &'static [Packing] = Reference::READS;
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
         Reference::conv_2d_scratch_len(op)

@@ -31,7 +31,7 @@ teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
 include!(concat!(env!("OUT_DIR"), "/recording.rs"));
 
 const AXES: usize = 3;
-const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN);
+const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
 const COUNTS_PER_THOUSAND_G: u32 = 512_000;

@@ -21,6 +21,7 @@ macro_rules! processor {
 
 mod scratch;
 
+pub(crate) use scratch::runs_along_rows;
 pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 
 #[cfg(teff_dsp)]

@@ -4,21 +4,6 @@
 use core::arch::asm;
 
 use crate::kernels::params::AveragePool2d;
-use crate::shape::Layout;
-
-/// Places whose sum fits 16 bits.
-const MOST_PLACES: usize = 255;
-
-/// Whether the window is the whole input, of channels in whole words.
-pub(super) fn is_global(op: &AveragePool2d) -> bool {
-    let (w, from, to) = (&op.window, op.input.extent, op.output.extent);
-    (to.h, to.w, w.pad_top, w.pad_left) == (1, 1, 0, 0)
-        && (w.filter_h, w.filter_w, w.dilation_h, w.dilation_w) == (from.h, from.w, 1, 1)
-        && from.c == to.c
-        && from.c.is_multiple_of(4)
-        && op.input.layout == Layout::Nhwc
-        && from.h * from.w <= MOST_PLACES
-}
 
 /// The average of each channel over all places.
 pub(super) fn global_average(op: &AveragePool2d, input: &[i8], output: &mut [i8]) {

@@ -1,7 +1,6 @@
 //! Scratch of the fast paths.
 
-use crate::kernels::Kernels;
-use crate::kernels::generic::Generic;
+use crate::kernels::generic;
 use crate::kernels::packing::padded_row;
 use crate::kernels::params::{Conv2d, DepthwiseConv2d, Packing, Window};
 use crate::shape::Extent;
@@ -13,13 +12,7 @@ pub(super) const PIXELS: usize = 4;
 const SMALL_INPUT: usize = 1024;
 
 /// Whether a window reaches beyond the input anywhere.
-fn has_padding(window: &Window, input: Extent, output: Extent) -> bool {
-    let reaches =
-        |outputs: usize, stride: usize, filter: usize, dilation: usize, pad: usize, inputs: usize| {
-            let last = outputs.saturating_sub(1).saturating_mul(stride);
-            last.saturating_add(filter.saturating_sub(1).saturating_mul(dilation))
-                >= inputs.saturating_add(pad)
-        };
+const fn has_padding(window: &Window, input: Extent, output: Extent) -> bool {
     let w = window;
     w.pad_top > 0
         || w.pad_left > 0
@@ -27,9 +20,22 @@ fn has_padding(window: &Window, input: Extent, output: Extent) -> bool {
         || reaches(output.w, w.stride_w, w.filter_w, w.dilation_w, w.pad_left, input.w)
 }
 
+/// Whether the last window reaches beyond the input, along one axis.
+const fn reaches(
+    outputs: usize,
+    stride: usize,
+    filter: usize,
+    dilation: usize,
+    pad: usize,
+    inputs: usize,
+) -> bool {
+    let last = outputs.saturating_sub(1).saturating_mul(stride);
+    last.saturating_add(filter.saturating_sub(1).saturating_mul(dilation)) >= inputs.saturating_add(pad)
+}
+
 /// Bytes of a filter row of padding and of a copied filter row for each pixel of a block: none where every filter row
 /// can be read where it lies.
-pub(super) fn copied_rows_len(op: &Conv2d<'_>) -> usize {
+pub(super) const fn copied_rows_len(op: &Conv2d<'_>) -> usize {
     let whole_words = (op.window.filter_w.saturating_mul(op.input.extent.c)).is_multiple_of(4);
     if whole_words && !has_padding(&op.window, op.input.extent, op.output.extent) {
         0
@@ -39,12 +45,12 @@ pub(super) fn copied_rows_len(op: &Conv2d<'_>) -> usize {
 }
 
 /// Bytes of a block of pixels as 16-bit numbers.
-pub(super) fn columns_len(op: &Conv2d<'_>) -> usize {
+pub(super) const fn columns_len(op: &Conv2d<'_>) -> usize {
     op.window.filter_h.saturating_mul(padded_row(op)).saturating_mul(2 * PIXELS)
 }
 
 /// Bytes of an input row with its padding, as wide as the windows of a row reach.
-pub(super) fn padded_line_len(op: &Conv2d<'_>) -> usize {
+pub(super) const fn padded_line_len(op: &Conv2d<'_>) -> usize {
     let (window, c) = (&op.window, op.input.extent.c);
     let steps = op.output.extent.w.saturating_sub(1).saturating_mul(window.stride_w);
     let reach = window.filter_w.saturating_sub(1).saturating_mul(window.dilation_w).saturating_add(1);
@@ -52,7 +58,7 @@ pub(super) fn padded_line_len(op: &Conv2d<'_>) -> usize {
 }
 
 /// Bytes of the input with its padding, and a word behind it.
-pub(super) fn padded_input_len(op: &Conv2d<'_>) -> usize {
+pub(super) const fn padded_input_len(op: &Conv2d<'_>) -> usize {
     let window = &op.window;
     let steps = op.output.extent.h.saturating_sub(1).saturating_mul(window.stride_h);
     let reach = window.filter_h.saturating_sub(1).saturating_mul(window.dilation_h).saturating_add(1);
@@ -61,27 +67,28 @@ pub(super) fn padded_input_len(op: &Conv2d<'_>) -> usize {
 
 /// Scratch bytes of a convolution: a block of pixels as 16-bit numbers, and the whole input with its padding if that is
 /// small, or else filter rows that reach into the padding.
-pub fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
+pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
-        Packing::Plain => Generic::conv_2d_scratch_len(op),
+        Packing::Plain => generic::conv_2d_scratch_len(op),
         Packing::Dsp => {
             let (rows, input) = (copied_rows_len(op), padded_input_len(op));
-            let copies = if rows > 0 && input <= SMALL_INPUT { rows.max(input) } else { rows };
+            let small = rows > 0 && input <= SMALL_INPUT;
+            let copies = if small && input > rows { input } else { rows };
             columns_len(op).saturating_add(copies)
         }
     }
 }
 
 /// Bytes of the expanded parameters of four channels: four biases, two half words a weight, four multipliers.
-pub(super) fn block_len(op: &DepthwiseConv2d<'_>) -> usize {
+pub(super) const fn block_len(op: &DepthwiseConv2d<'_>) -> usize {
     let taps = op.window.filter_h.saturating_mul(op.window.filter_w);
     taps.saturating_mul(8).saturating_add(32)
 }
 
 /// Whether windows are taken row by row: 3×3 without dilation.
-pub(super) fn runs_along_rows(op: &DepthwiseConv2d<'_>) -> bool {
+pub(crate) const fn runs_along_rows(op: &DepthwiseConv2d<'_>) -> bool {
     let w = &op.window;
-    (w.filter_h, w.filter_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1)
+    w.filter_h == 3 && w.filter_w == 3 && w.dilation_h == 1 && w.dilation_w == 1
 }
 
 /// Bytes of an expanded column of four rows and four channels.
@@ -90,30 +97,30 @@ pub(super) const COLUMN_BYTES: usize = 32;
 pub(super) const PARAMETERS_BYTES: usize = 128;
 
 /// Whether output rows are computed two at a time.
-pub(super) fn runs_in_row_pairs(op: &DepthwiseConv2d<'_>) -> bool {
-    runs_along_rows(op) && (op.window.stride_h, op.window.stride_w) == (1, 1)
+pub(super) const fn runs_in_row_pairs(op: &DepthwiseConv2d<'_>) -> bool {
+    runs_along_rows(op) && op.window.stride_h == 1 && op.window.stride_w == 1
 }
 
 /// Bytes of the expanded columns under a row, with its padding.
-pub(super) fn columns_of_rows_len(op: &DepthwiseConv2d<'_>) -> usize {
+pub(super) const fn columns_of_rows_len(op: &DepthwiseConv2d<'_>) -> usize {
     op.output.extent.w.saturating_add(2).saturating_mul(COLUMN_BYTES)
 }
 
 /// Bytes of an input row of padding, of whole words; none where no window reaches above or below the input.
-pub(super) fn padding_row_len(op: &DepthwiseConv2d<'_>) -> usize {
+pub(super) const fn padding_row_len(op: &DepthwiseConv2d<'_>) -> usize {
     let (window, input) = (&op.window, op.input.extent);
     let below = op.output.extent.h.saturating_add(2) > input.h.saturating_add(window.pad_top);
     if window.pad_top > 0 || below { input.row_len() } else { 0 }
 }
 
 /// Bytes of an input row that is as wide as its windows reach.
-pub(super) fn padded_row_len(op: &DepthwiseConv2d<'_>) -> usize {
+pub(super) const fn padded_row_len(op: &DepthwiseConv2d<'_>) -> usize {
     let columns = op.output.extent.w.saturating_sub(1).saturating_mul(op.window.stride_w).saturating_add(3);
     columns.saturating_mul(op.input.extent.c)
 }
 
 /// Bytes of what stands for padding: three rows with their padding, or the channels of one place.
-pub(super) fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
+pub(super) const fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
     if !has_padding(&op.window, op.input.extent, op.output.extent) {
         0
     } else if runs_along_rows(op) {
@@ -125,9 +132,9 @@ pub(super) fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
 
 /// Scratch bytes of a depthwise convolution. In pairs of rows: the parameters of four channels, expanded columns, a row
 /// of padding, a pointer for each row. Else its parameters expanded, what stands for padding, a pointer for each tap.
-pub fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
+pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
-        Packing::Plain => Generic::depthwise_conv_2d_scratch_len(op),
+        Packing::Plain => 0,
         Packing::Dsp if runs_in_row_pairs(op) => columns_of_rows_len(op)
             .saturating_add(PARAMETERS_BYTES)
             .saturating_add(padding_row_len(op))

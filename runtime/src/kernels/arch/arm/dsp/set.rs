@@ -24,10 +24,7 @@ type Generic<L> = generic::With<L>;
 impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "dsp";
     type For<M: Linked> = With<M>;
-
-    fn reads(_: Packing) -> bool {
-        true
-    }
+    const READS: &'static [Packing] = &[Packing::Plain, Packing::Dsp];
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
         scratch::conv_2d_scratch_len(op)
@@ -85,7 +82,7 @@ impl<L: Linked> Kernels for With<L> {
     }
 
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        if L::VARIANTS.has(Variant::GlobalAverage) && pool::is_global(op) && rows == (0..1) {
+        if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
             pool::global_average(op, input, output);
         } else if L::VARIANTS.has(Variant::WindowedAverage) {
             Generic::<L>::average_pool_2d(op, input, output, rows);
