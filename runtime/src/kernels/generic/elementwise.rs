@@ -16,17 +16,20 @@ pub(super) fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i
     if !op.rhs_per_channel {
         return products(op, lhs, rhs, output);
     }
-    match op.view.layout {
-        Layout::Nhwc => {
-            let pixels = lhs.chunks_exact(extent.c.max(1)).zip(output.chunks_exact(extent.c.max(1)));
-            pixels.for_each(|(lhs, output)| products(op, lhs, rhs, output));
+    // How many neighbours share a factor.
+    let run = match op.view.layout {
+        Layout::Nhwc => 1,
+        Layout::Planar => extent.w,
+    };
+    let (mut left, mut factors) = (0, rhs.iter().cycle());
+    let mut factor = 0;
+    for (lhs, output) in lhs.iter().zip(output) {
+        if left == 0 {
+            left = run;
+            factor = factors.next().map_or(0, Cell::get);
         }
-        Layout::Planar => {
-            let planes = lhs.chunks_exact(extent.w.max(1)).zip(output.chunks_exact(extent.w.max(1)));
-            for ((lhs, output), rhs) in planes.zip(rhs.iter().cycle()) {
-                lhs.iter().zip(output).for_each(|(lhs, output)| output.set(op.apply(lhs.get(), rhs.get())));
-            }
-        }
+        left = left.wrapping_sub(1);
+        output.set(op.apply(lhs.get(), factor));
     }
 }
 
