@@ -1,6 +1,6 @@
 //! Cosine transform of the logarithms of a frame.
 
-use super::settings::{CEPSTRUM_FRAC_BITS, LOG_FRAC_BITS};
+use super::kinds::{CEPSTRUM_FRAC_BITS, LOG_FRAC_BITS};
 
 /// `cepstrum[i] = Σ table[i][b] · bands[b]`, one rounding, half up.
 ///

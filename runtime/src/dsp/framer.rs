@@ -24,32 +24,20 @@ impl<'w> Framer<'w> {
         self.missing = self.ring.len();
     }
 
-    /// Takes samples from the front of `samples` until a frame is complete, which it tells by `true`, or until
-    /// none is left.
-    pub(super) fn push(&mut self, samples: &mut &[i16]) -> bool {
-        if self.ring.is_empty() {
-            *samples = &[];
-            return false;
-        }
+    /// Lets `fill` write samples until a frame is complete, which it tells by `true`, or until `fill` writes none.
+    pub(super) fn push(&mut self, mut fill: impl FnMut(&mut [i16]) -> usize) -> bool {
         while self.missing > 0 {
-            let Some(target) = self.ring.get_mut(self.at..) else {
-                self.at = 0;
-                continue;
-            };
-            let n = target.len().min(self.missing).min(samples.len());
-            let Some((now, later)) = samples.split_at_checked(n) else {
+            let room = self.ring.len() - self.at;
+            let wanted = room.min(self.missing);
+            let Some(target) = self.ring.get_mut(self.at..self.at + wanted) else {
                 return false;
             };
-            for (to, from) in target.iter_mut().zip(now) {
-                *to = *from;
+            let n = fill(target);
+            if n == 0 || n > wanted {
+                return false;
             }
-            let room = target.len();
-            *samples = later;
             self.missing -= n;
             self.at = if n == room { 0 } else { self.at + n };
-            if later.is_empty() && self.missing > 0 {
-                return false;
-            }
         }
         self.missing = self.hop;
         true

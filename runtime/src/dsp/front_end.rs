@@ -1,14 +1,21 @@
 //! A front end at work: samples in, frames of features, model input out.
 
+use super::biquad::Cascade;
+use super::blob_error::BlobError;
+use super::conditioner::Conditioner;
+use super::dc::DcRemoval;
+use super::features::SpectrumTables;
 use super::framer::Framer;
+use super::kinds::{CEPSTRUM_FRAC_BITS, Compression, Kind, LOG_FRAC_BITS, PCEN_FRAC_BITS, PIXEL_FRAC_BITS};
 use super::mel::FilterBank;
+use super::pcen::Pcen;
+use super::pre_emphasis::PreEmphasis;
 use super::quantize::Quantizer;
-use super::settings::{BlobError, CEPSTRUM_FRAC_BITS, Kind, LOG_FRAC_BITS, PIXEL_FRAC_BITS, Settings};
-use super::stats::AxisSamples;
+use super::resample::Resampler;
+use super::settings::Settings;
+use super::stages;
 use super::window::{Store, Window};
-use super::{dct, hann, log, rfft, stats};
 use crate::bytes;
-use crate::quant::divide_half_away;
 
 /// Why a front end cannot be set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +25,8 @@ pub enum FrontEndError {
     Blob(BlobError),
     /// The workspace has fewer words than this, which [`Settings::workspace_words`] tells.
     WorkspaceTooSmall(u32),
+    /// The blob needs these stages, bits of [`super::stages`], which the program did not ask for.
+    StagesMissing(u32),
 }
 
 impl From<BlobError> for FrontEndError {
@@ -32,6 +41,9 @@ impl core::fmt::Display for FrontEndError {
             FrontEndError::Blob(error) => error.fmt(f),
             FrontEndError::WorkspaceTooSmall(words) => {
                 write!(f, "front end: the workspace must have {words} words of 32 bits")
+            }
+            FrontEndError::StagesMissing(stages) => {
+                write!(f, "front end: this program is without the stages {stages:#x} that the blob needs")
             }
         }
     }
@@ -49,19 +61,22 @@ pub struct Hop {
 /// A front end over a blob in flash and a workspace of the caller's.
 ///
 /// Opening checks everything; afterwards nothing fails. Each completed hop costs the work of one frame.
+///
+/// `STAGES` are the stages that are linked, bits of [`super::stages`]: every stage, unless the program says otherwise by
+/// [`FrontEnd::with_stages`].
 #[derive(Debug)]
-pub struct FrontEnd<'a> {
-    settings: Settings,
-    taper: &'a [i16],
-    twiddles: &'a [u32],
-    bank: FilterBank<'a>,
-    dct: &'a [i16],
-    quantizer: Quantizer<'a>,
-    framer: Framer<'a>,
-    spectrum: &'a mut [u32],
+pub struct FrontEnd<'a, const STAGES: u32 = { stages::ALL }> {
+    pub(super) settings: Settings,
+    pub(super) tables: SpectrumTables<'a>,
+    pub(super) dct: &'a [i16],
+    pub(super) quantizer: Quantizer<'a>,
+    pub(super) conditioner: Conditioner<'a, 'a, STAGES>,
+    pub(super) framer: Framer<'a>,
+    pub(super) spectrum: &'a mut [u32],
+    pub(super) pcen: Option<Pcen<'a>>,
     /// Features of the newest frame; for cepstra the bands follow.
-    newest: &'a mut [i16],
-    window: Window<'a>,
+    pub(super) newest: &'a mut [i16],
+    window: Window<'a, STAGES>,
     /// Frames still to come before the next inference.
     frames_to_go: u16,
 }
@@ -73,11 +88,41 @@ impl<'a> FrontEnd<'a> {
     /// # Errors
     /// [`FrontEndError`] if the blob is not valid or the workspace too small.
     pub fn new(blob: &'a [u8], workspace: &'a mut [u32]) -> Result<Self, FrontEndError> {
+        Self::with_stages(blob, workspace)
+    }
+}
+
+/// Cuts parts off the front of a workspace.
+struct Workspace<'a> {
+    rest: &'a mut [u32],
+    too_small: FrontEndError,
+}
+
+impl<'a> Workspace<'a> {
+    fn take(&mut self, words: usize) -> Result<&'a mut [u32], FrontEndError> {
+        let rest = core::mem::take(&mut self.rest);
+        let (now, later) = rest.split_at_mut_checked(words).ok_or(self.too_small)?;
+        self.rest = later;
+        Ok(now)
+    }
+}
+
+impl<'a, const STAGES: u32> FrontEnd<'a, STAGES> {
+    /// As [`FrontEnd::new`], for a program that knows its blob when it is built and names the stages that it links:
+    /// `FrontEnd::<{ SETTINGS.stages() }>::with_stages(…)`.
+    ///
+    /// # Errors
+    /// [`FrontEndError`] if the blob is not valid or needs other stages, or the workspace is too small.
+    pub fn with_stages(blob: &'a [u8], workspace: &'a mut [u32]) -> Result<Self, FrontEndError> {
         let settings = Settings::read(blob)?;
+        let missing = settings.stages() & !STAGES;
+        if missing != 0 {
+            return Err(FrontEndError::StagesMissing(missing));
+        }
         let at = settings.tables();
-        let has_fft = settings.fft_len != 0;
+        let has_fft = settings.has_spectrum();
         let bands = usize::from(settings.bands);
-        let bins = usize::from(settings.end_bin - settings.first_bin);
+        let axes = usize::from(settings.axes);
         let half_frame = if has_fft { usize::from(settings.frame_len) / 2 + 1 } else { 0 };
         let table = |from: usize, to: usize| blob.get(from..to).ok_or(BlobError::TooShort);
         // Tables that do not begin on their boundary would be read as empty.
@@ -85,7 +130,7 @@ impl<'a> FrontEnd<'a> {
             return Err(BlobError::Misaligned.into());
         }
         let quantizer = Quantizer {
-            entries: bytes::as_i32(table(at.requantize, at.hann)?).as_chunks().0,
+            entries: bytes::as_i32(table(at.requantize, at.sections)?).as_chunks().0,
             shift: settings.shift,
             zero_point: settings.zero_point,
         };
@@ -93,20 +138,20 @@ impl<'a> FrontEnd<'a> {
             return Err(BlobError::BadTable(at.requantize as u32).into());
         }
         let bank = FilterBank {
-            edges: bytes::as_u16(table(at.edges, at.edges + if has_fft { bands * 2 + 4 } else { 0 })?),
-            weights: bytes::as_u16(table(at.weights, at.weights + bins * 2)?),
+            edges: bytes::as_u16(table(at.edges, at.edges + if bands > 0 { bands * 2 + 4 } else { 0 })?),
+            weights: bytes::as_u16(table(at.weights, at.weights + settings.weighted_bins() * 2)?),
         };
-        if has_fft && !bank.is_valid(settings.first_bin, settings.end_bin) {
+        if bands > 0 && !bank.is_valid(settings.first_bin, settings.end_bin) {
             return Err(BlobError::BadTable(at.edges as u32).into());
         }
         let too_small = FrontEndError::WorkspaceTooSmall(settings.workspace_words() as u32);
-        let samples = usize::from(settings.frame_len) * usize::from(settings.axes);
-        let (ring, rest) = workspace.split_at_mut_checked(settings.ring_words()).ok_or(too_small)?;
-        let (spectrum, rest) = rest.split_at_mut_checked(settings.spectrum_words()).ok_or(too_small)?;
-        let (newest, rest) = rest.split_at_mut_checked(settings.frame_words()).ok_or(too_small)?;
-        let (window, _) = rest.split_at_mut_checked(settings.window_words()).ok_or(too_small)?;
-        let ring = bytes::u32_as_i16_mut(ring);
-        let ring = if ring.is_empty() { ring } else { ring.get_mut(..samples).ok_or(too_small)? };
+        let mut workspace = Workspace { rest: workspace, too_small };
+        let ring = bytes::u32_as_i16_mut(workspace.take(settings.ring_words())?);
+        let samples = if ring.is_empty() { 0 } else { usize::from(settings.frame_len) * axes };
+        let ring = ring.get_mut(..samples).ok_or(too_small)?;
+        let spectrum = workspace.take(settings.spectrum_words())?;
+        let newest = bytes::u32_as_i16_mut(workspace.take(settings.frame_words())?);
+        let window = workspace.take(settings.window_words())?;
         let store = if settings.keeps_features() {
             let kept = bytes::u32_as_i16_mut(window);
             let len = kept.len().min(settings.window_features());
@@ -116,15 +161,46 @@ impl<'a> FrontEnd<'a> {
             let len = kept.len().min(settings.window_features());
             Store::Quantized(kept.get_mut(..len).ok_or(too_small)?)
         };
+        let c = settings.conditioning;
+        let history = bytes::u32_as_i16_mut(workspace.take(settings.history_words())?);
+        let dc =
+            DcRemoval { means: workspace.take(settings.dc_words())?, shift: c.dc_shift.into(), begun: 0 };
+        let cascade = Cascade {
+            sections: bytes::as_i32(table(at.sections, at.resampling)?).as_chunks().0,
+            states: workspace.take(settings.section_words())?,
+            axes,
+            begun: 0,
+        };
+        if !cascade.is_valid() {
+            return Err(BlobError::BadTable(at.sections as u32).into());
+        }
+        let before = workspace.take(settings.pre_emphasis_words())?;
+        let pre_emphasis = PreEmphasis { before, factor: c.pre_emphasis.into(), begun: 0 };
+        let (up, down) = (usize::from(c.resample_up), usize::from(c.resample_down));
+        let taps = usize::from(c.resample_taps);
+        let factors = bytes::as_i16(table(at.resampling, at.resampling + up * taps * 2)?);
+        let smoothed = workspace.take(settings.smoothed_words())?;
         Ok(FrontEnd {
-            taper: bytes::as_i16(table(at.hann, at.hann + half_frame * 2)?),
-            twiddles: bytes::as_u32(table(at.twiddles, at.edges)?),
-            bank,
+            tables: SpectrumTables {
+                taper: bytes::as_i16(table(at.taper, at.taper + half_frame * 2)?),
+                twiddles: bytes::as_u32(table(at.twiddles, at.edges)?),
+                bank,
+            },
             dct: bytes::as_i16(table(at.dct, at.dct + usize::from(settings.coefficients) * bands * 2)?),
             quantizer,
-            framer: Framer::new(ring, usize::from(settings.hop_len) * usize::from(settings.axes)),
+            conditioner: Conditioner {
+                resampler: (up > 0).then(|| Resampler::new(factors, history, (up, down, taps, axes))),
+                dc: (c.dc_shift > 0).then_some(dc),
+                cascade: (c.sections > 0).then_some(cascade),
+                pre_emphasis: (c.pre_emphasis > 0).then_some(pre_emphasis),
+                axes,
+                axis: 0,
+            },
+            framer: Framer::new(ring, usize::from(settings.hop_len) * axes),
             spectrum,
-            newest: bytes::u32_as_i16_mut(newest),
+            pcen: (settings.compression == Compression::Pcen)
+                .then(|| Pcen::new(settings.pcen, settings.floor_log2, smoothed)),
+            newest,
             window: Window::new(store, settings.features.into(), settings.level, settings.least()),
             frames_to_go: settings.window_frames,
             settings,
@@ -136,12 +212,17 @@ impl<'a> FrontEnd<'a> {
         &self.settings
     }
 
-    /// Takes samples (interleaved by axis) from the front of `samples` until a hop is complete or none is left.
+    /// Takes samples (interleaved by axis, at the rate of [`Conditioning`](super::Conditioning)) from the front of `samples` until a hop is complete or none is left.
     ///
     /// After `Some` the rest of `samples` is still to be pushed: call in a loop until `None`. The frames do not depend
     /// on how the stream is cut into pieces. An image front end takes no samples and drops them.
     pub fn push(&mut self, samples: &mut &[i16]) -> Option<Hop> {
-        if !self.framer.push(samples) {
+        if self.settings.kind == Kind::Image {
+            *samples = &[];
+            return None;
+        }
+        let conditioner = &mut self.conditioner;
+        if !self.framer.push(|target| conditioner.fill(samples, target)) {
             return None;
         }
         self.compute();
@@ -211,91 +292,22 @@ impl<'a> FrontEnd<'a> {
 
     /// Forgets all samples and frames, as after a gap in the signal.
     pub fn reset(&mut self) {
+        self.conditioner.reset();
         self.framer.reset();
+        if let Some(pcen) = &mut self.pcen {
+            pcen.reset();
+        }
         self.window.reset();
         self.frames_to_go = self.settings.window_frames;
-    }
-
-    /// Computes the features of the frame that the framer holds.
-    fn compute(&mut self) {
-        let settings = self.settings;
-        let parts = self.framer.frame();
-        let axes = usize::from(settings.axes);
-        let features = usize::from(settings.features);
-        match settings.kind {
-            Kind::Image => {}
-            Kind::RawWindow => {
-                for (axis, to) in self.newest.iter_mut().take(features).enumerate() {
-                    let sum = AxisSamples::new(parts, axes, axis).fold(0_i32, |sum, x| sum.wrapping_add(x));
-                    *to = divide_half_away(sum, u32::from(settings.frame_len)).clamp(-32768, 32767) as i16;
-                }
-            }
-            Kind::MotionStats => {
-                let stats = settings.stats.count_ones() as usize;
-                let bands = usize::from(settings.bands);
-                let mut frame = self.newest.get_mut(..features).unwrap_or(&mut []);
-                for axis in 0..settings.analysed_axes() {
-                    let (Some((now, rest)), samples) =
-                        (frame.split_at_mut_checked(stats + bands), AxisSamples::new(parts, axes, axis))
-                    else {
-                        return;
-                    };
-                    frame = rest;
-                    let Some((stats_to, bands_to)) = now.split_at_mut_checked(stats) else { return };
-                    let average = stats::write(&samples, &settings, stats_to);
-                    if bands > 0 {
-                        let centred = samples.map(move |x| (x - average).clamp(-32768, 32767));
-                        let tables = (self.taper, self.twiddles, self.bank);
-                        log_bands(centred, &settings, tables, self.spectrum, bands_to);
-                    }
-                }
-            }
-            Kind::LogMel | Kind::Mfcc => {
-                let (cepstrum, bands) = if settings.kind == Kind::Mfcc {
-                    self.newest.split_at_mut_checked(features).unwrap_or((&mut [], &mut []))
-                } else {
-                    (&mut [][..], &mut *self.newest)
-                };
-                let bands = bands.get_mut(..settings.bands.into()).unwrap_or(&mut []);
-                let samples = parts.0.iter().chain(parts.1).map(|x| i32::from(*x));
-                log_bands(samples, &settings, (self.taper, self.twiddles, self.bank), self.spectrum, bands);
-                if settings.kind == Kind::Mfcc {
-                    dct::apply(bands, self.dct, cepstrum);
-                }
-            }
-        }
     }
 
     /// Fractional bits of the features of cepstra and of logarithms, for callers who print them.
     pub fn frac_bits(&self) -> Option<u32> {
         match self.settings.kind {
+            Kind::LogMel if self.settings.compression == Compression::Pcen => Some(PCEN_FRAC_BITS),
             Kind::LogMel => Some(LOG_FRAC_BITS),
             Kind::Mfcc => Some(CEPSTRUM_FRAC_BITS),
             _ => None,
         }
     }
-}
-
-/// Logarithms of the filter-bank energies of one frame.
-fn log_bands<I>(
-    samples: I,
-    settings: &Settings,
-    (taper, twiddles, bank): (&[i16], &[u32], FilterBank<'_>),
-    spectrum: &mut [u32],
-    bands: &mut [i16],
-) where
-    I: Iterator<Item = i32> + Clone,
-{
-    let Some(loaded) = hann::load(samples, settings.frame_len.into(), taper, spectrum) else {
-        bands.fill(log::band_feature(0, 0, settings.floor_log2));
-        return;
-    };
-    let transformed = rfft::transform(spectrum, twiddles);
-    let exponent = rfft::to_power(spectrum, transformed) - loaded as i32;
-    let mut to = bands.iter_mut();
-    bank.apply(spectrum, |energy| {
-        if let Some(to) = to.next() {
-            *to = log::band_feature(energy, exponent, settings.floor_log2);
-        }
-    });
 }

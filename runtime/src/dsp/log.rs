@@ -1,6 +1,6 @@
 //! Base-2 logarithm in fixed point: position of the leading one, and a table of 32 chords for what follows it.
 
-use super::settings::LOG_FRAC_BITS;
+use super::kinds::LOG_FRAC_BITS;
 use crate::quant::shift_right_half_up;
 
 const CHORDS: usize = 32;

@@ -30,22 +30,43 @@
 //! # Ok::<(), teff::dsp::FrontEndError>(())
 //! ```
 
+mod biquad;
+mod blob_error;
+mod conditioner;
+mod dc;
 mod dct;
+mod exp;
+mod features;
 mod framer;
 mod front_end;
-mod hann;
+mod kinds;
+mod layout;
 mod log;
 mod mel;
+mod moments;
+mod pcen;
+mod peaks;
+mod pre_emphasis;
 mod quantize;
+mod resample;
 mod rfft;
 mod settings;
+pub mod stages;
 mod stats;
+mod taper;
 mod window;
 
+pub use blob_error::BlobError;
+pub use exp::exp2_q16;
 pub use front_end::{FrontEnd, FrontEndError, Hop};
+pub use kinds::{
+    CEPSTRUM_FRAC_BITS, Compression, Kind, LOG_FRAC_BITS, Level, MAX_PEAKS, MAX_SECTIONS, MOMENT_FRAC_BITS,
+    PCEN_FRAC_BITS, PEAK_FRAC_BITS, PIXEL_FRAC_BITS, Stat,
+};
+pub use layout::TableOffsets;
 pub use log::log2_q16;
 pub use rfft::{PowerSpectrum, first_quarter, is_supported_len, power_spectrum, twiddle_words};
 pub use settings::{
-    BlobError, CEPSTRUM_FRAC_BITS, HEADER_BYTES, Kind, LOG_FRAC_BITS, Level, MAGIC, MAX_WINDOW_FEATURES,
-    PIXEL_FRAC_BITS, Settings, Stat, TableOffsets, VERSION,
+    Conditioning, HEADER_BYTES, MAGIC, MAX_RESAMPLING_FACTORS, MAX_WINDOW_FEATURES, PcenSettings, Settings,
+    VERSION,
 };

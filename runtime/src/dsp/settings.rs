@@ -1,130 +1,58 @@
-//! The header of a front-end blob: what the front end is, how large everything in it is.
+//! The header of a front-end blob: what the front end is.
 //!
 //! The byte table and the version rule stand in `docs/front-end.md`. Reading is `const`, so that the sizes which
 //! a front end needs are known when the firmware is built.
 
+use super::blob_error::BlobError;
+use super::kinds::{Compression, Kind, LOG_FRAC_BITS, Level, MAX_PEAKS, MAX_SECTIONS, Stat};
 use super::rfft;
 
 /// First four bytes of a front-end blob.
 pub const MAGIC: [u8; 4] = *b"TFFE";
 
 /// The one version of the blob that this code reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Length of the header; the tables follow it.
-pub const HEADER_BYTES: usize = 64;
-
-/// Fractional bits of a feature that is a base-2 logarithm (log-mel bands, band power of motion statistics).
-pub const LOG_FRAC_BITS: u32 = 9;
-
-/// Fractional bits of a cepstral coefficient.
-pub const CEPSTRUM_FRAC_BITS: u32 = 6;
-
-/// A pixel `p` becomes the feature `p << PIXEL_FRAC_BITS`.
-pub const PIXEL_FRAC_BITS: u32 = 7;
+pub const HEADER_BYTES: usize = 96;
 
 /// Most features that a window may hold. Sums over a window then fit in 32 bits.
 pub const MAX_WINDOW_FEATURES: usize = 32_768;
 
-/// What a front end computes.
+/// Most factors of a resampling filter, over all its phases.
+pub const MAX_RESAMPLING_FACTORS: usize = 32_768;
+
+/// What happens to samples before they are cut into frames. All zeros: nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u8)]
-pub enum Kind {
-    /// Pixels of 8 bits, quantized; no frames.
-    Image = 1,
-    /// A window of samples per axis, decimated by averaging.
-    RawWindow = 2,
-    /// Statistics and band powers per axis.
-    MotionStats = 3,
-    /// Logarithms of filter-bank energies.
-    LogMel = 4,
-    /// Cosine transform of logarithms of filter-bank energies.
-    Mfcc = 5,
+pub struct Conditioning {
+    /// Rate of the samples that are pushed, in thousandths of a hertz; 0 for images.
+    pub input_rate_millihertz: u32,
+    /// Samples that come out of resampling for each [`Self::resample_down`] that go in; 0 for no resampling.
+    pub resample_up: u16,
+    /// See [`Self::resample_up`].
+    pub resample_down: u16,
+    /// Samples that one output of the resampling is computed from.
+    pub resample_taps: u16,
+    /// Second-order sections.
+    pub sections: u8,
+    /// The running mean that is subtracted has a time constant of 2 to this power samples; 0 for none.
+    pub dc_shift: u8,
+    /// What is subtracted of the sample before, Q15.
+    pub pre_emphasis: u16,
 }
 
-/// What is subtracted from the features of a window before they are quantized.
+/// Constants of the per-channel energy normalization. All zeros without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u8)]
-pub enum Level {
-    /// Nothing.
-    None = 0,
-    /// The mean of all features of the window.
-    Mean = 1,
-    /// For each feature its own mean over the frames of the window.
-    FeatureMean = 2,
-    /// The largest feature of the window.
-    Peak = 3,
+pub struct PcenSettings {
+    /// Weight of the newest energy in the smoothed one, Q16.
+    pub smoothing: u16,
+    /// Power of the smoothed energy that an energy is divided by, Q15, at most 1.
+    pub gain: u16,
+    /// What is added before the root, Q16, below 2^26.
+    pub bias: u32,
+    /// Power that is taken at last, Q15, above 0 and at most 1.
+    pub root: u16,
 }
-
-/// One statistic of an axis; the discriminant is its bit in the blob's `stats` field and gives the order of features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Stat {
-    /// Mean, in counts.
-    Mean = 0,
-    /// Standard deviation, in counts.
-    Std = 1,
-    /// Root of the mean square, in counts.
-    Rms = 2,
-    /// Smallest sample.
-    Min = 3,
-    /// Largest sample.
-    Max = 4,
-    /// Number of changes of side of the mean.
-    Crossings = 5,
-}
-
-impl Stat {
-    /// All statistics, in the order in which their features stand in a frame.
-    pub const ALL: [Stat; 6] = [Stat::Mean, Stat::Std, Stat::Rms, Stat::Min, Stat::Max, Stat::Crossings];
-
-    /// The bit of this statistic in the `stats` field.
-    pub const fn bit(self) -> u16 {
-        1 << self as u16
-    }
-}
-
-/// Why bytes are no front-end blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum BlobError {
-    /// Fewer bytes than the header has or states.
-    TooShort,
-    /// The first four bytes are not [`MAGIC`].
-    NotAFrontEnd,
-    /// A version that this code does not read.
-    UnsupportedVersion(u16),
-    /// The header field at this byte offset holds a value that is not allowed, or that contradicts another field.
-    BadField(u8),
-    /// The blob does not begin on a four-byte boundary.
-    Misaligned,
-    /// The table that starts at this byte offset holds a value that is not allowed.
-    BadTable(u32),
-}
-
-impl core::fmt::Display for BlobError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            BlobError::TooShort => write!(f, "front-end blob: fewer bytes than its header states"),
-            BlobError::NotAFrontEnd => write!(f, "front-end blob: the first four bytes are not 'TFFE'"),
-            BlobError::UnsupportedVersion(v) => {
-                write!(
-                    f,
-                    "front-end blob: version {v}, this code reads version {VERSION}; compile the model again"
-                )
-            }
-            BlobError::BadField(at) => {
-                write!(f, "front-end blob: the header field at byte {at} is not valid")
-            }
-            BlobError::Misaligned => write!(f, "front-end blob: it must begin on a four-byte boundary"),
-            BlobError::BadTable(at) => write!(f, "front-end blob: the table at byte {at} is not valid"),
-        }
-    }
-}
-
-impl core::error::Error for BlobError {}
 
 /// The header of a front-end blob, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +61,7 @@ pub struct Settings {
     pub kind: Kind,
     /// Samples per instant (axes of an accelerometer, channels of an image), interleaved.
     pub axes: u8,
-    /// Sample rate in thousandths of a hertz; 0 for images.
+    /// Sample rate of frames in thousandths of a hertz; 0 for images.
     pub rate_millihertz: u32,
     /// Instants analysed together.
     pub frame_len: u16,
@@ -151,18 +79,26 @@ pub struct Settings {
     pub window_frames: u16,
     /// Frames between two inferences.
     pub stride_frames: u16,
-    /// First bin of the power spectrum that the filter bank uses.
+    /// First bin of the power spectrum that bands and peaks use.
     pub first_bin: u16,
-    /// One past the last bin that the filter bank uses.
+    /// One past the last bin that bands and peaks use.
     pub end_bin: u16,
     /// Bits of the statistics that a frame holds, see [`Stat::bit`].
     pub stats: u16,
+    /// Spectral peaks of each axis.
+    pub peaks: u8,
     /// What is subtracted from a window.
     pub level: Level,
     /// The vector magnitude counts as one more axis.
     pub magnitude: bool,
     /// The window keeps features of 16 bits although no level is subtracted.
     pub wide: bool,
+    /// How the energy of a band becomes a feature.
+    pub compression: Compression,
+    /// Constants of [`Compression::Pcen`].
+    pub pcen: PcenSettings,
+    /// What happens to samples before they are cut into frames.
+    pub conditioning: Conditioning,
     /// Base-2 logarithm of the energy that is added to each band before the logarithm.
     pub floor_log2: i8,
     /// Features further below the level than this are raised to it, in octaves of energy; 0 for no limit.
@@ -175,35 +111,14 @@ pub struct Settings {
     pub requantize_len: u16,
 }
 
-/// Offsets of the tables in a blob, in bytes; `end` is the length of the blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TableOffsets {
-    /// Multiplier and offset per feature.
-    pub requantize: usize,
-    /// Half of the Hann window.
-    pub hann: usize,
-    /// Twiddle factors.
-    pub twiddles: usize,
-    /// Bins where the segments of the filter bank begin.
-    pub edges: usize,
-    /// Weight of each bin.
-    pub weights: usize,
-    /// Cosine table.
-    pub dct: usize,
-    /// Length of the blob.
-    pub end: usize,
+/// Two bytes of a header.
+const fn u16_at(h: &[u8; HEADER_BYTES], at: usize) -> u16 {
+    u16::from_le_bytes([h[at], h[at + 1]])
 }
 
-const fn u16_at(low: u8, high: u8) -> u16 {
-    u16::from_le_bytes([low, high])
-}
-
-const fn padded(bytes: usize) -> usize {
-    (bytes + 3) & !3
-}
-
-const fn words_for(bytes: usize) -> usize {
-    bytes.div_ceil(4)
+/// Four bytes of a header.
+const fn u32_at(h: &[u8; HEADER_BYTES], at: usize) -> u32 {
+    u32::from_le_bytes([h[at], h[at + 1], h[at + 2], h[at + 3]])
 }
 
 impl Settings {
@@ -213,16 +128,17 @@ impl Settings {
     /// # Errors
     /// [`BlobError`] with the byte offset of the first field that cannot be.
     pub const fn read(blob: &[u8]) -> Result<Settings, BlobError> {
-        let Some(h) = blob.first_chunk::<HEADER_BYTES>() else {
-            return Err(BlobError::TooShort);
-        };
-        if h[0] != MAGIC[0] || h[1] != MAGIC[1] || h[2] != MAGIC[2] || h[3] != MAGIC[3] {
+        let [a, b, c, d, low, high, ..] = blob else { return Err(BlobError::TooShort) };
+        if *a != MAGIC[0] || *b != MAGIC[1] || *c != MAGIC[2] || *d != MAGIC[3] {
             return Err(BlobError::NotAFrontEnd);
         }
-        let version = u16_at(h[4], h[5]);
+        let version = u16::from_le_bytes([*low, *high]);
         if version != VERSION {
             return Err(BlobError::UnsupportedVersion(version));
         }
+        let Some(h) = blob.first_chunk::<HEADER_BYTES>() else {
+            return Err(BlobError::TooShort);
+        };
         let kind = match h[6] {
             1 => Kind::Image,
             2 => Kind::RawWindow,
@@ -241,47 +157,66 @@ impl Settings {
         if h[39] > 3 {
             return Err(BlobError::BadField(39));
         }
+        let compression = match h[47] {
+            0 => Compression::Log,
+            1 => Compression::Pcen,
+            _ => return Err(BlobError::BadField(47)),
+        };
         let settings = Settings {
             kind,
             axes: h[7],
-            rate_millihertz: u32::from_le_bytes([h[12], h[13], h[14], h[15]]),
-            frame_len: u16_at(h[16], h[17]),
-            hop_len: u16_at(h[18], h[19]),
-            fft_len: u16_at(h[20], h[21]),
-            bands: u16_at(h[22], h[23]),
-            coefficients: u16_at(h[24], h[25]),
-            features: u16_at(h[26], h[27]),
-            window_frames: u16_at(h[28], h[29]),
-            stride_frames: u16_at(h[30], h[31]),
-            first_bin: u16_at(h[32], h[33]),
-            end_bin: u16_at(h[34], h[35]),
-            stats: u16_at(h[36], h[37]),
+            rate_millihertz: u32_at(h, 12),
+            frame_len: u16_at(h, 16),
+            hop_len: u16_at(h, 18),
+            fft_len: u16_at(h, 20),
+            bands: u16_at(h, 22),
+            coefficients: u16_at(h, 24),
+            features: u16_at(h, 26),
+            window_frames: u16_at(h, 28),
+            stride_frames: u16_at(h, 30),
+            first_bin: u16_at(h, 32),
+            end_bin: u16_at(h, 34),
+            stats: u16_at(h, 36),
+            peaks: h[46],
             level,
             magnitude: h[39] & 1 != 0,
             wide: h[39] & 2 != 0,
+            compression,
+            pcen: PcenSettings {
+                smoothing: u16_at(h, 66),
+                gain: u16_at(h, 68),
+                root: u16_at(h, 70),
+                bias: u32_at(h, 72),
+            },
+            conditioning: Conditioning {
+                input_rate_millihertz: u32_at(h, 52),
+                resample_up: u16_at(h, 56),
+                resample_down: u16_at(h, 58),
+                resample_taps: u16_at(h, 60),
+                sections: h[62],
+                dc_shift: h[63],
+                pre_emphasis: u16_at(h, 64),
+            },
             floor_log2: h[40] as i8,
             shift: h[41],
             zero_point: h[42] as i8,
             range_log2: h[43],
-            requantize_len: u16_at(h[44], h[45]),
+            requantize_len: u16_at(h, 44),
         };
         if let Some(offset) = settings.first_bad_field() {
             return Err(BlobError::BadField(offset));
         }
-        let mut reserved = h[46] | h[47];
-        let (_, tail) = h.split_at(52);
-        let mut rest = tail;
+        let (_, mut rest) = h.split_at(76);
         while let Some((byte, more)) = rest.split_first() {
-            reserved |= *byte;
+            if *byte != 0 {
+                return Err(BlobError::BadField(76));
+            }
             rest = more;
         }
-        if reserved != 0 {
-            return Err(BlobError::BadField(46));
-        }
-        if u32::from_le_bytes([h[48], h[49], h[50], h[51]]) as usize != settings.workspace_words() {
+        if u32_at(h, 48) as usize != settings.workspace_words() {
             return Err(BlobError::BadField(48));
         }
-        let stated = u32::from_le_bytes([h[8], h[9], h[10], h[11]]) as usize;
+        let stated = u32_at(h, 8) as usize;
         if stated != settings.tables().end {
             return Err(BlobError::BadField(8));
         }
@@ -291,17 +226,21 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether frames are transformed into spectra.
+    pub const fn has_spectrum(&self) -> bool {
+        match self.kind {
+            Kind::LogMel | Kind::Mfcc => true,
+            Kind::MotionStats => self.bands > 0 || self.peaks > 0,
+            Kind::Image | Kind::RawWindow => false,
+        }
+    }
+
     /// Byte offset of the first field that is out of range or contradicts another one.
     const fn first_bad_field(&self) -> Option<u8> {
-        let has_fft = match self.kind {
-            Kind::LogMel | Kind::Mfcc => true,
-            Kind::MotionStats => self.bands > 0,
-            _ => false,
-        };
-        if self.axes == 0 || self.axes > 16 {
-            return Some(7);
-        }
-        if matches!(self.kind, Kind::LogMel | Kind::Mfcc) && self.axes != 1 {
+        let has_fft = self.has_spectrum();
+        let audio = matches!(self.kind, Kind::LogMel | Kind::Mfcc);
+        let motion = matches!(self.kind, Kind::MotionStats);
+        if self.axes == 0 || self.axes > 16 || (audio && self.axes != 1) {
             return Some(7);
         }
         if self.frame_len == 0 || self.frame_len > 8192 || (has_fft && self.frame_len > self.fft_len) {
@@ -313,7 +252,7 @@ impl Settings {
         if has_fft != (self.fft_len != 0) || (has_fft && !rfft::is_supported_len(self.fft_len)) {
             return Some(20);
         }
-        if self.bands > 256 || (has_fft != (self.bands != 0)) {
+        if self.bands > 256 || (audio && self.bands == 0) || (!audio && !motion && self.bands != 0) {
             return Some(22);
         }
         if matches!(self.kind, Kind::Mfcc) != (self.coefficients != 0) || self.coefficients > self.bands {
@@ -336,11 +275,10 @@ impl Settings {
         if self.end_bin > self.fft_len / 2 {
             return Some(34);
         }
-        if self.stats >= 1 << Stat::ALL.len() || (self.stats != 0 && !matches!(self.kind, Kind::MotionStats))
-        {
+        if self.stats >= 1 << Stat::ALL.len() || (self.stats != 0 && !motion) {
             return Some(36);
         }
-        if self.magnitude && !matches!(self.kind, Kind::MotionStats) {
+        if self.magnitude && !motion {
             return Some(39);
         }
         if self.floor_log2 < -32 || self.floor_log2 > 48 {
@@ -349,25 +287,90 @@ impl Settings {
         if self.shift > 15 {
             return Some(41);
         }
-        let ranged = matches!(self.kind, Kind::LogMel) && matches!(self.level, Level::Peak);
-        if self.range_log2 > 64 || (self.range_log2 != 0 && !ranged) {
+        let logarithms = matches!(self.kind, Kind::LogMel) && matches!(self.compression, Compression::Log);
+        if self.range_log2 > 64
+            || (self.range_log2 != 0 && !(logarithms && matches!(self.level, Level::Peak)))
+        {
             return Some(43);
         }
         if self.requantize_len != 1 && self.requantize_len != self.features {
             return Some(44);
         }
+        if self.peaks as usize > MAX_PEAKS || (self.peaks != 0 && !motion) {
+            return Some(46);
+        }
+        if matches!(self.compression, Compression::Pcen) && !matches!(self.kind, Kind::LogMel) {
+            return Some(47);
+        }
+        if let Some(offset) = self.first_bad_conditioning() {
+            return Some(offset);
+        }
+        self.first_bad_normalization()
+    }
+
+    const fn first_bad_conditioning(&self) -> Option<u8> {
+        let c = &self.conditioning;
+        let image = matches!(self.kind, Kind::Image);
+        let resampled = c.resample_up != 0;
+        if resampled != (c.input_rate_millihertz != self.rate_millihertz) {
+            return Some(52);
+        }
+        if resampled && (image || c.resample_up > 4096) {
+            return Some(56);
+        }
+        if resampled != (c.resample_down != 0) || c.resample_down > 4096 {
+            return Some(58);
+        }
+        if resampled != (c.resample_taps != 0)
+            || c.resample_up as usize * c.resample_taps as usize > MAX_RESAMPLING_FACTORS
+        {
+            return Some(60);
+        }
+        if c.sections as usize > MAX_SECTIONS || (image && c.sections != 0) {
+            return Some(62);
+        }
+        if c.dc_shift > 15 || (image && c.dc_shift != 0) {
+            return Some(63);
+        }
+        if c.pre_emphasis > 32_768 || (image && c.pre_emphasis != 0) {
+            return Some(64);
+        }
         None
+    }
+
+    const fn first_bad_normalization(&self) -> Option<u8> {
+        let p = &self.pcen;
+        if matches!(self.compression, Compression::Log) {
+            let unused = p.smoothing == 0 && p.gain == 0 && p.root == 0 && p.bias == 0;
+            return if unused { None } else { Some(66) };
+        }
+        if p.smoothing == 0 {
+            return Some(66);
+        }
+        if p.gain > 32_768 {
+            return Some(68);
+        }
+        if p.root == 0 || p.root > 32_768 {
+            return Some(70);
+        }
+        if p.bias >= 1 << 26 {
+            return Some(72);
+        }
+        if self.floor_log2 < 4 { Some(40) } else { None }
     }
 
     const fn expected_features(&self) -> usize {
         match self.kind {
             Kind::Image | Kind::RawWindow => self.axes as usize,
-            Kind::MotionStats => {
-                self.analysed_axes() * (self.stats.count_ones() as usize + self.bands as usize)
-            }
+            Kind::MotionStats => self.analysed_axes() * self.features_per_axis(),
             Kind::LogMel => self.bands as usize,
             Kind::Mfcc => self.coefficients as usize,
         }
+    }
+
+    /// Features of one axis of motion statistics: statistics, bands, two per peak.
+    pub const fn features_per_axis(&self) -> usize {
+        self.stats.count_ones() as usize + self.bands as usize + 2 * self.peaks as usize
     }
 
     /// Axes that statistics are computed of: the sensor's, and the magnitude where it is asked for.
@@ -380,7 +383,8 @@ impl Settings {
         self.window_frames as usize * self.features as usize
     }
 
-    /// Instants from the first sample of a window's first frame to the last sample of its last frame.
+    /// Instants from the first sample of a window's first frame to the last sample of its last frame, at the rate of
+    /// frames.
     pub const fn window_samples(&self) -> usize {
         (self.window_frames as usize - 1) * self.hop_len as usize + self.frame_len as usize
     }
@@ -393,54 +397,5 @@ impl Settings {
     /// Least feature of a window above its level.
     pub(super) const fn least(&self) -> i32 {
         if self.range_log2 == 0 { i32::MIN } else { -((self.range_log2 as i32) << LOG_FRAC_BITS) }
-    }
-
-    /// Words of 32 bits that the sample ring takes.
-    pub(super) const fn ring_words(&self) -> usize {
-        if matches!(self.kind, Kind::Image) {
-            0
-        } else {
-            words_for(self.frame_len as usize * self.axes as usize * 2)
-        }
-    }
-
-    /// Words of 32 bits that the spectrum takes.
-    pub(super) const fn spectrum_words(&self) -> usize {
-        self.fft_len as usize / 2
-    }
-
-    /// Words of 32 bits that the features of the newest frame take, with the bands that a cosine transform reads.
-    pub(super) const fn frame_words(&self) -> usize {
-        let bands = if matches!(self.kind, Kind::Mfcc) { self.bands as usize } else { 0 };
-        if matches!(self.kind, Kind::Image) { 0 } else { words_for((self.features as usize + bands) * 2) }
-    }
-
-    /// Words of 32 bits that the feature window takes.
-    pub(super) const fn window_words(&self) -> usize {
-        let bytes = if self.keeps_features() { 2 } else { 1 };
-        if matches!(self.kind, Kind::Image) { 0 } else { words_for(self.window_features() * bytes) }
-    }
-
-    /// Words of 32 bits that [`super::FrontEnd::new`] needs as its workspace.
-    pub const fn workspace_words(&self) -> usize {
-        self.ring_words() + self.spectrum_words() + self.frame_words() + self.window_words()
-    }
-
-    /// The same in bytes.
-    pub const fn workspace_bytes(&self) -> usize {
-        self.workspace_words() * 4
-    }
-
-    /// Where the tables begin. They follow the header in this order, each padded to four bytes.
-    pub const fn tables(&self) -> TableOffsets {
-        let has_fft = self.fft_len != 0;
-        let requantize = HEADER_BYTES;
-        let hann = requantize + self.requantize_len as usize * 8;
-        let twiddles = hann + if has_fft { padded((self.frame_len as usize / 2 + 1) * 2) } else { 0 };
-        let edges = twiddles + if has_fft { rfft::twiddle_words(self.fft_len) * 4 } else { 0 };
-        let weights = edges + if has_fft { padded((self.bands as usize + 2) * 2) } else { 0 };
-        let dct = weights + padded((self.end_bin - self.first_bin) as usize * 2);
-        let end = dct + padded(self.coefficients as usize * self.bands as usize * 2);
-        TableOffsets { requantize, hann, twiddles, edges, weights, dct, end }
     }
 }

@@ -2,7 +2,10 @@
 
 use core::num::NonZeroU32;
 
-use super::settings::{Settings, Stat};
+use super::kinds::Stat;
+use super::moments::Moments;
+use super::settings::Settings;
+use super::stages;
 use crate::quant::divide_half_away;
 
 /// The samples of one axis of a frame, or the vector magnitude of all axes.
@@ -74,7 +77,11 @@ fn square_root_of_word(x: u32) -> u32 {
 }
 
 /// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis.
-pub(super) fn write(samples: &AxisSamples<'_>, settings: &Settings, features: &mut [i16]) -> i32 {
+pub(super) fn write<const STAGES: u32>(
+    samples: &AxisSamples<'_>,
+    settings: &Settings,
+    features: &mut [i16],
+) -> i32 {
     let (mut n, mut sum, mut squares) = (0_u32, 0_i32, 0_u64);
     let (mut least, mut most) = (32767, -32768);
     for x in samples.clone() {
@@ -86,6 +93,13 @@ pub(super) fn write(samples: &AxisSamples<'_>, settings: &Settings, features: &m
     }
     let average = divide_half_away(sum, n);
     let scaled = squares * u64::from(n);
+    let shape =
+        if STAGES & stages::MOMENTS != 0 && settings.stats & (Stat::Skew.bit() | Stat::Kurtosis.bit()) != 0 {
+            let moments = Moments::new(samples.clone(), (n, sum), (least, most));
+            [moments.skew(), moments.kurtosis()]
+        } else {
+            [0, 0]
+        };
     let wanted = Stat::ALL.into_iter().filter(|s| settings.stats & s.bit() != 0);
     for (stat, to) in wanted.zip(features) {
         let value = match stat {
@@ -98,6 +112,8 @@ pub(super) fn write(samples: &AxisSamples<'_>, settings: &Settings, features: &m
             Stat::Min => least,
             Stat::Max => most,
             Stat::Crossings => crossings(samples.clone(), average),
+            Stat::Skew => shape[0],
+            Stat::Kurtosis => shape[1],
         };
         *to = value.clamp(-32768, 32767) as i16;
     }

@@ -1,7 +1,8 @@
 //! The feature window: the newest frames, oldest first when read, and the level that is subtracted from them.
 
+use super::kinds::Level;
 use super::quantize::Quantizer;
-use super::settings::Level;
+use super::stages;
 use crate::quant::divide_half_away;
 
 /// What the window keeps.
@@ -15,7 +16,7 @@ pub(super) enum Store<'w> {
 
 /// Ring of the newest frames.
 #[derive(Debug)]
-pub(super) struct Window<'w> {
+pub(super) struct Window<'w, const STAGES: u32> {
     store: Store<'w>,
     features: usize,
     /// Where the next frame goes, in elements.
@@ -26,7 +27,7 @@ pub(super) struct Window<'w> {
     least: i32,
 }
 
-impl<'w> Window<'w> {
+impl<'w, const STAGES: u32> Window<'w, STAGES> {
     /// `store` holds whole frames of `features`; what is below `least` once the level is subtracted is raised to it.
     pub(super) fn new(store: Store<'w>, features: usize, level: Level, least: i32) -> Self {
         Window { store, features, at: 0, filled: 0, level, least }
@@ -60,6 +61,9 @@ impl<'w> Window<'w> {
                 }
             }
             Store::Features(kept) => {
+                if STAGES & stages::WIDE_WINDOW == 0 {
+                    return;
+                }
                 if let Some(slot) = kept.get_mut(self.at..end) {
                     for (to, from) in slot.iter_mut().zip(frame) {
                         *to = *from;
@@ -80,6 +84,7 @@ impl<'w> Window<'w> {
                     *to = *from;
                 }
             }
+            Store::Features(_) if STAGES & stages::WIDE_WINDOW == 0 => {}
             Store::Features(_) => self.for_each(|element, feature, value| {
                 if let Some(to) = out.get_mut(element) {
                     *to = quantizer.one(feature, value);

@@ -300,7 +300,7 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version: bool) {
         if version && bytes.len() > 8 {
-            bytes[..6].copy_from_slice(b"TFFE\x01\x00");
+            bytes[..6].copy_from_slice(b"TFFE\x02\x00");
         }
         exercise(&bytes);
     }
@@ -337,7 +337,7 @@ fn what_is_wrong_with_a_blob_is_named() {
         open(&blob)
     };
     assert_eq!(with(0, b'X'), Some(FrontEndError::Blob(BlobError::NotAFrontEnd)));
-    assert_eq!(with(4, 2), Some(FrontEndError::Blob(BlobError::UnsupportedVersion(2))));
+    assert_eq!(with(4, 1), Some(FrontEndError::Blob(BlobError::UnsupportedVersion(1))));
     assert_eq!(with(6, 9), Some(FrontEndError::Blob(BlobError::BadField(6))));
     assert_eq!(with(20, 3), Some(FrontEndError::Blob(BlobError::BadField(20))));
     let too_small = FrontEnd::new(&blob, &mut vec![0; words - 1]).err();
@@ -400,10 +400,10 @@ fn sizes_are_known_when_the_firmware_is_built() {
             (1, b'F'),
             (2, b'F'),
             (3, b'E'),
-            (4, 1),
+            (4, 2),
             (6, 2),
             (7, 3),
-            (8, 72),
+            (8, 104),
             (16, 1),
             (18, 1),
             (26, 3),

@@ -1,11 +1,15 @@
 //! Writes the blob: header and tables. The same settings give the same bytes on every machine, for every transcendental
 //! function is `libm`'s.
 
-use teff::dsp::{self, HEADER_BYTES, Level, MAGIC, Settings, VERSION};
+use teff::dsp::{
+    self, Compression, Conditioning, HEADER_BYTES, Level, MAGIC, PcenSettings, Settings, VERSION,
+};
 use teff::quant::Multiplier;
 
-use super::config::{FrontEndConfig, Kind};
+use super::config::{FrontEndConfig, Kind, Taper};
 use super::filter_bank::FilterBank;
+use super::resampling::Resampling;
+use super::sections::sections;
 use crate::{Error, Result};
 
 /// The blob of a front end for a model whose input has this scale and zero point. Empty for [`Kind::None`].
@@ -33,13 +37,15 @@ pub(super) fn write(
         Kind::Mfcc => dsp::Kind::Mfcc,
     };
     let image = config.kind == Kind::Image;
-    let has_fft = config.bands > 0;
+    let has_fft = config.has_spectrum();
     let bank = if has_fft { FilterBank::new(config) } else { FilterBank { edges: vec![], weights: vec![] } };
+    let resampling = if image { None } else { Resampling::of(config) };
+    let sections = if image { Vec::new() } else { sections(config) };
     let (entries, shift) = requantization(config, input_scale)?;
     let settings = Settings {
         kind,
         axes: if image { config.channels } else { config.axes } as u8,
-        rate_millihertz: libm::round(config.rate_hz * 1000.0) as u32,
+        rate_millihertz: thousandths(config.rate_hz),
         frame_len: config.frame_len as u16,
         hop_len: if image { 1 } else { config.hop_len as u16 },
         fft_len: config.fft_len as u16,
@@ -50,6 +56,10 @@ pub(super) fn write(
         stride_frames: config.stride as u16,
         first_bin: bank.edges.first().copied().unwrap_or(0),
         end_bin: bank.edges.last().copied().unwrap_or(0),
+        peaks: config.peaks as u8,
+        compression: config.compress,
+        pcen: pcen(config),
+        conditioning: conditioning(config, resampling.as_ref(), sections.len()),
         stats: config.stats.iter().fold(0, |bits, s| bits | s.bit()),
         level: if image { Level::None } else { config.level },
         magnitude: config.magnitude,
@@ -65,15 +75,50 @@ pub(super) fn write(
         blob.extend(multiplier.to_le_bytes());
         blob.extend(offset.to_le_bytes());
     }
+    blob.extend(sections.iter().flat_map(|section| section.words()).flat_map(i32::to_le_bytes));
+    if let Some(resampling) = &resampling {
+        extend_i16(&mut blob, resampling.factors());
+    }
     if has_fft {
-        extend_i16(&mut blob, hann(config.frame_len));
+        extend_i16(&mut blob, taper(config.taper, config.frame_len));
         blob.extend(twiddles(config.fft_len).into_iter().flat_map(u32::to_le_bytes));
+    }
+    if config.bands > 0 {
         extend_i16(&mut blob, bank.edges.iter().map(|e| *e as i16));
         extend_i16(&mut blob, bank.weights.iter().map(|w| *w as i16));
         extend_i16(&mut blob, cosines(config.coefficients, config.bands));
     }
     debug_assert_eq!(blob.len(), settings.tables().end);
     Ok(blob)
+}
+
+fn thousandths(x: f64) -> u32 {
+    libm::round(x * 1000.0) as u32
+}
+
+fn conditioning(config: &FrontEndConfig, resampling: Option<&Resampling>, sections: usize) -> Conditioning {
+    Conditioning {
+        input_rate_millihertz: thousandths(config.input_rate_hz),
+        resample_up: resampling.map_or(0, |r| r.up as u16),
+        resample_down: resampling.map_or(0, |r| r.down as u16),
+        resample_taps: resampling.map_or(0, |r| r.taps as u16),
+        sections: sections as u8,
+        dc_shift: config.dc_shift as u8,
+        pre_emphasis: libm::round(config.pre_emphasis * 32_768.0) as u16,
+    }
+}
+
+fn pcen(config: &FrontEndConfig) -> PcenSettings {
+    if config.compress != Compression::Pcen {
+        return PcenSettings { smoothing: 0, gain: 0, bias: 0, root: 0 };
+    }
+    let fixed = |x: f64, bits: u32| libm::round(x * f64::from(1 << bits)) as u32;
+    PcenSettings {
+        smoothing: fixed(config.pcen_smoothing, 16) as u16,
+        gain: fixed(config.pcen_gain, 15) as u16,
+        bias: fixed(config.pcen_bias, 16),
+        root: fixed(config.pcen_root, 15) as u16,
+    }
 }
 
 /// Multiplier (Q0.31) and offset per feature of a frame, or one pair where all are the same; and the common shift.
@@ -128,7 +173,19 @@ fn header(settings: &Settings) -> Vec<u8> {
     put(38, &[settings.level as u8, u8::from(settings.magnitude) | u8::from(settings.wide) << 1]);
     put(40, &[settings.floor_log2 as u8, settings.shift, settings.zero_point as u8, settings.range_log2]);
     put(44, &settings.requantize_len.to_le_bytes());
+    put(46, &[settings.peaks, settings.compression as u8]);
     put(48, &(settings.workspace_words() as u32).to_le_bytes());
+    let c = &settings.conditioning;
+    put(52, &c.input_rate_millihertz.to_le_bytes());
+    put(56, &c.resample_up.to_le_bytes());
+    put(58, &c.resample_down.to_le_bytes());
+    put(60, &c.resample_taps.to_le_bytes());
+    put(62, &[c.sections, c.dc_shift]);
+    put(64, &c.pre_emphasis.to_le_bytes());
+    put(66, &settings.pcen.smoothing.to_le_bytes());
+    put(68, &settings.pcen.gain.to_le_bytes());
+    put(70, &settings.pcen.root.to_le_bytes());
+    put(72, &settings.pcen.bias.to_le_bytes());
     h
 }
 
@@ -144,10 +201,14 @@ fn to_q15(x: f64) -> i16 {
     libm::round(x * 32_768.0).clamp(-32_767.0, 32_767.0) as i16
 }
 
-/// First half, middle included, of the periodic window 0.5 - 0.5·cos(2πn / frame_len).
-fn hann(frame_len: usize) -> Vec<i16> {
+/// First half, middle included, of the periodic window.
+fn taper(taper: Taper, frame_len: usize) -> Vec<i16> {
+    let (mean, swing) = match taper {
+        Taper::Hann => (0.5, 0.5),
+        Taper::Hamming => (0.54, 0.46),
+    };
     let angle = 2.0 * std::f64::consts::PI / frame_len as f64;
-    (0..=frame_len / 2).map(|n| to_q15(0.5 - 0.5 * libm::cos(angle * n as f64))).collect()
+    (0..=frame_len / 2).map(|n| to_q15(mean - swing * libm::cos(angle * n as f64))).collect()
 }
 
 /// The twiddles of a transform of `fft_len` real samples, in the order of `teff::dsp::twiddle_words`, for callers of

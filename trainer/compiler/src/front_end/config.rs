@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use teff::dsp::{Level, Stat};
+use teff::dsp::{Compression, Level, MOMENT_FRAC_BITS, PCEN_FRAC_BITS, PEAK_FRAC_BITS, Stat};
 
 use super::keys;
+use super::resampling::Resampling;
 use crate::Result;
 
 /// What the front end computes.
@@ -45,18 +46,39 @@ pub enum BandScale {
     Linear,
 }
 
+/// What a frame is tapered by before its Fourier transform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taper {
+    /// 0.5 - 0.5·cos(2πn / frame_len).
+    Hann,
+    /// 0.54 - 0.46·cos(2πn / frame_len).
+    Hamming,
+}
+
 /// A front end: everything that both trainer and device need to know about it. Fields that its kind does not use keep
 /// their defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrontEndConfig {
     /// What is computed.
     pub kind: Kind,
-    /// Sample rate.
+    /// Sample rate of frames.
     pub rate_hz: f64,
+    /// Sample rate of the sensor or the recording; where it is another one, samples are resampled.
+    pub input_rate_hz: f64,
     /// Axes of the sensor; 1 for audio.
     pub axes: usize,
     /// Counts of the sensor per physical unit (per g, for instance).
     pub lsb_per_unit: f64,
+    /// The running mean that is subtracted has a time constant of 2 to this power samples; 0 for none.
+    pub dc_shift: usize,
+    /// Cut-off frequency of the high-pass filter; 0 for none.
+    pub high_pass_hz: f64,
+    /// Cut-off frequency of the low-pass filter; 0 for none.
+    pub low_pass_hz: f64,
+    /// Order of both, 2, 4, 6 or 8.
+    pub filter_order: usize,
+    /// Part of the sample before that is subtracted from each sample.
+    pub pre_emphasis: f64,
     /// Samples (per axis) analysed together.
     pub frame_len: usize,
     /// Samples between the starts of two frames.
@@ -65,6 +87,8 @@ pub struct FrontEndConfig {
     pub decimate: usize,
     /// Length of the Fourier transform, a power of two from 64 to 2048.
     pub fft_len: usize,
+    /// What a frame is tapered by.
+    pub taper: Taper,
     /// Bands of the filter bank; 0 for `motion_stats` without a spectrum.
     pub bands: usize,
     /// Axis on which the bands are equally wide.
@@ -75,6 +99,18 @@ pub struct FrontEndConfig {
     pub high_hz: f64,
     /// Base-2 logarithm of the energy that is added to each band: what silence looks like.
     pub floor: i32,
+    /// How the energy of a band becomes a feature.
+    pub compress: Compression,
+    /// Of [`Compression::Pcen`]: weight of the newest energy in the smoothed one.
+    pub pcen_smoothing: f64,
+    /// Of [`Compression::Pcen`]: power of the smoothed energy that an energy is divided by.
+    pub pcen_gain: f64,
+    /// Of [`Compression::Pcen`]: what is added before the root.
+    pub pcen_bias: f64,
+    /// Of [`Compression::Pcen`]: the power that is taken at last.
+    pub pcen_root: f64,
+    /// Spectral peaks of each axis.
+    pub peaks: usize,
     /// Cepstral coefficients that are kept.
     pub coefficients: usize,
     /// Statistics of each axis.
@@ -141,7 +177,7 @@ impl FrontEndConfig {
             Kind::None => 0,
             Kind::Image => self.channels,
             Kind::RawWindow => self.axes,
-            Kind::MotionStats => self.analysed_axes() * (self.stats.len() + self.bands),
+            Kind::MotionStats => self.analysed_axes() * (self.stats.len() + self.bands + 2 * self.peaks),
             Kind::LogMel => self.bands,
             Kind::Mfcc => self.coefficients,
         }
@@ -157,14 +193,20 @@ impl FrontEndConfig {
         }
     }
 
-    /// Samples (per axis) from the beginning to the end of a window.
+    /// Whether frames are transformed into spectra.
+    pub(super) fn has_spectrum(&self) -> bool {
+        self.bands > 0 || self.peaks > 0
+    }
+
+    /// Samples (per axis) from the beginning to the end of a window, at the rate of the input.
     pub fn window_samples(&self) -> usize {
-        self.window.saturating_sub(1) * self.hop_len + self.frame_len
+        let samples = self.window.saturating_sub(1) * self.hop_len + self.frame_len;
+        Resampling::of(self).map_or(samples, |r| r.inputs(samples.max(1)))
     }
 
     /// Seconds from the beginning to the end of a window.
     pub fn window_seconds(&self) -> f64 {
-        self.window_samples() as f64 / self.rate_hz
+        self.window_samples() as f64 / self.input_rate_hz
     }
 
     /// Real value of one step of each feature of a frame, before mean and deviation are taken out.
@@ -174,13 +216,23 @@ impl FrontEndConfig {
             Kind::None => Vec::new(),
             Kind::Image => vec![1.0 / f64::from(255 << teff::dsp::PIXEL_FRAC_BITS); self.channels],
             Kind::RawWindow => vec![1.0 / self.lsb_per_unit; self.axes],
+            Kind::LogMel if self.compress == Compression::Pcen => {
+                vec![1.0 / f64::from(1 << PCEN_FRAC_BITS); self.bands]
+            }
             Kind::LogMel => vec![log; self.bands],
             Kind::Mfcc => vec![1.0 / f64::from(1 << teff::dsp::CEPSTRUM_FRAC_BITS); self.coefficients],
             Kind::MotionStats => {
                 let crossing = 1.0 / (self.frame_len.saturating_sub(1)).max(1) as f64;
                 let count = 1.0 / self.lsb_per_unit;
-                let stats = self.stats.iter().map(|s| if *s == Stat::Crossings { crossing } else { count });
-                let axis: Vec<f64> = stats.chain(vec![log; self.bands]).collect();
+                let moment = 1.0 / f64::from(1 << MOMENT_FRAC_BITS);
+                let stats = self.stats.iter().map(|s| match s {
+                    Stat::Crossings => crossing,
+                    Stat::Skew | Stat::Kurtosis => moment,
+                    Stat::Mean | Stat::Std | Stat::Rms | Stat::Min | Stat::Max => count,
+                });
+                let bin = self.rate_hz / self.fft_len.max(1) as f64;
+                let peaks = [bin / f64::from(1 << PEAK_FRAC_BITS), log].repeat(self.peaks);
+                let axis: Vec<f64> = stats.chain(vec![log; self.bands]).chain(peaks).collect();
                 axis.repeat(self.analysed_axes())
             }
         }

@@ -11,7 +11,8 @@ pub(super) struct FilterBank {
 }
 
 impl FilterBank {
-    /// The bank that `config` describes. Its frequencies have been checked, `bands` is above 0.
+    /// The bank that `config` describes. Its frequencies have been checked. Without bands, the edges are the bins from
+    /// the lowest to the highest frequency.
     ///
     /// Corner `j` lies at `low + j · (high - low) / (bands + 1)` on the axis; band `b` rises from corner `b` to corner
     /// `b + 1` and falls to corner `b + 2`, straight on that axis.
@@ -41,6 +42,11 @@ impl FilterBank {
             }
         }
         FilterBank { edges: edges.into_iter().map(|e| e as u16).collect(), weights }
+    }
+
+    /// Whether no bin lies between the first and the last edge.
+    pub(super) fn is_empty(&self) -> bool {
+        self.edges.first() == self.edges.last()
     }
 
     /// The first band to which no bin gives anything.

@@ -1,8 +1,8 @@
 //! The keys of the line: which a kind has, how their values are read and written.
 
-use teff::dsp::{Level, Stat};
+use teff::dsp::{Compression, Level, Stat};
 
-use super::config::{Align, BandScale, FrontEndConfig, Kind};
+use super::config::{Align, BandScale, FrontEndConfig, Kind, Taper};
 use crate::{Error, Result};
 
 const KINDS: [(&str, Kind); 6] = [
@@ -18,6 +18,10 @@ const ALIGNS: [(&str, Align); 3] = [("start", Align::Start), ("centre", Align::C
 
 const BAND_SCALES: [(&str, BandScale); 2] = [("mel", BandScale::Mel), ("linear", BandScale::Linear)];
 
+const TAPERS: [(&str, Taper); 2] = [("hann", Taper::Hann), ("hamming", Taper::Hamming)];
+
+const COMPRESSIONS: [(&str, Compression); 2] = [("log", Compression::Log), ("pcen", Compression::Pcen)];
+
 const LEVELS: [(&str, Level); 4] = [
     ("none", Level::None),
     ("mean", Level::Mean),
@@ -25,13 +29,15 @@ const LEVELS: [(&str, Level); 4] = [
     ("peak", Level::Peak),
 ];
 
-const STATS: [(&str, Stat); 6] = [
+const STATS: [(&str, Stat); 8] = [
     ("mean", Stat::Mean),
     ("std", Stat::Std),
     ("rms", Stat::Rms),
     ("min", Stat::Min),
     ("max", Stat::Max),
     ("crossings", Stat::Crossings),
+    ("skew", Stat::Skew),
+    ("kurtosis", Stat::Kurtosis),
 ];
 
 const FLAGS: [(&str, bool); 2] = [("false", false), ("true", true)];
@@ -43,17 +49,37 @@ fn keys_of(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
         Kind::Image => (&["height", "width"], &["channels", "feature_mean", "feature_std"]),
         Kind::RawWindow => (
             &["rate_hz", "axes", "window"],
-            &["lsb_per_unit", "decimate", "stride", "align", "level", "feature_mean", "feature_std"],
+            &[
+                "lsb_per_unit",
+                "input_rate_hz",
+                "dc_shift",
+                "high_pass_hz",
+                "low_pass_hz",
+                "filter_order",
+                "decimate",
+                "stride",
+                "align",
+                "level",
+                "feature_mean",
+                "feature_std",
+            ],
         ),
         Kind::MotionStats => (
             &["rate_hz", "axes", "frame_len"],
             &[
                 "lsb_per_unit",
+                "input_rate_hz",
+                "dc_shift",
+                "high_pass_hz",
+                "low_pass_hz",
+                "filter_order",
                 "hop_len",
                 "stats",
                 "magnitude",
                 "bands",
+                "peaks",
                 "fft_len",
+                "taper",
                 "band_scale",
                 "low_hz",
                 "high_hz",
@@ -69,12 +95,24 @@ fn keys_of(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
         Kind::LogMel => (
             &["rate_hz", "frame_len", "bands", "window"],
             &[
+                "input_rate_hz",
+                "dc_shift",
+                "high_pass_hz",
+                "low_pass_hz",
+                "filter_order",
+                "pre_emphasis",
                 "hop_len",
                 "fft_len",
+                "taper",
                 "band_scale",
                 "low_hz",
                 "high_hz",
                 "floor",
+                "compress",
+                "pcen_smoothing",
+                "pcen_gain",
+                "pcen_bias",
+                "pcen_root",
                 "stride",
                 "align",
                 "level",
@@ -86,8 +124,15 @@ fn keys_of(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
         Kind::Mfcc => (
             &["rate_hz", "frame_len", "bands", "coefficients", "window"],
             &[
+                "input_rate_hz",
+                "dc_shift",
+                "high_pass_hz",
+                "low_pass_hz",
+                "filter_order",
+                "pre_emphasis",
                 "hop_len",
                 "fft_len",
+                "taper",
                 "band_scale",
                 "low_hz",
                 "high_hz",
@@ -111,17 +156,30 @@ fn default_config(kind: Kind) -> FrontEndConfig {
     FrontEndConfig {
         kind,
         rate_hz: 0.0,
+        input_rate_hz: 0.0,
         axes: 1,
         lsb_per_unit: 1.0,
+        dc_shift: 0,
+        high_pass_hz: 0.0,
+        low_pass_hz: 0.0,
+        filter_order: 2,
+        pre_emphasis: 0.0,
         frame_len: 1,
         hop_len: 0,
         decimate: 1,
         fft_len: 0,
+        taper: Taper::Hann,
         bands: 0,
         band_scale: if kind == Kind::MotionStats { BandScale::Linear } else { BandScale::Mel },
         low_hz: if kind == Kind::MotionStats { 0.0 } else { 60.0 },
         high_hz: 0.0,
         floor: if kind == Kind::MotionStats { 4 } else { 12 },
+        compress: Compression::Log,
+        pcen_smoothing: 0.025,
+        pcen_gain: 0.98,
+        pcen_bias: 2.0,
+        pcen_root: 0.5,
+        peaks: 0,
         coefficients: 0,
         stats: Vec::new(),
         magnitude: false,
@@ -199,6 +257,9 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Values that follow from others where they are not given.
 fn fill_in(config: &mut FrontEndConfig) {
+    if config.input_rate_hz == 0.0 {
+        config.input_rate_hz = config.rate_hz;
+    }
     match config.kind {
         Kind::None | Kind::Image => {}
         Kind::RawWindow => {
@@ -210,7 +271,7 @@ fn fill_in(config: &mut FrontEndConfig) {
                 let half = config.kind != Kind::MotionStats;
                 config.hop_len = if half { config.frame_len.div_ceil(2) } else { config.frame_len };
             }
-            if config.bands == 0 {
+            if !config.has_spectrum() {
                 config.fft_len = 0;
                 config.low_hz = 0.0;
                 config.high_hz = 0.0;
@@ -230,17 +291,30 @@ fn set(config: &mut FrontEndConfig, key: &str, value: &str) -> Result<()> {
     match key {
         "kind" => {}
         "rate_hz" => config.rate_hz = real(key, value)?,
+        "input_rate_hz" => config.input_rate_hz = above_zero(key, value)?,
         "axes" => config.axes = count(key, value)?,
         "lsb_per_unit" => config.lsb_per_unit = real(key, value)?,
+        "dc_shift" => config.dc_shift = whole(key, value)?,
+        "high_pass_hz" => config.high_pass_hz = real(key, value)?,
+        "low_pass_hz" => config.low_pass_hz = real(key, value)?,
+        "filter_order" => config.filter_order = count(key, value)?,
+        "pre_emphasis" => config.pre_emphasis = real(key, value)?,
         "frame_len" => config.frame_len = count(key, value)?,
         "hop_len" => config.hop_len = count(key, value)?,
         "decimate" => config.decimate = count(key, value)?,
         "fft_len" => config.fft_len = count(key, value)?,
         "bands" => config.bands = whole(key, value)?,
+        "taper" => config.taper = choice(key, value, &TAPERS)?,
         "band_scale" => config.band_scale = choice(key, value, &BAND_SCALES)?,
         "low_hz" => config.low_hz = real(key, value)?,
         "high_hz" => config.high_hz = real(key, value)?,
         "floor" => config.floor = whole(key, value)?,
+        "compress" => config.compress = choice(key, value, &COMPRESSIONS)?,
+        "pcen_smoothing" => config.pcen_smoothing = real(key, value)?,
+        "pcen_gain" => config.pcen_gain = real(key, value)?,
+        "pcen_bias" => config.pcen_bias = real(key, value)?,
+        "pcen_root" => config.pcen_root = real(key, value)?,
+        "peaks" => config.peaks = whole(key, value)?,
         "coefficients" => config.coefficients = count(key, value)?,
         "stats" => config.stats = stats(key, value)?,
         "magnitude" => config.magnitude = choice(key, value, &FLAGS)?,
@@ -266,12 +340,31 @@ pub(super) fn write(config: &FrontEndConfig) -> String {
     for key in required.iter().chain(optional) {
         let value = match *key {
             "rate_hz" => config.rate_hz.to_string(),
+            "input_rate_hz" => config.input_rate_hz.to_string(),
+            "dc_shift" => config.dc_shift.to_string(),
+            "high_pass_hz" => config.high_pass_hz.to_string(),
+            "low_pass_hz" => config.low_pass_hz.to_string(),
+            // No meaning without a filter.
+            "filter_order" if config.high_pass_hz == 0.0 && config.low_pass_hz == 0.0 => continue,
+            "filter_order" => config.filter_order.to_string(),
+            "pre_emphasis" => config.pre_emphasis.to_string(),
             "axes" => config.axes.to_string(),
             "lsb_per_unit" => config.lsb_per_unit.to_string(),
             "frame_len" => config.frame_len.to_string(),
             "hop_len" => config.hop_len.to_string(),
             "decimate" => config.decimate.to_string(),
             "bands" => config.bands.to_string(),
+            "peaks" => config.peaks.to_string(),
+            "compress" => name(config.compress, &COMPRESSIONS).into(),
+            "pcen_smoothing" | "pcen_gain" | "pcen_bias" | "pcen_root"
+                if config.compress != Compression::Pcen =>
+            {
+                continue;
+            }
+            "pcen_smoothing" => config.pcen_smoothing.to_string(),
+            "pcen_gain" => config.pcen_gain.to_string(),
+            "pcen_bias" => config.pcen_bias.to_string(),
+            "pcen_root" => config.pcen_root.to_string(),
             "coefficients" => config.coefficients.to_string(),
             "stats" => config.stats.iter().map(|s| name(*s, &STATS)).collect::<Vec<_>>().join(","),
             "magnitude" => config.magnitude.to_string(),
@@ -286,8 +379,9 @@ pub(super) fn write(config: &FrontEndConfig) -> String {
             "feature_mean" => join(&config.feature_mean),
             "feature_std" => join(&config.feature_std),
             // What follows has no meaning without a spectrum.
-            _ if config.bands == 0 => continue,
+            _ if !config.has_spectrum() => continue,
             "fft_len" => config.fft_len.to_string(),
+            "taper" => name(config.taper, &TAPERS).into(),
             "band_scale" => name(config.band_scale, &BAND_SCALES).into(),
             "low_hz" => config.low_hz.to_string(),
             "high_hz" => config.high_hz.to_string(),
@@ -339,6 +433,13 @@ fn real(key: &str, value: &str) -> Result<f64> {
     match value.parse::<f64>() {
         Ok(x) if x.is_finite() => Ok(x),
         _ => Err(fault(key, &format!("is `{value}`")).remedy("give a finite number")),
+    }
+}
+
+fn above_zero(key: &str, value: &str) -> Result<f64> {
+    match real(key, value)? {
+        x if x > 0.0 => Ok(x),
+        _ => Err(fault(key, &format!("is `{value}`")).remedy("give a number above 0")),
     }
 }
 

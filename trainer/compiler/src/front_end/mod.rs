@@ -22,8 +22,10 @@ mod config;
 mod extract;
 mod filter_bank;
 mod keys;
+mod resampling;
+mod sections;
 
 pub use build::{build, twiddles};
-pub use config::{Align, BandScale, FrontEndConfig, Kind};
+pub use config::{Align, BandScale, FrontEndConfig, Kind, Taper};
 pub use extract::Extractor;
-pub use teff::dsp::{Level, Stat};
+pub use teff::dsp::{Compression, Level, Stat};

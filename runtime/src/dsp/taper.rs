@@ -1,4 +1,5 @@
-//! Normalizes a frame to the full 15 bits, tapers it by the Hann window and loads it into the Fourier transform.
+//! Normalizes a frame to the full 15 bits, tapers it by the Hann or Hamming window and loads it into the Fourier
+//! transform.
 
 use super::rfft::Load;
 use crate::quant::shift_right_half_up;

@@ -1,0 +1,92 @@
+//! Changes the sample rate by a rational factor: a polyphase filter that was designed on the host.
+
+use crate::quant::shift_right_half_up;
+
+/// Fractional bits of the filter's factors.
+const FACTOR_FRAC_BITS: u32 = 14;
+
+/// Output `n` stands `n · down / up` samples after the first; it is the sum of the newest `taps` samples, weighted by
+/// the factors of its phase.
+#[derive(Debug)]
+pub(super) struct Resampler<'a, 'w> {
+    /// `up` rows of `taps` factors, Q14, the oldest sample's first.
+    factors: &'a [i16],
+    /// Per axis the newest `taps` samples, twice, so that they stand in one piece wherever the ring begins.
+    history: &'w mut [i16],
+    taps: usize,
+    up: usize,
+    down: usize,
+    axes: usize,
+    /// Where the next sample goes in the ring of its axis.
+    at: usize,
+    /// The axis of the next sample.
+    axis: usize,
+    /// How far the next output is behind the newest sample, in parts of `up`; `up` and more: a sample is missing.
+    phase: usize,
+}
+
+impl<'a, 'w> Resampler<'a, 'w> {
+    pub(super) fn new(
+        factors: &'a [i16],
+        history: &'w mut [i16],
+        (up, down, taps, axes): (usize, usize, usize, usize),
+    ) -> Self {
+        let mut resampler = Resampler { factors, history, taps, up, down, axes, at: 0, axis: 0, phase: up };
+        resampler.reset();
+        resampler
+    }
+
+    /// Forgets all samples: those before the next one count as zeros.
+    pub(super) fn reset(&mut self) {
+        self.history.fill(0);
+        (self.at, self.axis, self.phase) = (0, 0, self.up);
+    }
+
+    /// Takes samples from the front of `samples` and writes whole instants to the front of `target` until it is full
+    /// or none is left. Returns how many samples it wrote.
+    pub(super) fn fill(&mut self, samples: &mut &[i16], target: &mut [i16]) -> usize {
+        let mut written = 0;
+        loop {
+            while self.phase < self.up {
+                let Some(instant) = target.get_mut(written..written + self.axes) else { return written };
+                self.write(instant);
+                written += self.axes;
+                self.phase += self.down;
+            }
+            let Some((sample, later)) = samples.split_first() else { return written };
+            *samples = later;
+            self.take(*sample);
+        }
+    }
+
+    fn take(&mut self, sample: i16) {
+        let at = self.axis * 2 * self.taps + self.at;
+        for place in [at, at + self.taps] {
+            if let Some(place) = self.history.get_mut(place) {
+                *place = sample;
+            }
+        }
+        self.axis += 1;
+        if self.axis >= self.axes {
+            self.axis = 0;
+            self.at = if self.at + 1 >= self.taps { 0 } else { self.at + 1 };
+            self.phase = self.phase.saturating_sub(self.up);
+        }
+    }
+
+    /// One output of each axis.
+    fn write(&self, instant: &mut [i16]) {
+        let row = self.phase * self.taps;
+        let factors = self.factors.get(row..row + self.taps).unwrap_or(&[]);
+        let mut begin = self.at;
+        for to in instant {
+            let newest = self.history.get(begin..begin + self.taps).unwrap_or(&[]);
+            let sum = factors
+                .iter()
+                .zip(newest)
+                .fold(0_i32, |sum, (f, x)| sum.wrapping_add(i32::from(*f) * i32::from(*x)));
+            *to = shift_right_half_up(sum, FACTOR_FRAC_BITS).clamp(-32768, 32767) as i16;
+            begin += 2 * self.taps;
+        }
+    }
+}
