@@ -145,11 +145,15 @@ fn faults_of_the_front_end_stand_at_their_keys() {
         ("kind = \"log_mel\"", "kind = \"logmel\"", "valid are: log_mel, mfcc"),
         ("kind = \"log_mel\"", "kind = \"image\"", "does not fit the `format`"),
         ("window = 48", "window = 48\nrate_hz = 8000", "is what [data] says"),
+        ("window = 48", "window = 48\ninput_rate_hz = 8000", "is what [data] says"),
+        ("frame_len = 256", "frame_len = 256\nrate_hz = 7999", "ratio of whole numbers"),
+        ("window = 48", "window = 48\ncompress = \"root\"", "log, pcen"),
+        ("window = 48", "window = 48\npre_emphasis = 2", "`pre_emphasis`"),
         ("window = 48", "window = 48.5", "`window`"),
         ("window = 48", "window = 1979-05-27", "of type datetime"),
     ] {
         let (line, shown) = error_with(old, new);
-        let expected_line = line_of(old) + usize::from(new.contains("rate_hz"));
+        let expected_line = line_of(old) + usize::from(new.contains('\n'));
         assert_eq!(line, expected_line, "{shown}");
         assert!(shown.contains(expected), "{shown}");
     }
@@ -162,6 +166,10 @@ fn the_front_end_takes_what_the_data_says() {
     assert_eq!((digits.rate_hz, digits.shape()), (8_000.0, Some([48, 24, 1])));
     assert_eq!((machine.rate_hz, machine.axes, machine.frame_len, machine.window), (1_600.0, 3, 512, 1));
     assert_eq!((gesture.rate_hz, gesture.lsb_per_unit, gesture.shape()), (25.0, 100.0, Some([128, 1, 3])));
+    let text = text_of("gesture").replace("[front_end]", "[front_end]\nrate_hz = 12.5\nlow_pass_hz = 5");
+    let slower = Recipe::parse(Path::new("../models/gesture/recipe.toml"), &text).unwrap().front_end;
+    assert_eq!((slower.rate_hz, slower.input_rate_hz, slower.shape()), (12.5, 25.0, Some([64, 1, 3])));
+    assert_eq!(slower.low_pass_hz, 5.0);
 }
 
 #[test]

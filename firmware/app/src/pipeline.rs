@@ -238,8 +238,9 @@ pub const fn workspace_words(plan: &[u8]) -> usize {
 }
 
 fn check_sensor(model: &Model<'_>, settings: &FrontEndSettings, sensor: Format) -> Result<(), StartError> {
-    if settings.rate_millihertz != sensor.rate_millihertz {
-        let (needed, given) = (settings.rate_millihertz, sensor.rate_millihertz);
+    let needed = settings.conditioning.input_rate_millihertz;
+    if needed != sensor.rate_millihertz {
+        let given = sensor.rate_millihertz;
         return Err(StartError::Rate { needed, given });
     }
     if settings.axes != sensor.axes {

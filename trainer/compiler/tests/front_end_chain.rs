@@ -214,7 +214,7 @@ fn raw_window_averages_and_removes_the_mean() {
     assert_eq!(features, expected);
 }
 
-const LINES: [&str; 7] = [
+const LINES: [&str; 13] = [
     DIGITS,
     "kind=mfcc rate_hz=8000 frame_len=200 hop_len=90 fft_len=256 bands=20 coefficients=10 window=7 level=mean",
     "kind=log_mel rate_hz=8000 frame_len=128 hop_len=300 bands=12 window=3 level=peak range=9 stride=2",
@@ -223,6 +223,15 @@ const LINES: [&str; 7] = [
     "kind=raw_window rate_hz=25 axes=3 window=16 level=feature_mean lsb_per_unit=1024",
     "kind=raw_window rate_hz=62.5 axes=3 window=11 decimate=3 lsb_per_unit=1024 feature_mean=0.5,0,-1 \
      feature_std=2,0.25,0.001",
+    "kind=log_mel rate_hz=8000 input_rate_hz=11025 frame_len=128 hop_len=60 bands=12 window=3 taper=hamming dc_shift=9 \
+     high_pass_hz=100 low_pass_hz=3000 filter_order=4 pre_emphasis=0.97 compress=pcen",
+    "kind=raw_window rate_hz=100 input_rate_hz=25 axes=3 window=9 lsb_per_unit=1024 dc_shift=3",
+    "kind=raw_window rate_hz=50 input_rate_hz=62.5 axes=2 window=9 decimate=5 lsb_per_unit=1024 low_pass_hz=4",
+    "kind=motion_stats rate_hz=50 axes=3 frame_len=60 hop_len=7 window=2 bands=5 peaks=3 magnitude=true dc_shift=5 \
+     stats=mean,std,rms,min,max,crossings,skew,kurtosis high_pass_hz=0.5 lsb_per_unit=1024",
+    "kind=motion_stats rate_hz=50 input_rate_hz=100 axes=2 frame_len=64 stats=skew peaks=8 level=mean",
+    "kind=mfcc rate_hz=16000 input_rate_hz=8000 frame_len=256 hop_len=100 bands=20 coefficients=8 window=3 \
+     pre_emphasis=0.9 taper=hamming",
 ];
 
 proptest! {

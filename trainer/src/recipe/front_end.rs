@@ -3,7 +3,8 @@
 //! Keys and values are those of the metadata line `teff.front_end`, which `docs/front-end.md` lists; the compiler's
 //! [`FrontEndConfig`] checks them. What `[data]` already says is not repeated: `rate_hz`, `axes`, `lsb_per_unit`, and for
 //! motion the `window`, which follows from `length` in `[data.window]`; one frame of `motion_stats` covers that length
-//! where `frame_len` is not given.
+//! where `frame_len` is not given. Where `rate_hz` is given and is another one than that of the data, samples are
+//! resampled to it: the rate of the data becomes `input_rate_hz`.
 //!
 //! One key is the recipe's own: with `standardize = true`, `feature_mean` and `feature_std` are those of the training
 //! examples.
@@ -16,7 +17,7 @@ use crate::dataset::machine;
 use crate::error::{InputError, Result};
 
 /// Keys that are set from `[data]`.
-const FROM_DATA: [&str; 3] = ["rate_hz", "axes", "lsb_per_unit"];
+const FROM_DATA: [&str; 3] = ["input_rate_hz", "axes", "lsb_per_unit"];
 
 /// The settings, and whether features are to be standardized.
 pub(super) fn read(section: &Section, data: &Data) -> Result<(FrontEndConfig, bool)> {
@@ -29,7 +30,10 @@ pub(super) fn read(section: &Section, data: &Data) -> Result<(FrontEndConfig, bo
     }
     let (kinds, derived) = match &data.format {
         Format::Idx => (&["image"][..], Vec::new()),
-        Format::Wav(wav) => (&["log_mel", "mfcc"][..], vec![("rate_hz", wav.rate_hz.to_string())]),
+        Format::Wav(wav) => (
+            &["log_mel", "mfcc"][..],
+            rate_keys(frame_rate(section, wav.rate_hz.into())?, wav.rate_hz.into()),
+        ),
         Format::Recordings(recordings) => {
             let sensor = Sensor {
                 rate_hz: f64::from(recordings.rate_hz),
@@ -47,6 +51,7 @@ pub(super) fn read(section: &Section, data: &Data) -> Result<(FrontEndConfig, bo
         let problem = format!("is `{kind}`, which does not fit the `format` of [data]");
         return Err(section.fault("kind", problem, format!("valid are: {}", kinds.join(", "))));
     }
+    pairs.retain(|(key, _)| key != "rate_hz" || derived.is_empty());
     pairs.extend(derived.into_iter().map(|(key, value)| (key.to_string(), value)));
     let config = FrontEndConfig::from_keys(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
         .map_err(|error| locate(&error, section))?;
@@ -64,6 +69,18 @@ pub(super) fn read(section: &Section, data: &Data) -> Result<(FrontEndConfig, bo
     Ok((config, standardize))
 }
 
+/// The rate of frames: that of the data, unless `rate_hz` gives another one.
+fn frame_rate(section: &Section, data_rate: f64) -> Result<f64> {
+    match section.number("rate_hz", 0.001..=4_000_000.0)? {
+        Some(rate) if rate == data_rate => Err(section.fault("rate_hz", "is what [data] says", "remove it")),
+        rate => Ok(rate.unwrap_or(data_rate)),
+    }
+}
+
+fn rate_keys(frame_rate: f64, data_rate: f64) -> Vec<(&'static str, String)> {
+    vec![("rate_hz", frame_rate.to_string()), ("input_rate_hz", data_rate.to_string())]
+}
+
 /// What `[data]` says of a motion sensor.
 struct Sensor {
     rate_hz: f64,
@@ -78,21 +95,22 @@ impl Sensor {
         section: &Section,
         window: &WindowSettings,
     ) -> Result<Vec<(&'static str, String)>> {
-        let mut keys = vec![
-            ("rate_hz", self.rate_hz.to_string()),
-            ("axes", self.axes.to_string()),
-            ("lsb_per_unit", self.lsb_per_unit.to_string()),
-        ];
+        let rate = frame_rate(section, self.rate_hz)?;
+        let mut keys = rate_keys(rate, self.rate_hz);
+        keys.push(("axes", self.axes.to_string()));
+        keys.push(("lsb_per_unit", self.lsb_per_unit.to_string()));
+        // Samples of a window of the data once they are resampled.
+        let length = (window.length as f64 * rate / self.rate_hz) as usize;
         let frames = if kind == "motion_stats" {
-            let frame_len = section.size("frame_len", 1..=window.length)?;
+            let frame_len = section.size("frame_len", 1..=length.max(1))?;
             if frame_len.is_none() {
-                keys.push(("frame_len", window.length.to_string()));
+                keys.push(("frame_len", length.to_string()));
             }
-            let frame_len = frame_len.unwrap_or(window.length);
-            let hop_len = section.size("hop_len", 1..=1 << 24)?.unwrap_or(frame_len);
-            1 + (window.length - frame_len) / hop_len
+            let frame_len = frame_len.unwrap_or(length);
+            let hop_len = section.size("hop_len", 1..=1 << 24)?.unwrap_or(frame_len).max(1);
+            1 + length.saturating_sub(frame_len) / hop_len
         } else {
-            window.length / section.size("decimate", 1..=window.length)?.unwrap_or(1)
+            length / section.size("decimate", 1..=length.max(1))?.unwrap_or(1)
         };
         if !section.has("window") {
             keys.push(("window", frames.to_string()));
@@ -103,7 +121,11 @@ impl Sensor {
 
 /// A fault that the compiler found, at the line of the key that it names first.
 fn locate(error: &teff_compiler::Error, section: &Section) -> InputError {
-    let key = error.reason.split('`').nth(1).unwrap_or_default();
+    let key = match error.reason.split('`').nth(1).unwrap_or_default() {
+        // The rate of the data does not stand here.
+        "input_rate_hz" => "rate_hz",
+        key => key,
+    };
     let remedy = match error.remedy.as_str() {
         "" => "docs/front-end.md has the table of keys",
         remedy => remedy,

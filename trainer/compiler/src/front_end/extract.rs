@@ -71,7 +71,12 @@ impl Extractor {
     pub fn features(&mut self, samples: &[i16]) -> Result<Vec<f32>> {
         let window = self.fit(samples)?;
         let mut features = Vec::new();
-        self.stream(&window, |real, _| features.extend_from_slice(real))?;
+        // Where the rate is raised, the last sample can complete more than the one window.
+        self.stream(&window, |real, _| {
+            if features.is_empty() {
+                features.extend_from_slice(real);
+            }
+        })?;
         Ok(features)
     }
 
@@ -82,7 +87,11 @@ impl Extractor {
     pub fn quantized(&mut self, samples: &[i16]) -> Result<Vec<i8>> {
         let window = self.fit(samples)?;
         let mut features = Vec::new();
-        self.stream(&window, |_, quantized| features.extend_from_slice(quantized))?;
+        self.stream(&window, |_, quantized| {
+            if features.is_empty() {
+                features.extend_from_slice(quantized);
+            }
+        })?;
         Ok(features)
     }
 

@@ -221,6 +221,17 @@ pub(super) fn read(pairs: Vec<(&str, &str)>) -> Result<FrontEndConfig> {
     if let Some(missing) = required.iter().find(|key| !seen.contains(key)) {
         return Err(fault(missing, &format!("is missing: kind={} needs it", name(kind, &KINDS))));
     }
+    let filtered = config.high_pass_hz != 0.0 || config.low_pass_hz != 0.0;
+    let normalized = config.compress == Compression::Pcen;
+    for key in seen {
+        let lacking = match key {
+            "filter_order" if !filtered => "high_pass_hz or low_pass_hz",
+            "pcen_smoothing" | "pcen_gain" | "pcen_bias" | "pcen_root" if !normalized => "compress=pcen",
+            "taper" if kind == Kind::MotionStats && !config.has_spectrum() => "bands or peaks",
+            _ => continue,
+        };
+        return Err(fault(key, "says nothing here").remedy(format!("give {lacking} too, or leave it out")));
+    }
     fill_in(&mut config);
     Ok(config)
 }

@@ -16,8 +16,8 @@ pub(super) struct Section {
 
 /// The lowest cut-off frequency, in parts of the sample rate: from here on the coefficients are exact enough.
 pub(super) const LOWEST: f64 = 1.0 / 5000.0;
-/// The highest one.
-pub(super) const HIGHEST: f64 = 0.49;
+/// The highest one: nearer to half the rate, the poles would amplify what the sections' rounding moves there.
+pub(super) const HIGHEST: f64 = 0.45;
 
 /// Most that a signal may grow on its way, so that it stays in 32 bits.
 const MOST_GAIN: f64 = 15.0;
@@ -49,17 +49,16 @@ impl Section {
         Section { g: g / a0, middle, a1: -2.0 * cosine / a0, a2: (1.0 - alpha) / a0 }
     }
 
-    /// As the blob has it. The gain of a low-pass at 0 Hz is 1 to within half a step of `g`.
+    /// As the blob has it. The gain of a low-pass at 0 Hz is exactly 1.
     pub(super) fn words(&self) -> [i32; 4] {
         let fixed = |x: f64| libm::round(x * ONE).clamp(-2_147_483_647.0, 2_147_483_647.0) as i32;
         let (a1, a2) = (fixed(self.a1), fixed(self.a2));
-        let g = if self.middle > 0.0 {
-            let at_zero = ONE + f64::from(a1) + f64::from(a2);
-            libm::round(at_zero / 4.0).max(1.0) as i32
-        } else {
-            fixed(self.g)
-        };
-        [g, self.middle as i32, a1, a2]
+        if self.middle < 0.0 {
+            return [fixed(self.g), self.middle as i32, a1, a2];
+        }
+        // 4·g = 1 + a1 + a2, for which a2 moves by two steps at most.
+        let g = libm::round((ONE + f64::from(a1) + f64::from(a2)) / 4.0);
+        [g as i32, self.middle as i32, a1, (4.0 * g - ONE - f64::from(a1)) as i32]
     }
 }
 
