@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use teff::dsp::{FrontEnd, FrontEndError, Settings as FrontEndSettings};
+use teff::dsp::{self, FrontEnd, FrontEndError, Settings as FrontEndSettings};
 use teff::plan::Ops;
 use teff::{LoadError, Model, Progress, Session};
 
@@ -112,17 +112,25 @@ pub enum Step {
 }
 
 /// Front end, session and decision of one model, for up to `CLASSES` classes and decisions over up
-/// to `MEMORY` inferences.
+/// to `MEMORY` inferences. Of the front end, `STAGES` are linked: [`stages`] tells those of a plan.
 #[derive(Debug)]
-pub struct Pipeline<'a, M: Ops, const CLASSES: usize, const MEMORY: usize> {
-    front_end: FrontEnd<'a>,
+pub struct Pipeline<
+    'a,
+    M: Ops,
+    const CLASSES: usize,
+    const MEMORY: usize,
+    const STAGES: u32 = { dsp::stages::ALL },
+> {
+    front_end: FrontEnd<'a, STAGES>,
     session: Session<'a, M>,
     decision: Decision<CLASSES, MEMORY>,
     working: bool,
     missed: u32,
 }
 
-impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize> Pipeline<'a, M, CLASSES, MEMORY> {
+impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize, const STAGES: u32>
+    Pipeline<'a, M, CLASSES, MEMORY, STAGES>
+{
     /// Puts a pipeline together from what the session's model carries, and compares what it was
     /// trained with to what the sensor gives. `workspace` is as long as [`workspace_words`] says.
     ///
@@ -137,7 +145,7 @@ impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize> Pipeline<'a, M, CLAS
         if model.front_end().is_empty() {
             return Err(StartError::NoFrontEnd);
         }
-        let front_end = FrontEnd::new(model.front_end(), workspace).map_err(StartError::FrontEnd)?;
+        let front_end = FrontEnd::with_stages(model.front_end(), workspace).map_err(StartError::FrontEnd)?;
         check_sensor(&model, front_end.settings(), sensor)?;
         let (input, output) = (model.input(0), model.output(0));
         let needed = input.map_or(0, |value| value.view.extent.len());
@@ -229,11 +237,27 @@ impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize> Pipeline<'a, M, CLAS
 /// Words of 32 bits that the front end of a plan works in, known when the firmware is built; 0
 /// where the plan has no front end that this version reads.
 pub const fn workspace_words(plan: &[u8]) -> usize {
-    let Ok(header) = teff::plan::Header::parse(plan) else { return 0 };
-    let Some((_, from)) = plan.split_at_checked(header.front_end_offset as usize) else { return 0 };
+    match front_end_settings(plan) {
+        Some(settings) => settings.workspace_words(),
+        None => 0,
+    }
+}
+
+/// The stages of the front end of a plan, bits of [`teff::dsp::stages`], known when the firmware is
+/// built; none where the plan has no front end that this version reads.
+pub const fn stages(plan: &[u8]) -> u32 {
+    match front_end_settings(plan) {
+        Some(settings) => settings.stages(),
+        None => 0,
+    }
+}
+
+const fn front_end_settings(plan: &[u8]) -> Option<FrontEndSettings> {
+    let Ok(header) = teff::plan::Header::parse(plan) else { return None };
+    let Some((_, from)) = plan.split_at_checked(header.front_end_offset as usize) else { return None };
     match FrontEndSettings::read(from) {
-        Ok(settings) => settings.workspace_words(),
-        Err(_) => 0,
+        Ok(settings) => Some(settings),
+        Err(_) => None,
     }
 }
 

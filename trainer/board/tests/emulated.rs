@@ -120,35 +120,49 @@ fn a_plan_that_the_board_refuses_is_an_error_that_says_why() {
     assert!(format!("{error:#}").contains("192"), "{error:#}");
 }
 
+/// Every kind of front end and every stage.
+const LINES: [&str; 9] = [
+    "kind=log_mel rate_hz=8000 frame_len=256 hop_len=128 bands=32 window=8 stride=3",
+    "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 bands=40 coefficients=10 window=5",
+    "kind=motion_stats rate_hz=1600 axes=3 frame_len=256 hop_len=128 fft_len=256 bands=8 \
+     lsb_per_unit=512 stats=mean,std,crossings window=4",
+    "kind=raw_window rate_hz=25 axes=3 lsb_per_unit=1000 window=64 stride=16 level=feature_mean",
+    "kind=log_mel rate_hz=16000 input_rate_hz=44100 frame_len=512 hop_len=160 bands=40 window=4 taper=hamming \
+     pre_emphasis=0.97 compress=pcen",
+    "kind=mfcc rate_hz=8000 input_rate_hz=6000 frame_len=256 hop_len=80 bands=20 coefficients=12 window=3 dc_shift=10 \
+     high_pass_hz=80 low_pass_hz=3400 filter_order=4",
+    "kind=motion_stats rate_hz=50 input_rate_hz=62.5 axes=3 frame_len=100 hop_len=25 magnitude=true peaks=4 bands=5 \
+     stats=mean,std,rms,min,max,crossings,skew,kurtosis dc_shift=6 window=3 taper=hamming",
+    "kind=raw_window rate_hz=50 input_rate_hz=100 axes=2 decimate=3 window=40 stride=7 high_pass_hz=0.2 low_pass_hz=10 \
+     filter_order=8",
+    "kind=log_mel rate_hz=16000 frame_len=2048 hop_len=512 bands=64 window=2 low_pass_hz=7000 compress=pcen \
+     pcen_gain=0.8 pcen_bias=0 pcen_root=0.25",
+];
+
 #[test]
-fn features_are_those_of_the_host() {
-    let Some(device) = device() else { return };
-    let lines = [
-        "kind=log_mel rate_hz=8000 frame_len=256 hop_len=128 bands=32 window=8 stride=3",
-        "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 bands=40 coefficients=10 window=5",
-        "kind=motion_stats rate_hz=1600 axes=3 frame_len=256 hop_len=128 fft_len=256 bands=8 \
-         lsb_per_unit=512 stats=mean,std,crossings window=4",
-        "kind=raw_window rate_hz=25 axes=3 lsb_per_unit=1000 window=64 stride=16 level=feature_mean",
-    ];
-    for line in lines {
-        let config = FrontEndConfig::parse(line).unwrap();
-        let blob = build(&config, 0.05, -7).unwrap();
-        let recordings: Vec<Vec<i16>> = [2_000, 32_767, 3]
-            .into_iter()
-            .enumerate()
-            .map(|(seed, peak)| {
-                let len = 6_000 * config.axes;
-                noise(seed as u32 + 1, -peak, peak).take(len).map(|value| value as i16).collect()
-            })
-            .collect();
-        let found = device.features(&blob, &recordings).unwrap();
-        assert_eq!(found.len(), recordings.len());
-        for (recording, found) in recordings.iter().zip(found) {
-            let (frames, inputs) = on_host(&blob, recording);
-            assert!(!frames.is_empty() && !inputs.is_empty(), "{line}");
-            assert_eq!(found.frames, frames, "{line}");
-            assert_eq!(found.inputs, inputs, "{line}");
-            assert!(found.instructions > 0);
+fn features_are_those_of_the_host_on_every_board() {
+    for board in teff_board::BOARDS {
+        let Some(device) = open(board) else { continue };
+        for line in LINES {
+            let config = FrontEndConfig::parse(line).unwrap();
+            let blob = build(&config, 0.05, -7).unwrap();
+            let recordings: Vec<Vec<i16>> = [2_000, 32_767, 3]
+                .into_iter()
+                .enumerate()
+                .map(|(seed, peak)| {
+                    let len = 6_000 * config.axes;
+                    noise(seed as u32 + 1, -peak, peak).take(len).map(|value| value as i16).collect()
+                })
+                .collect();
+            let found = device.features(&blob, &recordings).unwrap();
+            assert_eq!(found.len(), recordings.len());
+            for (recording, found) in recordings.iter().zip(found) {
+                let (frames, inputs) = on_host(&blob, recording);
+                assert!(!frames.is_empty() && !inputs.is_empty(), "{line}");
+                assert_eq!(found.frames, frames, "{}: {line}", board.name);
+                assert_eq!(found.inputs, inputs, "{}: {line}", board.name);
+                assert!(found.instructions > 0);
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use critical_section::Mutex;
 use defmt_semihosting as _;
 use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
-use teff_app::pipeline::{Pipeline, StartError, Step, workspace_words};
+use teff_app::pipeline::{Pipeline, StartError, Step, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Setup};
 use teff_app::sensor::bus::OnI2c;
@@ -127,7 +127,7 @@ fn start(
     Ok(pipeline)
 }
 
-type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY>;
+type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY, { stages(Machine::PLAN) }>;
 
 /// The task: takes what the interrupt left, until the recording is over.
 fn run(
