@@ -34,7 +34,7 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
                 }
             }
             Kind::LogMel | Kind::Mfcc => {
-                if STAGES & stages::SPECTRUM != 0 {
+                if STAGES & stages::SOUND != 0 {
                     self.bands();
                 }
             }

@@ -189,7 +189,8 @@ impl<'a, const STAGES: u32> FrontEnd<'a, STAGES> {
             dct: bytes::as_i16(table(at.dct, at.dct + usize::from(settings.coefficients) * bands * 2)?),
             quantizer,
             conditioner: Conditioner {
-                resampler: (up > 0).then(|| Resampler::new(factors, history, (up, down, taps, axes))),
+                resampler: (STAGES & stages::RESAMPLING != 0 && up > 0)
+                    .then(|| Resampler::new(factors, history, (up, down, taps, axes))),
                 dc: (c.dc_shift > 0).then_some(dc),
                 cascade: (c.sections > 0).then_some(cascade),
                 pre_emphasis: (c.pre_emphasis > 0).then_some(pre_emphasis),
@@ -198,7 +199,7 @@ impl<'a, const STAGES: u32> FrontEnd<'a, STAGES> {
             },
             framer: Framer::new(ring, usize::from(settings.hop_len) * axes),
             spectrum,
-            pcen: (settings.compression == Compression::Pcen)
+            pcen: (STAGES & stages::PCEN != 0 && settings.compression == Compression::Pcen)
                 .then(|| Pcen::new(settings.pcen, settings.floor_log2, smoothed)),
             newest,
             window: Window::new(store, settings.features.into(), settings.level, settings.least()),

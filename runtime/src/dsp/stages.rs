@@ -27,8 +27,10 @@ pub const SECTIONS: u32 = 1 << 9;
 pub const PRE_EMPHASIS: u32 = 1 << 10;
 /// A window of features of 16 bits, for a level or for the trainer.
 pub const WIDE_WINDOW: u32 = 1 << 11;
+/// Bands of frames as they are (`log_mel`, `mfcc`).
+pub const SOUND: u32 = 1 << 12;
 /// Every stage.
-pub const ALL: u32 = (1 << 12) - 1;
+pub const ALL: u32 = (1 << 13) - 1;
 
 impl Settings {
     /// The stages that this front end needs, as bits of [`super::stages`].
@@ -37,8 +39,8 @@ impl Settings {
             Kind::Image => 0,
             Kind::RawWindow => AVERAGE,
             Kind::MotionStats => STATISTICS,
-            Kind::LogMel => 0,
-            Kind::Mfcc => CEPSTRUM,
+            Kind::LogMel => SOUND,
+            Kind::Mfcc => SOUND | CEPSTRUM,
         };
         if self.stats & (Stat::Skew.bit() | Stat::Kurtosis.bit()) != 0 {
             stages |= MOMENTS;

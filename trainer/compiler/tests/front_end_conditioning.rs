@@ -301,7 +301,7 @@ fn a_program_links_the_stages_it_names() {
     let line =
         "kind=mfcc rate_hz=8000 frame_len=256 bands=20 coefficients=9 window=4 pre_emphasis=0.9 dc_shift=8";
     let more = build(&config(line), 0.1, 0).unwrap();
-    const FEW: u32 = stages::SPECTRUM;
+    const FEW: u32 = stages::SPECTRUM | stages::SOUND;
     assert_eq!(Settings::read(&plain).unwrap().stages(), FEW);
     let mut workspace = vec![0; 4_000];
     let mut front_end = FrontEnd::<FEW>::with_stages(&plain, &mut workspace).unwrap();

@@ -127,7 +127,7 @@ fn start(
     Ok(pipeline)
 }
 
-type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY, { stages(Machine::PLAN) }>;
+type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY, { stages(Machine::PLAN.as_bytes()) }>;
 
 /// The task: takes what the interrupt left, until the recording is over.
 fn run(
