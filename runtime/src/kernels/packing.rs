@@ -1,4 +1,5 @@
 //! Where each weight lies in a packing, for the compiler, the check of a plan and the sets that read it slowly.
+//! [`Packing::Base`] stands in `base`.
 //!
 //! [`Packing::Dsp`] is made for the dual 16-bit multiplier of Armv7E-M. Its unit is the *pair word*: for two output
 //! channels `a` and `b` and two inputs `k` and `l` the half words `256 * b[k] + a[k]` and `256 * b[l] + a[l]`. Multiplied
@@ -13,7 +14,9 @@
 //! - Depthwise: `[c / 4][taps / 2]` of eight bytes, the taps `s` and `t` of channels 0 to 3 of the block as
 //!   `s0 s1 t0 t1 s2 s3 t2 t3`; behind the last two taps of a block the four bytes of an odd one.
 
-use super::arch::arm::dsp;
+pub(crate) mod base;
+
+use super::arch::arm;
 use super::generic;
 use super::params::{Conv2d, DepthwiseConv2d, FullyConnected, Packing};
 use crate::quant::Requantize;
@@ -48,7 +51,8 @@ const fn multiplies_in_one_step(requantize: &Requantize<'_>) -> bool {
 pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => generic::conv_2d_scratch_len(op),
-        Packing::Dsp => dsp::conv_2d_scratch_len(op),
+        Packing::Dsp => arm::dsp::conv_2d_scratch_len(op),
+        Packing::Base => arm::base::conv_2d_scratch_len(op),
     }
 }
 
@@ -56,7 +60,8 @@ pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => 0,
-        Packing::Dsp => dsp::depthwise_conv_2d_scratch_len(op),
+        Packing::Dsp => arm::dsp::depthwise_conv_2d_scratch_len(op),
+        Packing::Base => arm::base::depthwise_conv_2d_scratch_len(op),
     }
 }
 
@@ -100,6 +105,7 @@ impl Conv2d<'_> {
                 let channel = self.window.filter_h.saturating_mul(padded_row(self));
                 channel.saturating_mul(c_out.next_multiple_of(2))
             }
+            Packing::Base => self.base_len(),
         }
     }
 
@@ -108,11 +114,12 @@ impl Conv2d<'_> {
         match packing {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
+            Packing::Base => self.suits_base(),
         }
     }
 
     /// Whether geometry and multipliers allow [`Packing::Dsp`].
-    pub const fn suits_dsp(&self) -> bool {
+    const fn suits_dsp(&self) -> bool {
         self.groups == 1
             && matches!(self.input.layout, Layout::Nhwc)
             && (self.window.dilation_w == 1 || self.window.filter_w == 1)
@@ -129,6 +136,7 @@ impl Conv2d<'_> {
                 self.weights.get(index).copied().unwrap_or(0)
             }
             Packing::Dsp => pair(self.weights, self.half_word(o, ky, kx, i))[o % 2],
+            Packing::Base => self.weights.get(self.base_place(o, ky, kx, i)).copied().unwrap_or(0),
         }
     }
 
@@ -140,7 +148,15 @@ impl Conv2d<'_> {
 
     /// Packs the plain weights of this operator into `packed`, which has the length that the packed operator asks for.
     /// `None` where geometry, multipliers or sums do not allow it.
-    pub fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
+    pub fn pack(&self, packing: Packing, packed: &mut [i8]) -> Option<()> {
+        match packing {
+            Packing::Plain => None,
+            Packing::Dsp => self.pack_dsp(packed),
+            Packing::Base => self.pack_base(packed),
+        }
+    }
+
+    fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
         let (window, extent) = (&self.window, self.input.extent);
         let target = Self { packing: Packing::Dsp, ..*self };
         let k = window.filter_h * window.filter_w * extent.c;
@@ -168,6 +184,7 @@ impl FullyConnected<'_> {
         let outputs = match self.packing {
             Packing::Plain => self.outputs,
             Packing::Dsp => self.outputs.next_multiple_of(2),
+            Packing::Base => self.outputs.next_multiple_of(base::CHANNELS),
         };
         self.inputs.saturating_mul(outputs)
     }
@@ -177,11 +194,12 @@ impl FullyConnected<'_> {
         match packing {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
+            Packing::Base => multiplies_in_one_step(&self.requantize),
         }
     }
 
     /// Whether the number of inputs and the multipliers allow [`Packing::Dsp`].
-    pub const fn suits_dsp(&self) -> bool {
+    const fn suits_dsp(&self) -> bool {
         self.inputs.is_multiple_of(4) && multiplies_in_one_step(&self.requantize)
     }
 
@@ -190,6 +208,7 @@ impl FullyConnected<'_> {
         match self.packing {
             Packing::Plain => self.weights.get(o * self.inputs + i).copied().unwrap_or(0),
             Packing::Dsp => pair(self.weights, self.half_word(o, i))[o % 2],
+            Packing::Base => base::biased(self.weights.get(self.base_place(o, i)).copied().unwrap_or(0)),
         }
     }
 
@@ -204,8 +223,16 @@ impl FullyConnected<'_> {
         }
     }
 
-    /// As [`Conv2d::pack_dsp`].
-    pub fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
+    /// As [`Conv2d::pack`].
+    pub fn pack(&self, packing: Packing, packed: &mut [i8]) -> Option<()> {
+        match packing {
+            Packing::Plain => None,
+            Packing::Dsp => self.pack_dsp(packed),
+            Packing::Base => self.pack_base(packed),
+        }
+    }
+
+    fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
         let target = Self { packing: Packing::Dsp, ..*self };
         let fits = packed.len() == target.weights_len() && sums_fit(self.weights, self.inputs);
         if self.packing != Packing::Plain || !self.suits_dsp() || !fits {
@@ -233,11 +260,12 @@ impl DepthwiseConv2d<'_> {
         match packing {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
+            Packing::Base => self.suits_base(),
         }
     }
 
     /// Whether geometry and multipliers allow [`Packing::Dsp`].
-    pub const fn suits_dsp(&self) -> bool {
+    const fn suits_dsp(&self) -> bool {
         let c = self.output.extent.c;
         self.input.extent.c == c
             && c.is_multiple_of(4)
@@ -247,11 +275,15 @@ impl DepthwiseConv2d<'_> {
 
     /// The weight of output channel `o` for tap `ky * filter_w + kx`.
     pub(crate) fn weight(&self, tap: usize, o: usize) -> i8 {
-        let index = match self.packing {
+        self.weights.get(self.weight_index(tap, o)).copied().unwrap_or(0)
+    }
+
+    fn weight_index(&self, tap: usize, o: usize) -> usize {
+        match self.packing {
             Packing::Plain => tap * self.output.extent.c + o,
             Packing::Dsp => self.place(tap, o),
-        };
-        self.weights.get(index).copied().unwrap_or(0)
+            Packing::Base => o * self.window.filter_h * self.window.filter_w + tap,
+        }
     }
 
     fn place(&self, tap: usize, o: usize) -> usize {
@@ -264,8 +296,16 @@ impl DepthwiseConv2d<'_> {
         }
     }
 
-    /// As [`Conv2d::pack_dsp`].
-    pub fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
+    /// As [`Conv2d::pack`].
+    pub fn pack(&self, packing: Packing, packed: &mut [i8]) -> Option<()> {
+        match packing {
+            Packing::Plain => None,
+            Packing::Dsp => self.pack_dsp(packed),
+            Packing::Base => self.pack_base(packed),
+        }
+    }
+
+    fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
         if self.packing != Packing::Plain || !self.suits_dsp() || packed.len() != self.weights_len() {
             return None;
         }

@@ -13,17 +13,20 @@ pub enum Packing {
     Plain = 0,
     /// For the dual multiplier of Cortex-M with the DSP extension; see [`super::packing`].
     Dsp = 1,
+    /// For Cortex-M without the DSP extension; see [`super::arch::arm::base`].
+    Base = 2,
 }
 
 impl Packing {
     /// All packings, in the order of their codes in a plan.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Dsp];
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Dsp, Self::Base];
 
     /// The packing with this code, or `None` for one that this version does not know.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Plain),
             1 => Some(Self::Dsp),
+            2 => Some(Self::Base),
             _ => None,
         }
     }

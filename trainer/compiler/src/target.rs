@@ -3,9 +3,7 @@
 pub use teff::plan::Target;
 
 use crate::error::{Error, Result};
-use teff::kernels::arch::arm::dsp;
-use teff::kernels::params::{Conv2d, DepthwiseConv2d, Packing};
-use teff::kernels::{Kernels, generic::Generic};
+use teff::kernels::params::Packing;
 
 /// The target of that name on the command line.
 ///
@@ -23,22 +21,7 @@ pub fn parse_target(name: &str) -> Result<Target> {
 pub(crate) fn packing(target: Target) -> Packing {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Packing::Dsp,
+        Target::CortexM3 | Target::CortexM0 => Packing::Base,
         _ => Packing::Plain,
-    }
-}
-
-/// Scratch bytes that the target's kernels need for a convolution.
-pub(crate) fn conv_2d_scratch_len(target: Target, op: &Conv2d<'_>) -> usize {
-    match packing(target) {
-        Packing::Plain => Generic::conv_2d_scratch_len(op),
-        Packing::Dsp => dsp::conv_2d_scratch_len(op),
-    }
-}
-
-/// Scratch bytes that the target's kernels need for a depthwise convolution.
-pub(crate) fn depthwise_conv_2d_scratch_len(target: Target, op: &DepthwiseConv2d<'_>) -> usize {
-    match packing(target) {
-        Packing::Plain => Generic::depthwise_conv_2d_scratch_len(op),
-        Packing::Dsp => dsp::depthwise_conv_2d_scratch_len(op),
     }
 }

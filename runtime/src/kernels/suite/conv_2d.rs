@@ -40,13 +40,13 @@ fn case_in<K: Kernels>(trial: &mut Trial<'_>, spec: Spec, packing: Packing) {
     let packed = core::mem::take(&mut target.packed);
     let op = match packing {
         Packing::Plain => plain,
-        Packing::Dsp if !plain.suits_dsp() => return,
-        Packing::Dsp => {
+        _ if !plain.suits(packing) => return,
+        _ => {
             let op = Conv2d { packing, ..plain };
             let Some(packed) = packed.get_mut(..op.weights_len()) else {
                 return trial.fail(case, 0..rows, Difference::Buffers);
             };
-            match plain.pack_dsp(packed) {
+            match plain.pack(packing, packed) {
                 Some(()) if !K::reads(packing) => plain,
                 Some(()) => Conv2d { weights: packed, ..op },
                 None => return,

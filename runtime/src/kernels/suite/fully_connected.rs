@@ -56,13 +56,13 @@ fn case_in<K: Kernels>(
     let packed = core::mem::take(&mut target.packed);
     let op = match packing {
         Packing::Plain => plain,
-        Packing::Dsp if !plain.suits_dsp() => return,
-        Packing::Dsp => {
+        _ if !plain.suits(packing) => return,
+        _ => {
             let op = FullyConnected { packing, ..plain };
             let Some(packed) = packed.get_mut(..op.weights_len()) else {
                 return trial.fail(case, 0..outputs, Difference::Buffers);
             };
-            match plain.pack_dsp(packed) {
+            match plain.pack(packing, packed) {
                 Some(()) if !K::reads(packing) => plain,
                 Some(()) => FullyConnected { weights: packed, ..op },
                 None => return,

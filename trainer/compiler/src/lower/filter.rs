@@ -1,5 +1,6 @@
 //! Convolutions and fully connected layers: weights, biases, multipliers.
 
+use teff::kernels::packing;
 use teff::kernels::params::{
     Conv2d as ConvParams, DepthwiseConv2d as DepthwiseParams, FullyConnected as FullyConnectedParams,
     Packing, Window,
@@ -14,7 +15,7 @@ use super::wide;
 use crate::cost::Work;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, Conv2d, Elements, Node, Padding, Value, ValueId};
-use crate::target::{self, Target};
+use crate::target;
 
 /// Weights of a node, one row per output channel.
 struct Filter {
@@ -330,8 +331,7 @@ fn attach(
         }
         None => weights,
     };
-    record.scratch_len =
-        Packable::new(record, scaling, &weights, (from, to)).scratch_len(lowering.target) as u32;
+    record.scratch_len = Packable::new(record, scaling, &weights, (from, to)).scratch_len() as u32;
     let bytes: Vec<u8> = weights.iter().map(|&w| w as u8).collect();
     record.weights_len =
         u32::try_from(bytes.len()).map_err(|_| too_large(teff::plan::WriteError::TooLong))?;
@@ -428,26 +428,26 @@ impl<'p> Packable<'p> {
     /// The weights in `packing`, or `None` where the operator does not suit it.
     fn pack(&self, packing: Packing) -> Option<Vec<i8>> {
         match self {
-            Self::Conv2d(op) if op.suits_dsp() => {
+            Self::Conv2d(op) if op.suits(packing) => {
                 let mut packed = vec![0; ConvParams { packing, ..*op }.weights_len()];
-                op.pack_dsp(&mut packed).map(|()| packed)
+                op.pack(packing, &mut packed).map(|()| packed)
             }
-            Self::Depthwise(op) if op.suits_dsp() => {
+            Self::Depthwise(op) if op.suits(packing) => {
                 let mut packed = vec![0; DepthwiseParams { packing, ..*op }.weights_len()];
-                op.pack_dsp(&mut packed).map(|()| packed)
+                op.pack(packing, &mut packed).map(|()| packed)
             }
-            Self::FullyConnected(op) if op.suits_dsp() => {
+            Self::FullyConnected(op) if op.suits(packing) => {
                 let mut packed = vec![0; FullyConnectedParams { packing, ..*op }.weights_len()];
-                op.pack_dsp(&mut packed).map(|()| packed)
+                op.pack(packing, &mut packed).map(|()| packed)
             }
             _ => None,
         }
     }
 
-    fn scratch_len(&self, target: Target) -> usize {
+    fn scratch_len(&self) -> usize {
         match self {
-            Self::Conv2d(op) => target::conv_2d_scratch_len(target, op),
-            Self::Depthwise(op) => target::depthwise_conv_2d_scratch_len(target, op),
+            Self::Conv2d(op) => packing::conv_2d_scratch_len(op),
+            Self::Depthwise(op) => packing::depthwise_conv_2d_scratch_len(op),
             Self::FullyConnected(_) => 0,
         }
     }

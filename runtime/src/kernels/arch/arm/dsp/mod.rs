@@ -21,11 +21,13 @@ macro_rules! processor {
 
 mod scratch;
 
+pub(super) use scratch::has_padding;
 pub(crate) use scratch::runs_along_rows;
 pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 
 #[cfg(teff_dsp)]
-mod clamp;
+use super::clamp;
+
 #[cfg(teff_dsp)]
 mod conv_2d;
 #[cfg(teff_dsp)]

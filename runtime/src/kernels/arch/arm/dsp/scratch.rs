@@ -12,7 +12,11 @@ pub(super) const PIXELS: usize = 4;
 const SMALL_INPUT: usize = 1024;
 
 /// Whether a window reaches beyond the input anywhere.
-const fn has_padding(window: &Window, input: Extent, output: Extent) -> bool {
+pub(in crate::kernels::arch::arm) const fn has_padding(
+    window: &Window,
+    input: Extent,
+    output: Extent,
+) -> bool {
     let w = window;
     w.pad_top > 0
         || w.pad_left > 0
@@ -69,13 +73,13 @@ pub(super) const fn padded_input_len(op: &Conv2d<'_>) -> usize {
 /// small, or else filter rows that reach into the padding.
 pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
-        Packing::Plain => generic::conv_2d_scratch_len(op),
         Packing::Dsp => {
             let (rows, input) = (copied_rows_len(op), padded_input_len(op));
             let small = rows > 0 && input <= SMALL_INPUT;
             let copies = if small && input > rows { input } else { rows };
             columns_len(op).saturating_add(copies)
         }
+        _ => generic::conv_2d_scratch_len(op),
     }
 }
 
@@ -134,7 +138,6 @@ pub(super) const fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
 /// of padding, a pointer for each row. Else its parameters expanded, what stands for padding, a pointer for each tap.
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
-        Packing::Plain => 0,
         Packing::Dsp if runs_in_row_pairs(op) => columns_of_rows_len(op)
             .saturating_add(PARAMETERS_BYTES)
             .saturating_add(padding_row_len(op))
@@ -145,5 +148,6 @@ pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
                 .saturating_add(padded_len(op))
                 .saturating_add(taps.saturating_mul(4))
         }
+        _ => 0,
     }
 }

@@ -1,0 +1,9 @@
+//! Armv7-M.
+
+mod conv_2d;
+mod depthwise_conv_2d;
+mod fully_connected;
+
+pub(super) use conv_2d::{multiply, pack};
+pub(super) use depthwise_conv_2d::{along_row, along_row_apart, at_taps};
+pub(super) use fully_connected::multiply_vector;
