@@ -22,6 +22,7 @@ pub mod plan_report;
 pub mod recipe;
 pub mod rng;
 pub mod run;
+pub mod samples;
 pub mod synthetic;
 pub mod tensor_file;
 pub mod test_data;

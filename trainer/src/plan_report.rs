@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use serde::Serialize;
-use teff::plan::{Model, NONE, OpKind, OpRecord, arena_range};
-use teff::shape::Layout;
+use teff::plan::{Location, Model, NONE, OpKind, OpRecord, Rows, arena_range};
+use teff::shape::{Layout, View};
 use teff_compiler::cost::Work;
 
 /// One operator of a plan.
@@ -37,7 +37,7 @@ pub struct Layer {
     pub in_lock_step: bool,
     /// Predicted instructions, as they stand in the plan: those of its slices, and of one call.
     pub predicted: u64,
-    /// What the prediction is made from, in the order of `teff_compiler::cost::COUNTS`, for one call.
+    /// What the prediction is made from, in the order of `teff_compiler::cost::COUNTS`.
     pub work: Vec<u64>,
     /// Bytes of the arena that are in use while it runs, scratch included.
     pub ram_bytes: u64,
@@ -212,7 +212,7 @@ fn layer(
 ) -> Layer {
     let (from_view, to_view) = (plan.value(op.inputs[0]).view, plan.value(op.output).view);
     let (from, to) = (from_view.extent, to_view.extent);
-    let work = Work::new(op, from_view, to_view, 1);
+    let work = work(plan, op, from_view, to_view);
     let window = (op.window.filter_h * op.window.filter_w) as u64;
     let per_output = match op.kind {
         OpKind::Conv2d => window * (from.c / usize::from(op.groups).max(1)) as u64,
@@ -260,6 +260,25 @@ fn layer(
         ram_bytes: covered(used) as u64,
         picture,
     }
+}
+
+/// What an operator does, in as many calls as it takes.
+fn work(plan: &Model<'_>, op: &OpRecord, from: View, to: View) -> Work {
+    if plan.is_in_group(op) {
+        let reads_lines = matches!(plan.value(op.inputs[0]).location, Location::Lines { .. });
+        return Work::in_lock_step(op, from, to, reads_lines);
+    }
+    let (input, output) = (arena_range(&plan.value(op.inputs[0])), arena_range(&plan.value(op.output)));
+    let calls = match (input, output) {
+        (Some(input), Some(output))
+            if op.kind.is_spatial() && input.start < output.end && output.start < input.end =>
+        {
+            let gap = input.start.abs_diff(output.start);
+            Rows::new(&op.window, from.extent, to.extent).bands(op.from_last_row, gap)
+        }
+        _ => 1,
+    };
+    Work::new(op, from, to, calls)
 }
 
 /// How many bytes the ranges cover together.

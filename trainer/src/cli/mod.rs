@@ -16,6 +16,7 @@ mod progress;
 pub mod quantize;
 mod quantizing;
 pub mod run;
+pub mod samples;
 pub mod train;
 pub mod verify;
 
@@ -49,6 +50,8 @@ enum Command {
     Matrix(matrix::Args),
     Verify(verify::Args),
     Profile(profile::Args),
+    #[command(hide = true)]
+    Samples(samples::Args),
 }
 
 /// How a sub-command reports its result.
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Matrix(args) => matrix::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Profile(args) => profile::run(args),
+        Command::Samples(args) => samples::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

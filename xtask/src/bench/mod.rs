@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what inference costs, and how that compares.
 
 mod anchor;
+mod fit;
 mod mcu;
 mod record;
 
@@ -20,11 +21,14 @@ pub struct Args {
 enum What {
     /// Instructions, RAM and flash on all emulated Cortex-M boards, beside TensorFlow Lite Micro's
     Mcu(mcu::Args),
+    /// Fit the compiler's cost model to counted instructions of layers made for it
+    Fit(fit::Args),
 }
 
 /// Runs the measurement.
 pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     match &args.what {
         What::Mcu(args) => mcu::run(installer, args),
+        What::Fit(args) => fit::run(installer, args),
     }
 }

@@ -9,7 +9,7 @@
 mod table;
 
 use teff::kernels::params::Packing;
-use teff::plan::{OpKind, OpRecord, Target};
+use teff::plan::{OpKind, OpRecord, Rows, Target};
 use teff::shape::View;
 
 /// Positions that convolutions take at once.
@@ -18,7 +18,8 @@ const BLOCK: usize = 4;
 const FEW_CHANNELS: usize = 4;
 
 /// Names of the counts, in the order of [`Work::counts`] and of the columns of the table.
-pub const COUNTS: [&str; 8] = ["call", "row", "position", "output", "mac", "copied", "edge", "left_over"];
+pub const COUNTS: [&str; 10] =
+    ["call", "row", "position", "output", "mac", "copied", "edge", "left_over", "read", "moved"];
 
 /// What one operator does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,14 @@ impl Work {
             OpKind::Conv2d => edges.saturating_mul(per_output),
             _ => edges.saturating_mul(to.c),
         };
+        // Input rows are read anew by each call that needs them.
+        let reach = window.dilation_h.saturating_mul(window.filter_h.saturating_sub(1)).saturating_add(1);
+        let rows_read = if op.kind.is_spatial() {
+            let at_once = (rows / calls).max(1) - 1;
+            at_once.saturating_mul(window.stride_h).saturating_add(reach).min(from.h).saturating_mul(calls)
+        } else {
+            0
+        };
         let counts = [
             calls,
             rows,
@@ -69,8 +78,22 @@ impl Work {
             positions.saturating_mul(gathered),
             edge,
             left_over,
+            rows_read.saturating_mul(from.row_len()),
+            0,
         ];
         Self { kernel: kernel(op, input, output), counts: counts.map(|count| count as u64) }
+    }
+
+    /// The same in lock step, where a call makes one row and, if it `reads_lines`, moves those that it still needs.
+    pub fn in_lock_step(op: &OpRecord, input: View, output: View, reads_lines: bool) -> Self {
+        let mut work = Self::new(op, input, output, output.extent.h);
+        let rows = Rows::new(&op.window, input.extent, output.extent);
+        if reads_lines {
+            let kept = rows.most().saturating_sub(op.window.stride_h);
+            let moved = rows.output_rows().saturating_mul(kept).saturating_mul(input.extent.row_len());
+            work.counts[9] = moved as u64;
+        }
+        work
     }
 
     /// Those of the predicted instructions that are taken once per call.
@@ -89,11 +112,6 @@ impl Work {
             .fold(0u64, |sum, (&count, cost)| sum.saturating_add(count.saturating_mul(cost.into())));
         sum.div_ceil(table::UNIT)
     }
-}
-
-/// Instructions to copy `bytes` bytes from row to row.
-pub(crate) fn moving(target: Target, bytes: u64) -> u64 {
-    bytes.saturating_mul(table::costs(target, "place")[3].into()).div_ceil(table::UNIT)
 }
 
 /// Positions whose window reaches beyond the input.
@@ -163,11 +181,13 @@ mod tests {
         let work = Work::new(&conv(3, 1, 1), input, output, 1);
         // 4 x 3 positions are inside; 30 positions are seven blocks and two.
         let edge = (30 - 12) * 72;
-        assert_eq!(work.counts, [1, 6, 30, 480, 480 * 72, 30 * 72, edge, 2 * 16 * 72]);
+        assert_eq!(work.counts, [1, 6, 30, 480, 480 * 72, 30 * 72, edge, 2 * 16 * 72, 6 * 40, 0]);
         assert_eq!(work.kernel, "conv_2d");
         // Row by row one position of each is left over.
         let rows = Work::new(&conv(3, 1, 1), input, output, 6);
-        assert_eq!((rows.counts[0], rows.counts[7]), (6, 6 * 16 * 72));
+        assert_eq!((rows.counts[0], rows.counts[7], rows.counts[8]), (6, 6 * 16 * 72, 6 * 3 * 40));
+        let moved = Work::in_lock_step(&conv(3, 1, 1), input, output, true).counts[9];
+        assert_eq!(moved, 6 * 2 * 40);
         assert!(rows.instructions(Target::CortexM4) > work.instructions(Target::CortexM4));
     }
 

@@ -6,7 +6,7 @@ use super::arena::buffer_of;
 use super::lock_step::{Arrangement, rows_of};
 use super::overlap::Candidate;
 use super::steps::Lowering;
-use crate::cost;
+use crate::cost::Work;
 
 /// What a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +28,10 @@ impl Price {
 
     /// A step whose rows are made one by one.
     pub fn in_lock_step(lowering: &Lowering<'_>, step: usize, reads_lines: bool) -> Self {
-        let rows = rows_of(lowering, step);
-        let work = lowering.work(step, rows.output_rows());
-        let mut all = work.instructions(lowering.target);
-        if reads_lines {
-            let record = &lowering.steps[step].record;
-            let kept = rows.most().saturating_sub(record.window.stride_h);
-            let row_len = lowering.operand(record.inputs[0]).view.extent.row_len();
-            let moved = rows.output_rows().saturating_mul(kept).saturating_mul(row_len);
-            all = all.saturating_add(cost::moving(lowering.target, moved as u64));
-        }
-        Self { call: 0, slice: per_slice(lowering, step, all) }
+        let record = &lowering.steps[step].record;
+        let (input, output) = (lowering.operand(record.inputs[0]), lowering.operand(record.output));
+        let work = Work::in_lock_step(record, input.view, output.view, reads_lines);
+        Self { call: 0, slice: per_slice(lowering, step, work.instructions(lowering.target)) }
     }
 
     /// All slices at once.
