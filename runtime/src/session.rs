@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::kernels::params::Place;
 use crate::kernels::{Kernels, Native};
 use crate::plan::{AnyModel, LoadError, Model, OpKind, OpRecord, Ops, StaticModel, ValueRecord};
-use crate::plan::{Band, Location, Order, Rows, arena_range, scratch_range};
+use crate::plan::{Band, Location, OUTPUTS_PER_SLICE, Order, Rows, arena_range, scratch_range};
 use crate::quant::QuantParams;
 
 /// What [`Session::step`] left.
@@ -274,8 +274,10 @@ fn run<M: Ops, K: Kernels>(
         OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
             let params = model.fully_connected(op);
             with_whole(model, arena, op, |input, output| {
-                if let Some(output) = output.get_mut(slices.clone()) {
-                    K::For::<M>::fully_connected(&params, input, output, slices.clone());
+                let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
+                let outputs = outputs.start..outputs.end.min(params.outputs);
+                if let Some(output) = output.get_mut(outputs.clone()) {
+                    K::For::<M>::fully_connected(&params, input, output, outputs);
                 }
             });
         }

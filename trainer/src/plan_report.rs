@@ -35,7 +35,7 @@ pub struct Layer {
     pub layout: &'static str,
     /// Whether it runs row by row with its neighbours.
     pub in_lock_step: bool,
-    /// Predicted instructions, as they stand in the plan: those of its slices, and of one call.
+    /// Predicted instructions.
     pub predicted: u64,
     /// What the prediction is made from, in the order of `teff_compiler::cost::COUNTS`.
     pub work: Vec<u64>,
@@ -251,11 +251,11 @@ fn layer(
         macs: to.len() as u64 * per_output,
         parameters: if has_weights { weights + words(op.bias_offset) } else { 0 },
         weights_bytes: weights + 4 * words(op.bias_offset),
-        kernel: work.kernel,
+        kernel: work.kernel.clone(),
         packing: if has_weights { format!("{:?}", op.packing).to_lowercase() } else { String::new() },
         layout: if to_view.layout == Layout::Planar { "planar" } else { "nhwc" },
         in_lock_step: plan.is_in_group(op),
-        predicted: u64::from(op.slice_cost) * plan.slices(op) as u64 + u64::from(op.call_cost),
+        predicted: work.instructions(plan.header().target().unwrap_or_default()),
         work: work.counts.to_vec(),
         ram_bytes: covered(used) as u64,
         picture,

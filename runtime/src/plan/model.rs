@@ -381,16 +381,19 @@ impl<'a> Model<'a> {
         if self.ops().any(|op| self.writes_lines(&op)) { set.with_groups() } else { set }
     }
 
-    /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output, or elements of
-    /// a fully connected layer.
+    /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output, or
+    /// [`OUTPUTS_PER_SLICE`] outputs of a fully connected layer.
     pub const fn slices(&self, op: &OpRecord) -> usize {
         match op.kind {
-            OpKind::FullyConnected => self.value(op.output).view.extent.c,
+            OpKind::FullyConnected => self.value(op.output).view.extent.c.div_ceil(OUTPUTS_PER_SLICE),
             OpKind::Concat | OpKind::Pad | OpKind::Copy => self.value(op.inputs[0]).view.extent.h,
             _ => self.value(op.output).view.extent.h,
         }
     }
 }
+
+/// Outputs of a fully connected layer in one slice: as many as kernels compute at once.
+pub const OUTPUTS_PER_SLICE: usize = 8;
 
 /// Pairs of metadata; see [`Model::metadata`].
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::Compiled;
 use super::lock_step::{self, Arrangement};
 use super::metadata;
 use super::overlap::{self, Candidate};
-use super::price;
+use super::price::{self, Price};
 use super::report::{BufferReport, LayerReport, Report};
 use super::steps::{Lowering, Operand, Place, too_large};
 use crate::error::{Error, Result};
@@ -247,7 +247,7 @@ impl Placed<'_, '_> {
             lowering.writer.push_value(record).map_err(too_large)?;
         }
         let prices = price::prices(lowering, &arrangement, &memory.offsets);
-        for ((step, scratch), price) in lowering.steps.iter_mut().zip(&arrangement.scratch).zip(prices) {
+        for ((step, scratch), price) in lowering.steps.iter_mut().zip(&arrangement.scratch).zip(&prices) {
             (step.record.call_cost, step.record.slice_cost) = (price.call, price.slice);
             if let Some(scratch) = *scratch
                 && step.record.scratch_len > 0
@@ -269,7 +269,7 @@ impl Placed<'_, '_> {
         lowering.writer.metadata = metadata::pairs(lowering.graph);
         lowering.writer.front_end = metadata::front_end(lowering.graph, &lowering.operands)?;
         let plan = lowering.writer.finish().map_err(too_large)?;
-        let report = report(lowering, &arrangement, &memory, &plan);
+        let report = report(lowering, &arrangement, &memory, &prices, &plan);
         teff::ModelFile::from_bytes(&plan).map_err(|error| {
             Error::model(format!("the compiled plan does not pass its own check: {error}"))
         })?;
@@ -277,7 +277,13 @@ impl Placed<'_, '_> {
     }
 }
 
-fn report(lowering: &Lowering<'_>, arrangement: &Arrangement, memory: &MemoryPlan, plan: &[u8]) -> Report {
+fn report(
+    lowering: &Lowering<'_>,
+    arrangement: &Arrangement,
+    memory: &MemoryPlan,
+    prices: &[Price],
+    plan: &[u8],
+) -> Report {
     let layers = lowering.steps.iter().enumerate().map(|(index, step)| {
         let inputs = step.record.inputs.iter().filter(|&&i| i != u16::MAX);
         let extent = |i: u16| {
@@ -305,8 +311,7 @@ fn report(lowering: &Lowering<'_>, arrangement: &Arrangement, memory: &MemoryPla
             kernel: lowering.work(index, 1).kernel,
             packing: step.record.packing,
             layout: lowering.operand(step.record.output).view.layout,
-            predicted: u64::from(step.record.slice_cost) * lowering.slices(index) as u64
-                + u64::from(step.record.call_cost),
+            predicted: prices[index].whole,
             slice_cost: step.record.slice_cost,
             live_bytes: alive.clone().map(|(b, _)| b.len as u64).sum(),
             arena: alive

@@ -11,19 +11,23 @@ use crate::cost::Work;
 /// What a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Price {
+    /// All slices, as they are done.
+    pub whole: u64,
     /// Once in each call, besides the slices.
     pub call: u32,
-    /// For one slice.
+    /// For one slice alone, which can be more than its part of the whole: what kernels share between rows, it does not.
     pub slice: u32,
 }
 
 impl Price {
     /// A step that is done in `calls` calls of its kernel when it is done at once.
     pub fn alone(lowering: &Lowering<'_>, step: usize, calls: usize) -> Self {
-        let work = lowering.work(step, calls);
+        let whole = lowering.work(step, calls).instructions(lowering.target);
+        let work = lowering.work(step, lowering.slices(step));
         let all = work.instructions(lowering.target);
-        let call = (work.call_instructions(lowering.target) / work.counts[0].max(1)).min(all);
-        Self { call: word(call), slice: per_slice(lowering, step, all - call) }
+        let calls = work.call_instructions(lowering.target).min(all);
+        let call = word(calls / work.counts[0].max(1));
+        Self { whole, call, slice: per_slice(lowering, step, all - calls) }
     }
 
     /// A step whose rows are made one by one.
@@ -31,12 +35,8 @@ impl Price {
         let record = &lowering.steps[step].record;
         let (input, output) = (lowering.operand(record.inputs[0]), lowering.operand(record.output));
         let work = Work::in_lock_step(record, input.view, output.view, reads_lines);
-        Self { call: 0, slice: per_slice(lowering, step, work.instructions(lowering.target)) }
-    }
-
-    /// All slices at once.
-    pub fn total(self, slices: usize) -> u64 {
-        u64::from(self.slice).saturating_mul(slices as u64).saturating_add(self.call.into())
+        let whole = work.instructions(lowering.target);
+        Self { whole, call: 0, slice: per_slice(lowering, step, whole) }
     }
 }
 
@@ -83,15 +83,13 @@ fn bands(lowering: &Lowering<'_>, candidate: &Candidate, offsets: &[usize]) -> u
 /// Predicted instructions that lock step costs beyond the same steps one after the other.
 pub(super) fn overhead(lowering: &Lowering<'_>, groups: &[Range<usize>]) -> u64 {
     let of = |step: usize, first: usize| {
-        let slices = lowering.slices(step);
-        let together = Price::in_lock_step(lowering, step, step > first).total(slices);
-        together.saturating_sub(Price::alone(lowering, step, 1).total(slices))
+        let together = Price::in_lock_step(lowering, step, step > first).whole;
+        together.saturating_sub(Price::alone(lowering, step, 1).whole)
     };
     groups.iter().flat_map(|group| group.clone().map(|step| of(step, group.start))).sum()
 }
 
 /// Predicted instructions of all steps, each at once.
 pub(super) fn all(lowering: &Lowering<'_>) -> u64 {
-    let price = |step| Price::alone(lowering, step, 1).total(lowering.slices(step));
-    (0..lowering.steps.len()).map(price).sum()
+    (0..lowering.steps.len()).map(|step| Price::alone(lowering, step, 1).whole).sum()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use teff::plan::{Location, OpKind, OpRecord, PlanWriter, WriteError};
+use teff::plan::{Location, OUTPUTS_PER_SLICE, OpKind, OpRecord, PlanWriter, WriteError};
 use teff::quant::QuantParams;
 use teff::shape::{Layout, View};
 
@@ -178,7 +178,7 @@ impl<'g> Lowering<'g> {
         let record = &self.steps[step].record;
         let output = self.operand(record.output).view.extent;
         match record.kind {
-            OpKind::FullyConnected => output.c,
+            OpKind::FullyConnected => output.c.div_ceil(OUTPUTS_PER_SLICE),
             OpKind::Concat | OpKind::Pad | OpKind::Copy => self.operand(record.inputs[0]).view.extent.h,
             _ => output.h,
         }
