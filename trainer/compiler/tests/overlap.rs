@@ -15,6 +15,11 @@ use teff_compiler::{Options, Target, compile_with};
 use support::quantized::{Random, quantized};
 
 fn run<K: Kernels>(plan: &[u8], input: &[i8], budget: u32) -> Vec<Vec<i8>> {
+    run_with::<K>(plan, input, || budget)
+}
+
+/// Each step has the next budget.
+fn run_with<K: Kernels>(plan: &[u8], input: &[i8], mut budget: impl FnMut() -> u32) -> Vec<Vec<i8>> {
     let file = ModelFile::from_bytes(plan).unwrap();
     let model = Model::open::<AnyModel, K>(file.model().as_bytes()).unwrap();
     let mut arena = file.arena();
@@ -22,7 +27,7 @@ fn run<K: Kernels>(plan: &[u8], input: &[i8], budget: u32) -> Vec<Vec<i8>> {
     arena.as_mut_slice().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 31 + 7) as i8);
     let mut session = Session::<AnyModel, K>::with_model(model, arena.as_mut_slice()).unwrap();
     session.input_mut(0).copy_from_slice(input);
-    while session.step(budget) == Progress::Pending {}
+    while session.step(budget()) == Progress::Pending {}
     (0..model.n_outputs()).map(|i| session.output(i).values.to_vec()).collect()
 }
 
@@ -48,6 +53,11 @@ fn check(what: &str, compile: impl Fn(&Options) -> Result<Compiled, String>, bud
                 "{what}, {arena} bytes, steps"
             );
         }
+        // Budgets that change from step to step, of every size from nothing to the whole.
+        let mut random = Random(arena + budgets.len() as u64);
+        let found =
+            run_with::<Generic>(&compiled.plan, &input, || (random.next() as u32) >> random.below(32));
+        assert_eq!(found, expected, "{what}, {arena} bytes, changing budgets");
         next = compile(&Options { ram_bytes: Some(arena as usize * 31 / 32), ..Options::default() });
         if let Ok(compiled) = &next {
             assert!(compiled.report.arena_bytes < arena);
