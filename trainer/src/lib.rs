@@ -3,6 +3,7 @@
 //! The library behind the `trainer` command; see `cli` for the sub-commands.
 
 pub mod arrays;
+pub mod bits;
 pub mod cli;
 pub mod compare;
 pub mod conformance;

@@ -1,5 +1,5 @@
 //! `cargo xtask full`: what takes long. Every recipe is trained anew and evaluated, one with folds on
-//! each of them with three seeds; then all tests run.
+//! each of them with three seeds; then host and boards are compared bit by bit, and all tests run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 
+use crate::bench::bits;
 use crate::demo::{Trainer, build_trainer, folders, grouped, number, only_file};
 use crate::shell::{root, run as shell_run, say};
 use crate::test;
@@ -81,6 +82,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         }
     }
     println!("{table}");
+    bits::run(installer, &bits::Args::default())?;
     test::run(installer, &test::Args::default())?;
     if !failed.is_empty() {
         bail!("not trained, or not accurate enough: {}", failed.join(", "));

@@ -6,6 +6,7 @@ pub(crate) enum Question {
     Inference,
     FrontEnd,
     Profile,
+    Checksums,
 }
 
 /// A job whose parts lie within its bytes.
@@ -32,6 +33,7 @@ impl<'a> Job<'a> {
             1 => Question::Inference,
             2 => Question::FrontEnd,
             3 => Question::Profile,
+            4 => Question::Checksums,
             _ => return Err("the job asks for something that this program does not know"),
         };
         let (body, body_len, cases, end) = (field(16)?, field(20)?, field(24)?, field(28)?);

@@ -12,15 +12,17 @@
 extern crate std;
 
 mod job;
+mod numbers;
 mod profile;
 
 use core::fmt::{self, Write};
 
 use teff::dsp::{FrontEnd, Kind};
 use teff::plan::AnyModel;
-use teff::{Model, Session};
+use teff::{Model, Progress, Session};
 
 use job::{Job, Question};
+use numbers::{EMPTY, Numbers, checksum};
 
 /// Bytes of an output on one line of the answer.
 const BYTES_PER_LINE: usize = 64;
@@ -69,6 +71,7 @@ pub fn answer(
         Question::Inference => infer(&job, memory.arena, instruments, out),
         Question::FrontEnd => features(&job, memory, instruments, out),
         Question::Profile => profile::profile(&job, memory.arena, instruments, out),
+        Question::Checksums => checksums(&job, memory.arena, instruments, out),
     });
     match result {
         Ok(()) => writeln!(out, "done").is_ok(),
@@ -89,6 +92,7 @@ enum Failure {
     Image,
     Window { needed: usize },
     NoCase,
+    NoCount,
     Write,
 }
 
@@ -112,6 +116,7 @@ impl fmt::Display for Failure {
                 write!(f, "a window of {needed} features does not fit this board's arena")
             }
             Failure::NoCase => f.write_str("a profile needs one case"),
+            Failure::NoCount => f.write_str("a case of checksums is a seed and a number of inferences"),
             Failure::Write => f.write_str("the answer could not be written"),
         }
     }
@@ -133,6 +138,40 @@ fn infer(
         let instructions = instruments.now() - before;
         write_outputs(&session, out)?;
         writeln!(out, "instructions {instructions}")?;
+    }
+    Ok(())
+}
+
+/// Runs inferences on inputs that are drawn here, every second one in steps of changing budgets, and writes a checksum of
+/// the outputs of each.
+fn checksums(
+    job: &Job<'_>,
+    arena: &mut [i8],
+    instruments: &mut impl Instruments,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let model = Model::new(job.body).map_err(Failure::Model)?;
+    let mut session = Session::from_model(model, arena).map_err(Failure::Model)?;
+    instruments.keep_still();
+    for (number, case) in job.cases().enumerate() {
+        let word = |at: usize| Some(u32::from_le_bytes(*case.get(at..at + 4)?.first_chunk()?));
+        let (Some(seed), Some(count)) = (word(0), word(4)) else { return Err(Failure::NoCount) };
+        writeln!(out, "case {number}")?;
+        for inference in 0..count {
+            let mut numbers = Numbers::new(seed, inference);
+            for index in 0..session.model().n_inputs() {
+                session.input_mut(index).iter_mut().for_each(|to| *to = numbers.byte());
+            }
+            if inference % 2 == 0 {
+                session.invoke();
+            } else {
+                while session.step(numbers.budget()) == Progress::Pending {}
+            }
+            let outputs = 0..session.model().n_outputs();
+            let sum = outputs.fold(EMPTY, |sum, index| checksum(sum, session.output(index).values));
+            write_hex(out, 0, sum.to_le_bytes().into_iter())?;
+        }
+        writeln!(out, "instructions 0")?;
     }
     Ok(())
 }

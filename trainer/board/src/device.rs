@@ -1,6 +1,7 @@
 //! Asking an emulated board for outputs, features and instruction counts.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -74,6 +75,20 @@ impl Device {
             .collect();
         let results = self.ask(Kind::FrontEnd, blob, &cases)?;
         Ok(results.into_iter().map(Features::from).collect())
+    }
+
+    /// Runs the plan on `count` inputs that board and host draw alike ([`crate::numbers`]), every second time in steps of
+    /// budgets that change, and gives the checksum of the outputs of each.
+    ///
+    /// # Errors
+    /// The board refuses the plan or does not answer within `limit`.
+    pub fn checksums(&self, plan: &[u8], seed: u32, count: u32, limit: Duration) -> Result<Vec<u32>> {
+        let case = [seed.to_le_bytes(), count.to_le_bytes()].concat();
+        let job = job::encode(Kind::Checksums, plan, &[case]);
+        let run = self.emulator.run_fast(&self.program, Some(&job), limit)?;
+        let results = answers(self.board, &run)?;
+        let bytes = results.first().and_then(|result| result.outputs.first()).map_or(&[][..], Vec::as_slice);
+        Ok(bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect())
     }
 
     fn ask(&self, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {

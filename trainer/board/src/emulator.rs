@@ -51,6 +51,11 @@ impl<'a> Emulator<'a> {
         self.start(elf, job, &["-icount".to_string(), "shift=0".to_string()], limit)
     }
 
+    /// Runs a program to its end, as fast as the emulator can. The board's timers tell the host's time.
+    pub fn run_fast(&self, elf: &Path, job: Option<&[u8]>, limit: Duration) -> Result<Run> {
+        self.start(elf, job, &[], limit)
+    }
+
     /// Runs a program to its end with the plugin that counts instructions. The board's timers then
     /// tell the host's time.
     pub(crate) fn run_counted(

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | `TJOB` |
 //! | 4 | version, 1 |
-//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference |
+//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference, 4 checksums |
 //! | 12 | number of cases |
 //! | 16 | offset of the plan (inference) or of the front-end blob, a multiple of 16 |
 //! | 20 | its length |
@@ -20,7 +20,9 @@
 //! the features of all frames, 16 bits each, and its output 1 the model inputs of all windows. A
 //! profile answers three cases, without instructions (the emulator's plugin counts them): the one it
 //! was given in one piece, operator by operator (with `region K` for each piece that operator `K` is
-//! counted in), and slice by slice; then `stack BYTES`.
+//! counted in), and slice by slice; then `stack BYTES`. A case of checksums is a seed and a number of
+//! inferences, a word each; its output 0 has the checksum of each ([`crate::numbers`]), a word each. Every
+//! second inference runs in steps, of budgets that the board draws.
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Kind {
     FrontEnd = 2,
     /// Count what one case costs: as a whole, by operator, by slice.
     Profile = 3,
+    /// Run the plan on inputs that the board draws, and give a checksum of the outputs of each.
+    Checksums = 4,
 }
 
 const HEADER_BYTES: usize = 32;

@@ -11,6 +11,7 @@ mod elf;
 mod emulator;
 mod firmware;
 pub mod job;
+pub mod numbers;
 mod plugin;
 mod profile;
 mod root;

@@ -17,6 +17,13 @@ pub fn parse_target(name: &str) -> Result<Target> {
     })
 }
 
+/// The packings that the compiler chooses from for a target.
+pub fn packings(target: Target) -> Vec<Packing> {
+    let mut packings = vec![Packing::Plain, packing(target)];
+    packings.dedup();
+    packings
+}
+
 /// The packing that the target's fast kernels read.
 pub(crate) fn packing(target: Target) -> Packing {
     match target {

@@ -4,6 +4,7 @@
 //! standard output through [`Output`], as a table for people or as one JSON object; progress and errors
 //! go to standard error. The exit code is 0 or, after any error, 2.
 
+pub mod bits;
 pub mod compare;
 pub mod compile;
 pub mod conformance;
@@ -52,6 +53,8 @@ enum Command {
     Profile(profile::Args),
     #[command(hide = true)]
     Samples(samples::Args),
+    #[command(hide = true)]
+    Bits(bits::Args),
 }
 
 /// How a sub-command reports its result.
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Samples(args) => samples::run(args),
+        Command::Bits(args) => bits::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

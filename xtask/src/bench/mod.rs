@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what inference costs, and how that compares.
 
 mod anchor;
+pub mod bits;
 mod fit;
 mod mcu;
 mod record;
@@ -23,6 +24,8 @@ enum What {
     Mcu(mcu::Args),
     /// Fit the compiler's cost model to counted instructions of layers made for it
     Fit(fit::Args),
+    /// Compare host and boards bit by bit, in every plan that the compiler can make
+    Bits(bits::Args),
 }
 
 /// Runs the measurement.
@@ -30,5 +33,6 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     match &args.what {
         What::Mcu(args) => mcu::run(installer, args),
         What::Fit(args) => fit::run(installer, args),
+        What::Bits(args) => bits::run(installer, args),
     }
 }

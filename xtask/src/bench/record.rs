@@ -39,9 +39,14 @@ pub fn to_json(rows: &[Value]) -> Result<String> {
     Ok(format!("[\n{}\n]\n", lines.join(",\n")))
 }
 
+/// The day, and the commit where there is one.
+pub fn stamp() -> Result<(String, Option<String>)> {
+    Ok((today()?, first_line(command("git")?.args(["rev-parse", "--short", "HEAD"]))))
+}
+
 /// Writes both files, named after the day and the commit.
 pub fn write(rows: &[Value]) -> Result<()> {
-    let (date, commit) = (today()?, first_line(command("git")?.args(["rev-parse", "--short", "HEAD"])));
+    let (date, commit) = stamp()?;
     let folder = root()?.join("tests/bench-record");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let name = format!("mcu-{date}-{}", commit.as_deref().unwrap_or("uncommitted"));
