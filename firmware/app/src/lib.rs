@@ -21,6 +21,7 @@
 extern crate std;
 
 pub mod decision;
+pub mod health;
 pub mod pipeline;
 pub mod queue;
 pub mod sensor;

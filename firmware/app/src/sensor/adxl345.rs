@@ -109,6 +109,8 @@ impl Chip for Setup {
             (register::POWER, 0),
             (register::DATA_FORMAT, FULL_RESOLUTION_16G),
             (register::RATE, self.rate),
+            // Without a buffer for a moment, which empties it.
+            (register::FIFO, 0),
             (register::FIFO, FIFO_STREAM | self.watermark),
             (register::INTERRUPT_MAP, 0),
             (register::INTERRUPT_ENABLE, WATERMARK),

@@ -58,7 +58,8 @@ pub trait Chip: Copy {
     /// What comes.
     fn format(&self) -> Format;
 
-    /// Registers and what is written to them, in this order, so that the chip begins to measure.
+    /// Registers and what is written to them, in this order, so that the chip begins to measure with an
+    /// empty buffer.
     fn start(&self) -> impl Iterator<Item = (u8, u8)>;
 
     /// What the status registers say, in the order of [`Chip::STATUS`].
@@ -154,6 +155,10 @@ impl<C: Chip, R: Registers> Sensor for Buffered<C, R> {
     fn gaps(&self) -> u32 {
         self.state.gaps
     }
+
+    fn restart(&mut self) -> Result<(), Self::Error> {
+        complete(self.state.restart(&mut Blocking(&mut self.registers), &self.chip))
+    }
 }
 
 impl<C: Chip, R: AsyncRegisters> AsyncSensor for Buffered<C, R> {
@@ -169,6 +174,10 @@ impl<C: Chip, R: AsyncRegisters> AsyncSensor for Buffered<C, R> {
 
     fn gaps(&self) -> u32 {
         self.state.gaps
+    }
+
+    async fn restart(&mut self) -> Result<(), Self::Error> {
+        self.state.restart(&mut self.registers, &self.chip).await
     }
 }
 
@@ -206,6 +215,18 @@ async fn empty<C: Chip, R: AsyncRegisters>(registers: &mut R) -> Result<(), R::E
 impl<E> State<E> {
     fn gap(&mut self) {
         self.gaps = self.gaps.wrapping_add(1);
+    }
+
+    async fn restart<C, R>(&mut self, registers: &mut R, chip: &C) -> Result<(), Error<E>>
+    where
+        C: Chip,
+        R: AsyncRegisters + ErrorType<Error = E>,
+    {
+        self.broken = true;
+        start(registers, chip).await?;
+        self.broken = false;
+        self.gap();
+        Ok(())
     }
 
     async fn read<C, R>(&mut self, registers: &mut R, samples: &mut [i16]) -> Result<usize, Error<E>>

@@ -17,6 +17,8 @@ pub enum Kind {
     Errors(u32),
     /// So many reads find nothing. Instants wait meanwhile.
     Late(u32),
+    /// Reads find nothing until the sensor is started anew. Instants wait meanwhile.
+    Asleep,
 }
 
 /// A fault and when it begins.
@@ -51,6 +53,7 @@ pub struct Faulty<'f, S> {
     saturated: u32,
     errors: u32,
     late: u32,
+    asleep: bool,
     gaps: u32,
     /// The value that comes again and again.
     held: [i16; MAX_AXES],
@@ -73,6 +76,7 @@ impl<'f, S: Sensor> Faulty<'f, S> {
             saturated: 0,
             errors: 0,
             late: 0,
+            asleep: false,
             gaps: 0,
             held: [0; MAX_AXES],
             holding: false,
@@ -105,6 +109,7 @@ impl<'f, S: Sensor> Faulty<'f, S> {
                 Kind::Saturated(instants) => self.saturated = instants,
                 Kind::Errors(reads) => self.errors += reads,
                 Kind::Late(reads) => self.late += reads,
+                Kind::Asleep => self.asleep = true,
             }
         }
     }
@@ -140,6 +145,9 @@ impl<S: Sensor> Sensor for Faulty<'_, S> {
         if self.errors > 0 {
             self.errors -= 1;
             return Err(Error::Injected);
+        }
+        if self.asleep {
+            return Ok(0);
         }
         if self.late > 0 {
             self.late -= 1;
@@ -179,6 +187,15 @@ impl<S: Sensor> Sensor for Faulty<'_, S> {
 
     fn gaps(&self) -> u32 {
         self.gaps.wrapping_add(self.sensor.gaps())
+    }
+
+    fn restart(&mut self) -> Result<(), Self::Error> {
+        if self.errors > 0 {
+            self.errors -= 1;
+            return Err(Error::Injected);
+        }
+        self.asleep = false;
+        self.sensor.restart().map_err(Error::Sensor)
     }
 }
 

@@ -48,4 +48,8 @@ impl<S: AsyncSensor, P: Wait> AsyncSensor for OnInterrupt<S, P> {
     fn gaps(&self) -> u32 {
         self.sensor.gaps()
     }
+
+    async fn restart(&mut self) -> Result<(), Self::Error> {
+        self.sensor.restart().await.map_err(InterruptError::Sensor)
+    }
 }

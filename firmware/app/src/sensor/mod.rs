@@ -69,6 +69,14 @@ pub trait Sensor {
     /// broke off. A gap that is counted in a call of [`Sensor::read`] lies before the first instant
     /// that this call returns.
     fn gaps(&self) -> u32;
+
+    /// Starts the sensor anew, as after a loss of its power. What it held is lost and counts as a gap.
+    ///
+    /// # Errors
+    /// When it does not answer. A sensor that cannot be started anew goes on as it is.
+    fn restart(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// What [`Sensor`] is, where reading waits without blocking.
@@ -88,6 +96,14 @@ pub trait AsyncSensor {
 
     /// How often instants were lost since the start, see [`Sensor::gaps`].
     fn gaps(&self) -> u32;
+
+    /// Starts the sensor anew, see [`Sensor::restart`].
+    ///
+    /// # Errors
+    /// When it does not answer.
+    async fn restart(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// What a sensor can be set to.

@@ -107,6 +107,10 @@ impl<S: Sensor> Sensor for Rescaled<S> {
     fn gaps(&self) -> u32 {
         self.sensor.gaps()
     }
+
+    fn restart(&mut self) -> Result<(), S::Error> {
+        self.sensor.restart()
+    }
 }
 
 impl<S: AsyncSensor> AsyncSensor for Rescaled<S> {
@@ -124,6 +128,10 @@ impl<S: AsyncSensor> AsyncSensor for Rescaled<S> {
 
     fn gaps(&self) -> u32 {
         self.sensor.gaps()
+    }
+
+    async fn restart(&mut self) -> Result<(), S::Error> {
+        self.sensor.restart().await
     }
 }
 

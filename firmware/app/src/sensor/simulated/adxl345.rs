@@ -49,13 +49,18 @@ impl Behaviour for Adxl345Registers {
         }
     }
 
-    fn write(&mut self, _: &mut Buffer<'_>, at: u8, value: u8) {
+    fn write(&mut self, buffer: &mut Buffer<'_>, at: u8, value: u8) {
         match at {
             register::RATE => self.rate = value,
             register::POWER => self.power = value,
             register::DATA_FORMAT => self.data_format = value,
             register::INTERRUPT_ENABLE => self.interrupts = value,
-            register::FIFO => self.fifo = value,
+            register::FIFO => {
+                self.fifo = value;
+                if value & 0xc0 == 0 {
+                    buffer.empty();
+                }
+            }
             _ => {}
         }
     }

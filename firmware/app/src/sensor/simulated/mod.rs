@@ -86,6 +86,7 @@ impl Buffer<'_> {
     /// Drops what waits, and what of the current packet is still to come.
     fn empty(&mut self) {
         self.oldest = self.newest;
+        self.overrun = false;
     }
 }
 
@@ -132,6 +133,12 @@ impl<'a, B: Behaviour> Simulated<'a, B> {
     /// Lets the next transfer that reads more than `bytes` break off after them.
     pub fn break_off_after(&mut self, bytes: usize) {
         self.breaks_after = Some(bytes);
+    }
+
+    /// Takes the chip's power away for a moment: it forgets its settings and what it holds.
+    pub fn lose_power(&mut self) {
+        self.registers = B::default();
+        self.buffer.empty();
     }
 
     /// Instants that were measured so far.

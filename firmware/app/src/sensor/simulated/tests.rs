@@ -109,6 +109,23 @@ fn recovers_from_a_broken_transfer<C: Chip, B: Behaviour>(setup: C) {
     assert_eq!(read, recording[end - len..end]);
 }
 
+/// A chip that lost its power is silent; started anew, it goes on behind a gap.
+fn is_started_anew<C: Chip, B: Behaviour>(setup: C) {
+    let recording = recording(60);
+    let mut sensor = start::<C, B>(setup, &recording);
+    chip(&mut sensor).advance(10);
+    assert_eq!(drain(&mut sensor, 16), recording[..10 * AXES]);
+    chip(&mut sensor).lose_power();
+    chip(&mut sensor).advance(10);
+    assert_eq!(drain(&mut sensor, 16), []);
+    Sensor::restart(&mut sensor).unwrap();
+    chip(&mut sensor).advance(10);
+    assert_eq!(drain(&mut sensor, 16), recording[10 * AXES..20 * AXES]);
+    assert_eq!(Sensor::gaps(&sensor), 1);
+    chip(&mut sensor).fail(1);
+    assert!(Sensor::restart(&mut sensor).is_err());
+}
+
 fn refuses_another_chip<C: Chip, B: Behaviour>(setup: C) {
     let nobody = OnI2c::new(Simulated::<B>::new(&[]), B::ADDRESS ^ 1);
     assert!(matches!(Buffered::start(nobody, setup), Err(Error::Bus(_))));
@@ -144,7 +161,7 @@ macro_rules! tests_of {
             }
 
             tests_of!($registers: reads_what_was_recorded, reads_the_same_asynchronously, counts_an_overrun,
-                reports_a_bus_error_and_goes_on, recovers_from_a_broken_transfer, refuses_another_chip);
+                reports_a_bus_error_and_goes_on, recovers_from_a_broken_transfer, is_started_anew, refuses_another_chip);
         }
     };
     ($registers:ty: $($case:ident),*) => {
