@@ -1,9 +1,10 @@
-//! Simulated chips on a simulated I²C bus: the drivers run unchanged, the acceleration comes from a
-//! recording.
+//! Simulated chips on a simulated I²C bus, and a simulated microphone: the drivers run unchanged, what is
+//! measured comes from a recording.
 
 mod adxl345;
 mod icm42688;
 mod lis3dh;
+mod microphone;
 mod mpu6050;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use embedded_hal_async::i2c::I2c as AsyncI2c;
 pub use adxl345::Adxl345Registers;
 pub use icm42688::Icm42688Registers;
 pub use lis3dh::Lis3dhRegisters;
+pub use microphone::SimulatedI2s;
 pub use mpu6050::Mpu6050Registers;
 
 use super::buffered::AXES;

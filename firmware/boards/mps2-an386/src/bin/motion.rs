@@ -16,6 +16,8 @@ use critical_section::Mutex;
 use defmt_semihosting as _;
 use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
+use teff_app::health::{Limits, Watched};
+use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, StartError, Step, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Setup};
@@ -34,21 +36,18 @@ const AXES: usize = 3;
 const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
-const COUNTS_PER_THOUSAND_G: u32 = 512_000;
-const RATE_MILLIHERTZ: u32 = 1_600_000;
 
 /// Measurements between two interrupts: half of the chip's buffer.
 const PORTION: usize = 16;
 /// Predicted instructions of one step of an inference; one measurement comes in about this time.
 const BUDGET: u32 = 15_000;
 
-type Chip = Rescaled<Adxl345<OnI2c<SimulatedAdxl345<'static>>>>;
+type Chip = Watched<Rescaled<Adxl345<OnI2c<SimulatedAdxl345<'static>>>>>;
 
 /// What the interrupt owns.
 struct Interrupt {
     sensor: Chip,
     intake: Intake<'static, AXES>,
-    errors: u32,
 }
 
 static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(None));
@@ -57,16 +56,9 @@ static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(No
 #[exception]
 fn PendSV() {
     critical_section::with(|token| {
-        if let Some(interrupt) = INTERRUPT.borrow_ref_mut(token).as_mut() {
-            let mut samples = [0; AXES * FIFO_LEN];
-            match interrupt.sensor.read(&mut samples) {
-                Ok(instants) => {
-                    for instant in samples.as_chunks().0.iter().take(instants) {
-                        interrupt.intake.push(*instant);
-                    }
-                }
-                Err(_) => interrupt.errors += 1,
-            }
+        if let Some(Interrupt { sensor, intake }) = INTERRUPT.borrow_ref_mut(token).as_mut() {
+            let mut instants = [[0; AXES]; FIFO_LEN];
+            sensor.poll(&mut instants, |gap, samples| intake.push_behind(gap, samples), |_| {});
         }
     });
 }
@@ -75,7 +67,7 @@ fn PendSV() {
 fn elapse(instants: usize, waiting: &mut usize) -> bool {
     let over = critical_section::with(|token| {
         INTERRUPT.borrow_ref_mut(token).as_mut().is_none_or(|interrupt| {
-            let chip = interrupt.sensor.sensor_mut().registers_mut().bus_mut();
+            let chip = interrupt.sensor.sensor_mut().sensor_mut().registers_mut().bus_mut();
             chip.advance(instants);
             chip.is_over()
         })
@@ -115,14 +107,16 @@ fn start(
     workspace: &'static mut [u32],
     intake: Intake<'static, AXES>,
 ) -> Result<MachinePipeline, Why> {
-    let bus = OnI2c::new(SimulatedAdxl345::new(&RECORDING), ADDRESS);
-    let setup = Setup::new(RATE_MILLIHERTZ).map_err(Why::Setting)?;
-    let chip = Adxl345::start(bus, setup).map_err(|_| Why::NoSensor)?;
-    let sensor = Rescaled::new(chip, COUNTS_PER_THOUSAND_G).ok_or(Why::NoSensor)?;
     let session = Session::<Machine>::new(arena).map_err(StartError::Model).map_err(Why::Start)?;
+    let needs = Needs::read(session.model()).map_err(Why::Start)?;
+    let setup = Setup::new(needs.rate_millihertz).map_err(Why::Setting)?;
+    let bus = OnI2c::new(SimulatedAdxl345::new(&RECORDING), ADDRESS);
+    let chip = Adxl345::start(bus, setup).map_err(|_| Why::NoSensor)?;
+    let sensor = needs.fit(chip).map_err(Why::Start)?;
     let pipeline = Pipeline::new(session, workspace, sensor.format()).map_err(Why::Start)?;
+    let sensor = Watched::new(sensor, Limits::default());
     critical_section::with(|token| {
-        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { sensor, intake, errors: 0 });
+        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { sensor, intake });
     });
     Ok(pipeline)
 }
@@ -135,41 +129,39 @@ fn run(
     mut outlet: Outlet<'static, AXES>,
     out: &mut Console,
 ) -> core::fmt::Result {
-    let (mut waiting, mut instants, mut inferences) = (0, 0, 0);
+    let mut waiting = 0;
     while elapse(PORTION, &mut waiting) {
-        while let Some(instant) = outlet.pop() {
-            instants += 1;
-            pipeline.push(&instant);
-            loop {
-                match pipeline.step(BUDGET) {
-                    Step::Idle => break,
-                    Step::Working => {
-                        elapse(1, &mut waiting);
-                    }
-                    Step::Inferred(event) => {
-                        inferences += 1;
-                        let Some(event) = event else { continue };
-                        let milliseconds = instants * 1000 / 1600;
-                        let label = pipeline.label(event.class);
-                        let percent = event.score * 100 / 256;
-                        writeln!(out, "{milliseconds:>6} ms  {label}  {percent} %")?;
-                    }
+        loop {
+            let instant = outlet.pop();
+            if let Some(instant) = &instant {
+                pipeline.take(instant);
+            }
+            match pipeline.step(BUDGET) {
+                Step::Idle if instant.is_none() => break,
+                Step::Idle | Step::Inferred(None) => {}
+                Step::Working => {
+                    elapse(1, &mut waiting);
+                }
+                Step::Inferred(Some(event)) => {
+                    let milliseconds = pipeline.heard() * 1000 / 1600;
+                    let (label, percent) = (pipeline.label(event.class), event.score * 100 / 256);
+                    writeln!(out, "{milliseconds:>6} ms  {label}  {percent} %")?;
                 }
             }
         }
     }
-    let (gaps, errors) = critical_section::with(|token| {
-        INTERRUPT
-            .borrow_ref(token)
-            .as_ref()
-            .map_or((0, 0), |interrupt| (interrupt.sensor.gaps(), interrupt.errors))
+    let health = critical_section::with(|token| {
+        INTERRUPT.borrow_ref(token).as_ref().map(|interrupt| *interrupt.sensor.counts()).unwrap_or_default()
     });
-    writeln!(out, "{instants} instants, {inferences} inferences")?;
+    let counts = pipeline.counts();
+    writeln!(out, "{} instants, {} inferences", counts.instants, counts.inferences)?;
     writeln!(
         out,
-        "{} windows missed, {} queue overruns, {gaps} sensor gaps, {errors} bus errors",
-        pipeline.missed(),
+        "{} windows missed, {} queue overruns, {} sensor gaps, {} bus errors",
+        counts.missed,
         outlet.overruns(),
+        health.gaps,
+        health.bus_errors,
     )
 }
 
@@ -177,7 +169,7 @@ fn run(
 enum Why {
     NoSensor,
     Setting(NotOffered),
-    Start(StartError),
+    Start(StartError<'static>),
 }
 
 impl core::fmt::Display for Why {

@@ -1,0 +1,177 @@
+//! Spoken digits: a recording is replayed through a simulated I²S microphone, and every decision is
+//! printed.
+//!
+//! The interrupt of the microphone's DMA channel is pended for each half of its ring, reads it and
+//! fills the queue; the main loop is the task.
+#![no_std]
+#![no_main]
+
+use core::cell::RefCell;
+use core::fmt::Write;
+
+use cortex_m::peripheral::SCB;
+use cortex_m_rt::{entry, exception};
+use critical_section::Mutex;
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
+use panic_semihosting as _;
+use teff::{Arena, Session, StaticModel};
+use teff_app::health::{Limits, Watched};
+use teff_app::needs::Needs;
+use teff_app::pipeline::{Pipeline, StartError, Step, stages, workspace_words};
+use teff_app::queue::{Intake, Outlet, Queue};
+use teff_app::sensor::microphone::{I2s, Slots};
+use teff_app::sensor::simulated::SimulatedI2s;
+use teff_emulated::console::{self, Console};
+
+teff::include_model!(Listener, concat!(env!("OUT_DIR"), "/listen.teff"));
+
+// One channel, in `SOUND_HZ` samples a second.
+include!(concat!(env!("OUT_DIR"), "/sound.rs"));
+
+const WORKSPACE_WORDS: usize = workspace_words(Listener::PLAN.as_bytes());
+const CLASSES: usize = 16;
+const MEMORY: usize = 16;
+
+/// Samples between two interrupts: half of the ring, in which each has two words.
+const PORTION: usize = 64;
+const RING_WORDS: usize = 4 * PORTION;
+/// What comes during the longest slice of an inference, and more.
+const QUEUE_LEN: usize = 256;
+/// Predicted instructions of one step of an inference. One sample comes in this time on a core of
+/// 400 MHz; a slower one misses some windows of this model, which looks at each hop of 128 samples.
+const BUDGET: u32 = 50_000;
+
+type Microphone = Watched<I2s<SimulatedI2s<'static>>>;
+type Listening = Pipeline<'static, Listener, CLASSES, MEMORY, { stages(Listener::PLAN.as_bytes()) }>;
+
+/// What the interrupt owns.
+struct Interrupt {
+    microphone: Microphone,
+    intake: Intake<'static, 1>,
+}
+
+static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(None));
+
+/// Stands for the interrupt of the DMA channel.
+#[exception]
+fn PendSV() {
+    critical_section::with(|token| {
+        if let Some(Interrupt { microphone, intake }) = INTERRUPT.borrow_ref_mut(token).as_mut() {
+            let mut samples = [[0; 1]; 2 * PORTION];
+            microphone.poll(&mut samples, |gap, sample| intake.push_behind(gap, sample), |_| {});
+        }
+    });
+}
+
+/// Lets the time of some samples pass; tells whether there are more.
+fn elapse(samples: usize, waiting: &mut usize) -> bool {
+    let over = critical_section::with(|token| {
+        INTERRUPT.borrow_ref_mut(token).as_mut().is_none_or(|interrupt| {
+            let ring = interrupt.microphone.sensor_mut().source_mut();
+            ring.advance(samples);
+            ring.is_over()
+        })
+    });
+    *waiting += samples;
+    if *waiting >= PORTION {
+        *waiting = 0;
+        SCB::set_pendsv();
+        // The interrupt is taken here.
+        cortex_m::asm::isb();
+    }
+    !over
+}
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<{ Listener::ARENA_BYTES }> = Arena::new();
+    static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    static mut QUEUE: Queue<1, QUEUE_LEN> = Queue::new();
+
+    let mut out = Console::open();
+    let (intake, outlet) = QUEUE.split();
+    let success = match start(ARENA, WORKSPACE, intake) {
+        Ok(pipeline) => run(pipeline, outlet, &mut out).is_ok(),
+        Err(why) => {
+            // Without a host nobody reads this.
+            let _ = writeln!(out, "error: {why}");
+            false
+        }
+    };
+    console::exit(success)
+}
+
+/// Starts the microphone and hands it to the interrupt; puts the pipeline together.
+fn start(
+    arena: &'static mut Arena<{ Listener::ARENA_BYTES }>,
+    workspace: &'static mut [u32],
+    intake: Intake<'static, 1>,
+) -> Result<Listening, StartError<'static>> {
+    let session = Session::<Listener>::new(arena).map_err(StartError::Model)?;
+    let needs = Needs::read(session.model())?;
+    let ring = SimulatedI2s::new(&SOUND, RING_WORDS);
+    let microphone = I2s::new(ring, Slots::Left, 0, SOUND_HZ * 1000);
+    let microphone = Watched::new(microphone, LIMITS);
+    needs.check(microphone.format())?;
+    let pipeline = Pipeline::new(session, workspace, microphone.format())?;
+    critical_section::with(|token| {
+        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { microphone, intake });
+    });
+    Ok(pipeline)
+}
+
+/// Between two words there is silence, which is no stuck microphone.
+const LIMITS: Limits = Limits {
+    retries: 2,
+    longest_wait: 64,
+    unreachable_after: 3,
+    silent_after: 50,
+    stuck_after: 0,
+    saturation_block: 1024,
+    saturation_percent: 10,
+    rate_block: 0,
+    rate_slack: 0,
+};
+
+/// The task: takes what the interrupt left, until the recording is over.
+fn run(mut pipeline: Listening, mut outlet: Outlet<'static, 1>, out: &mut Console) -> core::fmt::Result {
+    let mut waiting = 0;
+    while elapse(PORTION, &mut waiting) {
+        loop {
+            let instant = outlet.pop();
+            if let Some(instant) = &instant {
+                pipeline.take(instant);
+            }
+            match pipeline.step(BUDGET) {
+                Step::Idle if instant.is_none() => break,
+                Step::Idle | Step::Inferred(None) => {}
+                Step::Working => {
+                    elapse(1, &mut waiting);
+                }
+                Step::Inferred(Some(event)) => {
+                    let milliseconds = pipeline.heard() * 1000 / u64::from(SOUND_HZ);
+                    let (label, percent) = (pipeline.label(event.class), event.score * 100 / 256);
+                    writeln!(out, "{milliseconds:>6} ms  {label}  {percent} %")?;
+                }
+            }
+        }
+    }
+    let health = critical_section::with(|token| {
+        INTERRUPT
+            .borrow_ref(token)
+            .as_ref()
+            .map(|interrupt| *interrupt.microphone.counts())
+            .unwrap_or_default()
+    });
+    let counts = pipeline.counts();
+    writeln!(out, "{} samples, {} inferences", counts.instants, counts.inferences)?;
+    writeln!(
+        out,
+        "{} windows missed, {} queue overruns, {} gaps, {} saturated",
+        counts.missed,
+        outlet.overruns(),
+        counts.gaps,
+        health.saturated,
+    )
+}
