@@ -10,7 +10,7 @@
 //! - Spatial kernels compute the output rows `rows`; `output` holds exactly these rows. Input and output do not
 //!   overlap. Fully connected layers count output elements instead of rows.
 //! - A call may be for a band of an operator: views and padding are then those of some of its rows, seen as an operator
-//!   of its own. A band needs no more scratch than the whole.
+//!   of its own. A band runs in the scratch of the whole.
 //! - Element-wise kernels take cells, since the output may lie on an input.
 //! - `scratch` has at least the length that the set's `*_scratch_len` function gives and begins on a
 //!   16-byte boundary. Its content is undefined before and after.
@@ -19,6 +19,8 @@ use core::cell::Cell;
 use core::ops::Range;
 
 pub mod arch;
+#[cfg(test)]
+pub(crate) mod band_tests;
 pub mod generic;
 pub mod linked;
 pub mod packing;

@@ -19,6 +19,8 @@ macro_rules! processor {
     };
 }
 
+#[cfg(test)]
+mod band_tests;
 mod scratch;
 
 pub(super) use scratch::has_padding;
