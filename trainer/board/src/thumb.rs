@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     MultiplyAdd,
     /// A product of 64 bits.
     LongMultiply,
+    /// The same, added to something.
+    LongMultiplyAdd,
     Divide,
     Load,
     Store,
@@ -127,13 +129,11 @@ fn wide(first: u16, second: u16) -> Kind {
                 Kind::MultiplyAdd
             }
         }
-        3 if op & 0x78 == 0x38 => {
-            if second >> 4 & 0xf == 0xf {
-                Kind::Divide
-            } else {
-                Kind::LongMultiply
-            }
-        }
+        3 if op & 0x78 == 0x38 => match (second >> 4 & 0xf == 0xf, op & 4) {
+            (true, _) => Kind::Divide,
+            (false, 0) => Kind::LongMultiply,
+            (false, _) => Kind::LongMultiplyAdd,
+        },
         1 | 3 if op & 0x40 == 0x40 => coprocessor(first, second),
         _ => Kind::Simple,
     }
@@ -193,6 +193,10 @@ mod tests {
             (&[0xfb22, 0x1003], Kind::MultiplyAdd),                // smlad r0, r2, r3, r1
             (&[0xfb02, 0xf003], Kind::Multiply),                   // mul r0, r2, r3
             (&[0xfb82, 0x0103], Kind::LongMultiply),               // smull r0, r1, r2, r3
+            (&[0xfbc2, 0x0103], Kind::LongMultiplyAdd),            // smlal r0, r1, r2, r3
+            (&[0xfbe2, 0x0103], Kind::LongMultiplyAdd),            // umlal r0, r1, r2, r3
+            (&[0xfba2, 0x0103], Kind::LongMultiply),               // umull r0, r1, r2, r3
+            (&[0xfbb2, 0xf0f3], Kind::Divide),                     // udiv r0, r2, r3
             (&[0xfb92, 0xf0f3], Kind::Divide),                     // sdiv r0, r2, r3
             (&[0xfa2f, 0xf081], Kind::Simple),                     // sxtb16 r0, r1
             (&[0xf302, 0x0007], Kind::Simple),                     // ssat r0, #8, r2
