@@ -47,6 +47,8 @@ pub enum Variant {
     PerChannel = 35,
     /// A fully connected layer whose outputs are not whole blocks of eight.
     OutputsLeftOver = 36,
+    /// A depthwise convolution of 3×3 without dilation, with a stride.
+    DepthwiseStride = 37,
 }
 
 impl Variants {
@@ -110,6 +112,7 @@ impl Variants {
             .with_window(&op.window)
             .with_if(multiplied, Variant::ChannelMultiplier)
             .with(if along_rows { Variant::Depthwise3x3 } else { Variant::DepthwiseOther })
+            .with_if(along_rows && !dsp::runs_in_row_pairs(op), Variant::DepthwiseStride)
     }
 
     /// The set with what a fully connected layer needs.

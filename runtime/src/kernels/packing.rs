@@ -1,5 +1,5 @@
 //! Where each weight lies in a packing, for the compiler, the check of a plan and the sets that read it slowly.
-//! [`Packing::Base`] stands in `base`.
+//! [`Packing::Base`] stands in `base`, [`Packing::DspWinograd`] in `winograd`.
 //!
 //! [`Packing::Dsp`] is made for the dual 16-bit multiplier of Armv7E-M. Its unit is the *pair word*: for two output
 //! channels `a` and `b` and two inputs `k` and `l` the half words `256 * b[k] + a[k]` and `256 * b[l] + a[l]`. Multiplied
@@ -15,6 +15,7 @@
 //!   `s0 s1 t0 t1 s2 s3 t2 t3`; behind the last two taps of a block the four bytes of an odd one.
 
 pub(crate) mod base;
+pub(crate) mod winograd;
 
 use super::arch::arm;
 use super::generic;
@@ -51,7 +52,7 @@ const fn multiplies_in_one_step(requantize: &Requantize<'_>) -> bool {
 pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => generic::conv_2d_scratch_len(op),
-        Packing::Dsp => arm::dsp::conv_2d_scratch_len(op),
+        Packing::Dsp | Packing::DspWinograd => arm::dsp::conv_2d_scratch_len(op),
         Packing::Base => arm::base::conv_2d_scratch_len(op),
     }
 }
@@ -60,16 +61,21 @@ pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => 0,
-        Packing::Dsp => arm::dsp::depthwise_conv_2d_scratch_len(op),
+        Packing::Dsp | Packing::DspWinograd => arm::dsp::depthwise_conv_2d_scratch_len(op),
         Packing::Base => arm::base::depthwise_conv_2d_scratch_len(op),
     }
 }
 
 /// Whether the sums of all rows of `k` weights stay below 2^23.
 fn sums_fit(weights: &[i8], k: usize) -> bool {
+    sums_below(weights, k, LARGEST_SUM)
+}
+
+/// Whether the sums of magnitudes of all rows of `k` weights are at most `limit`.
+fn sums_below(weights: &[i8], k: usize, limit: u32) -> bool {
     weights
         .chunks(k.max(1))
-        .all(|row| row.iter().fold(0u32, |sum, w| sum.saturating_add(w.unsigned_abs().into())) <= LARGEST_SUM)
+        .all(|row| row.iter().fold(0u32, |sum, w| sum.saturating_add(w.unsigned_abs().into())) <= limit)
 }
 
 /// Half word `index` of packed weights as the weights of channels `a` and `b`.
@@ -106,6 +112,7 @@ impl Conv2d<'_> {
                 channel.saturating_mul(c_out.next_multiple_of(2))
             }
             Packing::Base => self.base_len(),
+            Packing::DspWinograd => self.winograd_len(),
         }
     }
 
@@ -115,6 +122,7 @@ impl Conv2d<'_> {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => self.suits_base(),
+            Packing::DspWinograd => self.suits_winograd(),
         }
     }
 
@@ -137,6 +145,7 @@ impl Conv2d<'_> {
             }
             Packing::Dsp => pair(self.weights, self.half_word(o, ky, kx, i))[o % 2],
             Packing::Base => self.weights.get(self.base_place(o, ky, kx, i)).copied().unwrap_or(0),
+            Packing::DspWinograd => self.winograd_weight(o, ky, kx, i),
         }
     }
 
@@ -153,6 +162,7 @@ impl Conv2d<'_> {
             Packing::Plain => None,
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
+            Packing::DspWinograd => self.pack_winograd(packed),
         }
     }
 
@@ -185,6 +195,7 @@ impl FullyConnected<'_> {
             Packing::Plain => self.outputs,
             Packing::Dsp => self.outputs.next_multiple_of(2),
             Packing::Base => self.outputs.next_multiple_of(base::CHANNELS),
+            Packing::DspWinograd => 0,
         };
         self.inputs.saturating_mul(outputs)
     }
@@ -195,6 +206,7 @@ impl FullyConnected<'_> {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => multiplies_in_one_step(&self.requantize),
+            Packing::DspWinograd => false,
         }
     }
 
@@ -209,6 +221,7 @@ impl FullyConnected<'_> {
             Packing::Plain => self.weights.get(o * self.inputs + i).copied().unwrap_or(0),
             Packing::Dsp => pair(self.weights, self.half_word(o, i))[o % 2],
             Packing::Base => base::biased(self.weights.get(self.base_place(o, i)).copied().unwrap_or(0)),
+            Packing::DspWinograd => 0,
         }
     }
 
@@ -229,6 +242,7 @@ impl FullyConnected<'_> {
             Packing::Plain => None,
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
+            Packing::DspWinograd => None,
         }
     }
 
@@ -261,6 +275,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => self.suits_base(),
+            Packing::DspWinograd => false,
         }
     }
 
@@ -283,6 +298,8 @@ impl DepthwiseConv2d<'_> {
             Packing::Plain => tap * self.output.extent.c + o,
             Packing::Dsp => self.place(tap, o),
             Packing::Base => o * self.window.filter_h * self.window.filter_w + tap,
+            // No operator of this kind has it.
+            Packing::DspWinograd => usize::MAX,
         }
     }
 
@@ -302,6 +319,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Plain => None,
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
+            Packing::DspWinograd => None,
         }
     }
 

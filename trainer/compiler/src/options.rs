@@ -10,6 +10,9 @@ pub struct Options {
     /// Bytes that the arena may have. With a budget the plan with the least overhead that fits is chosen; without one,
     /// the smallest arena that costs next to no instructions.
     pub ram_bytes: Option<usize>,
+    /// Bytes that the plan may have. With a budget, layers get weights in a larger form that takes fewer instructions,
+    /// where there is room for it; without one, weights are as small as they can be.
+    pub flash_bytes: Option<usize>,
     /// Whether spatial operators may run over their own input. Without it every output lies apart from its input: for
     /// comparisons.
     pub overlap: bool,
@@ -23,7 +26,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ram_bytes: None, overlap: true, packing: None, layout: None }
+        Self { ram_bytes: None, flash_bytes: None, overlap: true, packing: None, layout: None }
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Args {
     /// [default: as little as costs next to no time]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub ram: Option<usize>,
+    /// Bytes of flash that the plan may have, as 128000, 128k or 128Ki: weights take a larger form where that saves
+    /// instructions and fits [default: weights as small as they can be]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub flash: Option<usize>,
     /// File for the plan [default: MODEL.teff]
     #[arg(long, value_name = "M.teff")]
     pub out: Option<PathBuf>,
@@ -49,7 +53,7 @@ struct Report {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
-    let options = Options { ram_bytes: args.ram, ..Options::default() };
+    let options = Options { ram_bytes: args.ram, flash_bytes: args.flash, ..Options::default() };
     let compiled = model_file::compile_with(&args.model, args.target, &options)?;
     let out = args.out.unwrap_or_else(|| args.model.with_extension("teff"));
     files::write_bytes(&out, &compiled.plan)?;

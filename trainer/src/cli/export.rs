@@ -40,6 +40,10 @@ pub struct Args {
     /// [default: as little as costs next to no time]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub ram: Option<usize>,
+    /// Bytes of flash that the plan may have, as 128000, 128k or 128Ki: weights take a larger form where that saves
+    /// instructions and fits [default: weights as small as they can be]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub flash: Option<usize>,
     /// Folder for the files
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -76,7 +80,11 @@ pub fn run(args: Args) -> Result<()> {
         recipe: args.recipe.as_deref(),
         quantize: args.quantize.wishes()?,
         target: args.target,
-        options: teff_compiler::Options { ram_bytes: args.ram, ..Default::default() },
+        options: teff_compiler::Options {
+            ram_bytes: args.ram,
+            flash_bytes: args.flash,
+            ..Default::default()
+        },
     };
     let waiting = quantizing::bar();
     let mut tell = quantizing::show(&waiting);

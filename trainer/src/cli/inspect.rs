@@ -34,6 +34,10 @@ pub struct Args {
     /// [default: as little as costs next to no time]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub ram: Option<usize>,
+    /// Bytes of flash that the plan may have, as 128000, 128k or 128Ki: weights take a larger form where that saves
+    /// instructions and fits [default: weights as small as they can be]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub flash: Option<usize>,
     #[command(flatten)]
     pub output: Output,
 }
@@ -108,9 +112,9 @@ struct Opened {
 fn open(args: &Args) -> Result<Opened> {
     let (path, target) = (&*args.model, args.target);
     if model_file::is_plan(path) {
-        if target != Target::Generic || args.ram.is_some() {
+        if target != Target::Generic || args.ram.is_some() || args.flash.is_some() {
             anyhow::bail!(
-                "`--target` and `--ram` are for model files; {} is compiled already. Remedy: leave them out",
+                "`--target`, `--ram` and `--flash` are for model files; {} is compiled already. Remedy: leave them out",
                 path.display()
             );
         }
@@ -125,7 +129,7 @@ fn open(args: &Args) -> Result<Opened> {
         onnx =
             teff_compiler::onnx::export(&synthetic::quantized(&graph).map_err(in_file)?).map_err(in_file)?;
     }
-    let options = Options { ram_bytes: args.ram, ..Options::default() };
+    let options = Options { ram_bytes: args.ram, flash_bytes: args.flash, ..Options::default() };
     let compiled = teff_compiler::compile_with(&onnx, target, &options).map_err(in_file)?;
     let names = compiled.report.layers.iter().map(|layer| layer.name.clone()).collect();
     compiled.report.notes.into_iter().for_each(|note| graph.note(note));

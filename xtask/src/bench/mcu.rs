@@ -15,6 +15,9 @@ use crate::shell::{root, say};
 use crate::size;
 use crate::toolchain::Installer;
 
+/// The flash budget of a model's second measurement, where its weights have a larger form that takes fewer instructions.
+const FLASH_BYTES: u64 = 1_000_000;
+
 /// Which boards and models.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -59,13 +62,21 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     let mut failed = Vec::new();
     for board in &boards {
         for model in &models {
-            match measure(&trainer, &anchor, board, model, !args.no_code) {
-                Ok(row) => rows.push(row),
-                Err(error) => {
-                    let what = format!("{} on {}", size::name(model), board.name);
-                    eprintln!("error: {what}: {error:#}");
-                    failed.push(what);
+            let subject = Subject { board, model, flash: None };
+            let with_flash = Subject { flash: Some(FLASH_BYTES), ..subject };
+            let measured = measure(&trainer, &anchor, subject, !args.no_code).and_then(|row| {
+                let larger = plan(&trainer, with_flash)?;
+                let same = larger.bytes.as_u64() == row["plan_bytes"].as_u64();
+                rows.push(row);
+                if !same {
+                    rows.push(measure(&trainer, &anchor, with_flash, !args.no_code)?);
                 }
+                Ok(())
+            });
+            if let Err(error) = measured {
+                let what = format!("{} on {}", size::name(model), board.name);
+                eprintln!("error: {what}: {error:#}");
+                failed.push(what);
             }
         }
     }
@@ -91,26 +102,45 @@ fn core(board: &Board) -> &'static str {
 }
 
 /// One model on one board.
-fn measure(
-    trainer: &Trainer,
-    anchor: &Anchor,
+#[derive(Clone, Copy)]
+struct Subject<'a> {
     board: &'static Board,
-    model: &Path,
-    with_code: bool,
-) -> Result<Value> {
+    model: &'a Path,
+    /// Bytes that the plan may have, for larger forms of weights.
+    flash: Option<u64>,
+}
+
+/// A compiled plan.
+struct Plan {
+    file: PathBuf,
+    bytes: Value,
+}
+
+fn plan(trainer: &Trainer, subject: Subject<'_>) -> Result<Plan> {
+    let Subject { board, model, flash } = subject;
+    let folder = root()?.join("target/bench").join(board.name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let form = if flash.is_some() { "-flash" } else { "" };
+    let file = folder.join(format!("{}{form}.teff", size::name(model)));
+    let (path, out) = (model.to_string_lossy(), file.to_string_lossy());
+    let mut words = vec!["compile", &path, "--target", board.plan_target, "--out", &out];
+    let budget = flash.map(|bytes| bytes.to_string());
+    if let Some(budget) = &budget {
+        words.extend(["--flash", budget]);
+    }
+    let report = trainer.json(&words)?;
+    Ok(Plan { bytes: report["plan_bytes"].clone(), file })
+}
+
+/// Counts one inference.
+fn measure(trainer: &Trainer, anchor: &Anchor, subject: Subject<'_>, with_code: bool) -> Result<Value> {
+    let Subject { board, model, flash } = subject;
     let name = size::name(model);
-    let path = model.to_string_lossy();
+    let plan = plan(trainer, subject)?;
+    // With its plan's own file a model has no names of nodes, which no figure needs.
+    let path = if flash.is_some() { plan.file.to_string_lossy() } else { model.to_string_lossy() };
     let profile = trainer.json(&["profile", &path, "--board", board.name])?;
-    let code_bytes = if with_code {
-        let folder = root()?.join("target/bench").join(board.name);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let plan = folder.join(&name).with_extension("teff");
-        let words = ["compile", &path, "--target", board.plan_target, "--out", &plan.to_string_lossy()];
-        trainer.json(&words)?;
-        Some(size::footprint(board, &plan)?.engine_bytes)
-    } else {
-        None
-    };
+    let code_bytes = if with_code { Some(size::footprint(board, &plan.file)?.engine_bytes) } else { None };
     let instructions = profile["instructions"].as_u64().context("the profile has no instructions")?;
     let figures = anchor.figures(&name, core(board));
     let outputs: Vec<i64> = match &profile["outputs"][0] {
@@ -137,7 +167,8 @@ fn measure(
         layers.iter().map(layer).collect()
     });
     Ok(json!({
-        "model": name,
+        "model": if flash.is_some() { format!("{name} --flash") } else { name },
+        "flash_budget": flash,
         "core": core(board),
         "board": board.name,
         "macs": profile["macs"],

@@ -40,7 +40,7 @@ macro_rules! for_each_class {
             conv_2d: [
                 k_remainders, sub_tiles, strides, dilation, padding, groups, layouts, clamps, zero_points, shifts,
                 extremes, row_ranges_of_output, few_channels, one_dimensional, small_inputs,
-                whole_words, widest_sums
+                whole_words, widest_sums, winograd_tiles
             ],
             depthwise_conv_2d: [
                 channel_blocks, pixel_blocks, filters, strides, dilation, padding, multiplier, clamps, zero_points,

@@ -61,6 +61,9 @@ impl Work {
             OpKind::Conv2d => edges.saturating_mul(per_output),
             _ => edges.saturating_mul(to.c),
         };
+        if op.packing == Packing::DspWinograd {
+            return Self { kernel: kernel(op, input, output), counts: winograd(from.c, output, calls) };
+        }
         // Input rows are read anew by each call that needs them.
         let reach = window.dilation_h.saturating_mul(window.filter_h.saturating_sub(1)).saturating_add(1);
         let rows_read = if op.kind.is_spatial() {
@@ -112,6 +115,20 @@ impl Work {
             .fold(0u64, |sum, (&count, cost)| sum.saturating_add(count.saturating_mul(cost.into())));
         sum.div_ceil(table::UNIT)
     }
+}
+
+/// What the name of a kernel of [`Packing::DspWinograd`] ends with.
+const WINOGRAD: &str = "dspwinograd";
+
+/// Counts of a convolution by Winograd's scheme. Positions are pairs of tiles of 2×2, outputs those of whole pairs,
+/// products those of transformed numbers, and what is copied are the input channels of the pairs.
+fn winograd(c_in: usize, output: View, calls: usize) -> [u64; COUNTS.len()] {
+    let to = output.extent;
+    let tile_rows = (to.h / calls).max(1).div_ceil(2).saturating_mul(calls);
+    let pairs = tile_rows.saturating_mul(to.w.div_ceil(4));
+    let outputs = pairs.saturating_mul(8).saturating_mul(to.c);
+    let products = outputs.saturating_mul(4).saturating_mul(c_in);
+    [calls, to.h, pairs, outputs, products, pairs.saturating_mul(c_in), 0, 0, 0, 0].map(|count| count as u64)
 }
 
 /// Positions whose window reaches beyond the input.

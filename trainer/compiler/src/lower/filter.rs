@@ -9,6 +9,7 @@ use teff::plan::{OpKind, OpRecord};
 use teff::quant::{Multiplier, QuantParams, Requantize, round_half_away};
 
 use super::channel::{self, Exact};
+use super::flash::Offer;
 use super::shape::pad_with_zero;
 use super::steps::{Cost, Lowering, Operand, not_quantized, too_large};
 use super::wide;
@@ -345,7 +346,7 @@ fn attach(
 /// The weights in the packing that the target's fast kernels read, where the operator suits it and it takes fewer
 /// instructions than plain weights.
 fn cheapest_packing(
-    lowering: &Lowering<'_>,
+    lowering: &mut Lowering<'_>,
     record: &OpRecord,
     scaling: &Scaling,
     weights: &[i8],
@@ -355,12 +356,34 @@ fn cheapest_packing(
     if packing == Packing::Plain {
         return None;
     }
-    let packed = Packable::new(record, scaling, weights, operands).pack(packing)?;
+    let plain = Packable::new(record, scaling, weights, operands);
+    let packed = plain.pack(packing)?;
     let (input, output) = (operands.0.view, operands.1.view);
     let cost =
         |packing| Work::new(&OpRecord { packing, ..*record }, input, output, 1).instructions(lowering.target);
     let is_forced = lowering.options.packing.is_some();
-    (is_forced || cost(packing) <= cost(Packing::Plain)).then_some((packing, packed))
+    if !is_forced && cost(packing) > cost(Packing::Plain) {
+        return None;
+    }
+    // Behind it comes what more flash could buy.
+    let step = lowering.steps.len();
+    if let Some(larger) = larger_packing(lowering, packing)
+        && let Some(weights) = plain.pack(larger)
+    {
+        if lowering.larger.contains(&step) {
+            return Some((larger, weights));
+        }
+        let gain = cost(packing).saturating_sub(cost(larger));
+        let bytes = weights.len().saturating_sub(packed.len());
+        lowering.offers.push(Offer { step, bytes, gain });
+    }
+    Some((packing, packed))
+}
+
+/// The packing that takes fewer instructions and more flash than `packing`, where a flash budget is given.
+fn larger_packing(lowering: &Lowering<'_>, packing: Packing) -> Option<Packing> {
+    let has_budget = lowering.options.flash_bytes.is_some() && lowering.options.packing.is_none();
+    (has_budget && packing == Packing::Dsp).then_some(Packing::DspWinograd)
 }
 
 /// The packing of the target's fast kernels, or the one that was asked for.

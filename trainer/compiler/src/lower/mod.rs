@@ -7,6 +7,7 @@ mod arena;
 mod channel;
 mod elementwise;
 mod filter;
+mod flash;
 mod layout;
 mod lock_step;
 mod metadata;
@@ -20,6 +21,8 @@ mod steps;
 mod wide;
 
 pub use report::{BufferReport, LayerReport, Report};
+
+use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, ValueId};
@@ -47,7 +50,7 @@ pub fn lower(graph: &Graph, target: Target, source_hash: [u8; 32]) -> Result<Com
 /// As [`lower`], with wishes.
 ///
 /// # Errors
-/// As [`lower`]; the RAM budget is too small.
+/// As [`lower`]; a budget is too small.
 pub fn lower_with(
     graph: &Graph,
     target: Target,
@@ -56,13 +59,32 @@ pub fn lower_with(
 ) -> Result<Compiled> {
     graph.verify()?;
     float_islands(graph)?;
+    match options.flash_bytes {
+        Some(flash) => flash::spend(flash, options, |larger, offers| {
+            lower_once(graph, target, options, source_hash, larger, offers)
+        }),
+        None => lower_once(graph, target, options, source_hash, &BTreeSet::new(), &mut Vec::new()),
+    }
+}
+
+/// A plan in which the steps `larger` have their weights in the larger form; says where else that is possible.
+fn lower_once(
+    graph: &Graph,
+    target: Target,
+    options: &Options,
+    source_hash: [u8; 32],
+    larger: &BTreeSet<usize>,
+    offers: &mut Vec<flash::Offer>,
+) -> Result<Compiled> {
     let mut lowering = Lowering::new(graph, target, options)?;
+    lowering.larger.clone_from(larger);
     for node in &graph.nodes {
         // A function whose result is not rounded is a part of the tables of its readers.
         if !is_inner(graph, node) {
             lower_node(&mut lowering, node)?;
         }
     }
+    offers.append(&mut lowering.offers);
     arena::assign(&mut lowering, options)?.write(source_hash)
 }
 

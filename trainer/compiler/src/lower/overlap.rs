@@ -1,6 +1,7 @@
 //! Which operators can run over their own input, and at what distance.
 
-use teff::plan::Rows;
+use teff::kernels::params::Packing;
+use teff::plan::{OpKind, OpRecord, Rows};
 
 use super::arena::buffer_of;
 use super::steps::Lowering;
@@ -28,6 +29,18 @@ pub(super) struct Candidate {
     band: usize,
 }
 
+/// Rows that the kernel of an operator takes together.
+fn rows_at_once(record: &OpRecord) -> usize {
+    let w = &record.window;
+    let is_3x3 =
+        (w.filter_h, w.filter_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1, 1, 1);
+    match (record.kind, record.packing) {
+        (OpKind::Conv2d, Packing::DspWinograd) => 2,
+        (OpKind::DepthwiseConv2d, Packing::Dsp) if is_3x3 => 2,
+        _ => 1,
+    }
+}
+
 pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candidate> {
     let steps = lowering.steps.iter().enumerate();
     let candidate = |(step, part): (usize, &super::steps::Step)| {
@@ -40,8 +53,10 @@ pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candi
         }
         let (input_extent, output_extent) = (from.view.extent, to.view.extent);
         let rows = Rows::new(&record.window, input_extent, output_extent);
-        let band = POSITIONS.div_ceil(output_extent.w);
-        let even = (band..band + GROUP).find(|rows| (rows * output_extent.w).is_multiple_of(GROUP));
+        let band = POSITIONS.div_ceil(output_extent.w).next_multiple_of(rows_at_once(record));
+        let even = (band..band + GROUP).find(|rows| {
+            (rows * output_extent.w).is_multiple_of(GROUP) && rows.is_multiple_of(rows_at_once(record))
+        });
         Some(Candidate {
             step,
             input,

@@ -6,6 +6,7 @@ use teff::plan::{Location, OUTPUTS_PER_SLICE, OpKind, OpRecord, PlanWriter, Writ
 use teff::quant::QuantParams;
 use teff::shape::{Layout, View};
 
+use super::flash::Offer;
 use super::layout;
 use crate::cost::Work;
 use crate::error::{Error, Result};
@@ -54,6 +55,10 @@ pub(super) struct Lowering<'g> {
     pub writer: PlanWriter,
     /// Sentences for the report.
     pub notes: Vec<String>,
+    /// Steps whose weights take the larger form.
+    pub larger: BTreeSet<usize>,
+    /// What a larger form of a step's weights would bring.
+    pub offers: Vec<Offer>,
     known: BTreeMap<ValueId, u16>,
 }
 
@@ -69,6 +74,8 @@ impl<'g> Lowering<'g> {
             steps: Vec::new(),
             writer: PlanWriter::new(target),
             notes: graph.notes.clone(),
+            larger: BTreeSet::new(),
+            offers: Vec::new(),
             known: BTreeMap::new(),
         };
         for port in &graph.inputs {

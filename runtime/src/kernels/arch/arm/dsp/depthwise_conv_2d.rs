@@ -15,6 +15,7 @@ use super::row_pairs::row_pairs;
 use super::scratch::{
     block_len, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows, runs_in_row_pairs,
 };
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::params::DepthwiseConv2d;
 
 /// What [`along_row`] and [`at_taps`] work on.
@@ -38,7 +39,7 @@ struct Pixels {
     taps: *const *const i8,
 }
 
-pub(super) fn depthwise_conv_2d(
+pub(super) fn depthwise_conv_2d<L: Linked>(
     op: &DepthwiseConv2d<'_>,
     input: &[i8],
     output: &mut [i8],
@@ -62,9 +63,12 @@ pub(super) fn depthwise_conv_2d(
         return;
     }
     let len = rows.len() * to.row_len();
-    if runs_in_row_pairs(op) {
+    if L::VARIANTS.has(Variant::Depthwise3x3) && runs_in_row_pairs(op) {
         row_pairs(op, input, output, rows, scratch);
         return clamp(output.get_mut(..len).unwrap_or(&mut []), r);
+    }
+    if !L::VARIANTS.has(Variant::DepthwiseStride) && !L::VARIANTS.has(Variant::DepthwiseOther) {
+        return;
     }
     let Some((parameters, rest)) = scratch.split_at_mut_checked(block_len(op) * (c / 4)) else { return };
     let Some((padded, list)) = rest.split_at_mut_checked(padded_len(op)) else { return };
@@ -95,7 +99,7 @@ pub(super) fn depthwise_conv_2d(
         taps: list.as_ptr().cast(),
     };
     let first_row = rows.start;
-    if runs_along_rows(op) {
+    if L::VARIANTS.has(Variant::DepthwiseStride) && runs_along_rows(op) {
         let mut source = Rows::new(op, input, padded);
         for y in rows {
             let top = (y * window.stride_h) as isize - window.pad_top as isize;
@@ -107,7 +111,7 @@ pub(super) fn depthwise_conv_2d(
             unsafe { along_row(&pixels) };
             pixels.output = pixels.output.wrapping_add(to.row_len());
         }
-    } else {
+    } else if L::VARIANTS.has(Variant::DepthwiseOther) {
         let list: *mut *const i8 = list.as_mut_ptr().cast();
         (pixels.step, pixels.taps) = (taps / 2, list);
         for (y, x) in (first_row..first_row + rows.len()).flat_map(|y| (0..to.w).map(move |x| (y, x))) {

@@ -24,8 +24,8 @@ mod band_tests;
 mod scratch;
 
 pub(super) use scratch::has_padding;
-pub(crate) use scratch::runs_along_rows;
 pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
+pub(crate) use scratch::{runs_along_rows, runs_in_row_pairs};
 
 #[cfg(teff_dsp)]
 use super::clamp;
@@ -42,6 +42,8 @@ mod pool;
 mod row_pairs;
 #[cfg(teff_dsp)]
 mod set;
+#[cfg(teff_dsp)]
+mod winograd;
 
 #[cfg(teff_dsp)]
 pub use set::Dsp;

@@ -79,8 +79,24 @@ pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
             let copies = if small && input > rows { input } else { rows };
             columns_len(op).saturating_add(copies)
         }
+        Packing::DspWinograd => winograd_scratch_len(op),
         _ => generic::conv_2d_scratch_len(op),
     }
+}
+
+/// Bytes of the transformed inputs of two tiles.
+pub(super) const fn winograd_columns_len(op: &Conv2d<'_>) -> usize {
+    op.input.extent.c.saturating_mul(64)
+}
+
+/// Bytes of the sums of two tiles by four channels: differences, and for each column two rows of sums.
+pub(super) const SUMS_BYTES: usize = 32 * 9;
+/// Bytes of the list of the inputs under two tiles.
+pub(super) const LIST_BYTES: usize = 4 * 4 * 6;
+
+/// Scratch bytes of Winograd's scheme: transformed inputs, sums, the list of inputs, and the channels of an input outside.
+pub(super) const fn winograd_scratch_len(op: &Conv2d<'_>) -> usize {
+    winograd_columns_len(op).saturating_add(SUMS_BYTES + LIST_BYTES).saturating_add(op.input.extent.c)
 }
 
 /// Bytes of the expanded parameters of four channels: four biases, two half words a weight, four multipliers.
@@ -101,7 +117,7 @@ pub(super) const COLUMN_BYTES: usize = 32;
 pub(super) const PARAMETERS_BYTES: usize = 128;
 
 /// Whether output rows are computed two at a time.
-pub(super) const fn runs_in_row_pairs(op: &DepthwiseConv2d<'_>) -> bool {
+pub(crate) const fn runs_in_row_pairs(op: &DepthwiseConv2d<'_>) -> bool {
     runs_along_rows(op) && op.window.stride_h == 1 && op.window.stride_w == 1
 }
 

@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, fully_connected, pool, scratch};
+use super::{conv_2d, depthwise_conv_2d, fully_connected, pool, scratch, winograd};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
@@ -24,7 +24,7 @@ type Generic<L> = generic::With<L>;
 impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "dsp";
     type For<M: Linked> = With<M>;
-    const READS: &'static [Packing] = &[Packing::Plain, Packing::Dsp];
+    const READS: &'static [Packing] = &[Packing::Plain, Packing::Dsp, Packing::DspWinograd];
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
         scratch::conv_2d_scratch_len(op)
@@ -37,6 +37,9 @@ impl<L: Linked> Kernels for With<L> {
                 Generic::<L>::conv_2d(op, input, output, rows, scratch)
             }
             Packing::Dsp if linked(Packing::Dsp) => conv_2d::conv_2d(op, input, output, rows, scratch),
+            Packing::DspWinograd if linked(Packing::DspWinograd) => {
+                winograd::conv_2d(op, input, output, rows, scratch);
+            }
             _ => {}
         }
     }
@@ -58,7 +61,7 @@ impl<L: Linked> Kernels for With<L> {
                 Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
             }
             Packing::Dsp if linked(Packing::Dsp) => {
-                depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch)
+                depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows, scratch)
             }
             _ => {}
         }
