@@ -76,7 +76,9 @@ fn spatial(lowering: &mut Lowering<'_>, node: &Node, attributes: &Conv2d, kind: 
         // Each channel is several now.
         _ if filter.summands > 1 => (OpKind::Conv2d, channels),
         // One channel read by all outputs: the same sums, for which packed convolutions are made.
-        _ if channels == 1 && fast_packing(lowering) != Packing::Plain => (OpKind::Conv2d, 1),
+        _ if channels == 1 && is_cheaper_as_convolution(lowering, window, input, output) => {
+            (OpKind::Conv2d, 1)
+        }
         _ => (kind, 1),
     };
     let (from, to) = (lowering.operand(input).clone(), lowering.operand(output).clone());
@@ -384,6 +386,19 @@ fn cheapest_packing(
 fn larger_packing(lowering: &Lowering<'_>, packing: Packing) -> Option<Packing> {
     let has_budget = lowering.options.flash_bytes.is_some() && lowering.options.packing.is_none();
     (has_budget && packing == Packing::Dsp).then_some(Packing::DspWinograd)
+}
+
+/// Whether a depthwise convolution of one channel takes fewer instructions as a convolution in the fast packing.
+fn is_cheaper_as_convolution(lowering: &Lowering<'_>, window: Window, input: u16, output: u16) -> bool {
+    let fast = fast_packing(lowering);
+    let (from, to) = (lowering.operand(input).view, lowering.operand(output).view);
+    let cost = |kind, packing| {
+        let record = OpRecord { window, packing, ..OpRecord::new(kind, input, output) };
+        Work::new(&record, from, to, 1).instructions(lowering.target)
+    };
+    let is_forced = lowering.options.packing.is_some();
+    fast != Packing::Plain
+        && (is_forced || cost(OpKind::Conv2d, fast) <= cost(OpKind::DepthwiseConv2d, Packing::Plain))
 }
 
 /// The packing of the target's fast kernels, or the one that was asked for.
