@@ -21,6 +21,10 @@ pub fn parse_target(name: &str) -> Result<Target> {
 pub fn packings(target: Target) -> Vec<Packing> {
     let mut packings = vec![Packing::Plain, packing(target)];
     packings.dedup();
+    // With a flash budget only.
+    if packing(target) == Packing::Dsp {
+        packings.push(Packing::DspWinograd);
+    }
     packings
 }
 

@@ -3,11 +3,10 @@
 use anyhow::{Result, bail};
 use serde::Serialize;
 use teff::ModelFile;
-use teff::kernels::params::Packing;
 use teff_board::{Board, Case, Device};
 use teff_compiler::Options;
 use teff_compiler::cost::COUNTS;
-use teff_compiler::target::parse_target;
+use teff_compiler::target::{packings, parse_target};
 
 use super::{Output, progress};
 use crate::plan_report::PlanReport;
@@ -46,7 +45,8 @@ pub fn run(args: Args) -> Result<()> {
     let target = parse_target(board.plan_target)?;
     let device = Device::open(board)?;
     let mut layers: Vec<Sample> = Vec::new();
-    for packing in [None, Some(Packing::Plain)] {
+    let others = packings(target).into_iter().map(Some);
+    for packing in [None].into_iter().chain(others) {
         for plan in samples::plans(target, &Options { packing, ..Options::default() })? {
             let file = ModelFile::from_bytes(&plan)
                 .map_err(|error| anyhow::anyhow!("a sample cannot be opened: {error}"))?;
