@@ -20,12 +20,18 @@ pub fn parse_target(name: &str) -> Result<Target> {
 /// The packings that the compiler chooses from for a target.
 pub fn packings(target: Target) -> Vec<Packing> {
     let mut packings = vec![Packing::Plain, packing(target)];
+    packings.extend(larger(packing(target)));
     packings.dedup();
     // With a flash budget only.
     if packing(target) == Packing::Dsp {
         packings.push(Packing::DspWinograd);
     }
     packings
+}
+
+/// The packing that takes fewer instructions and more flash than `packing`, for operators that suit it.
+pub(crate) fn larger(packing: Packing) -> Option<Packing> {
+    (packing == Packing::Dsp).then_some(Packing::DspWinograd)
 }
 
 /// The packing that the target's fast kernels read.

@@ -385,7 +385,7 @@ fn cheapest_packing(
 /// The packing that takes fewer instructions and more flash than `packing`, where a flash budget is given.
 fn larger_packing(lowering: &Lowering<'_>, packing: Packing) -> Option<Packing> {
     let has_budget = lowering.options.flash_bytes.is_some() && lowering.options.packing.is_none();
-    (has_budget && packing == Packing::Dsp).then_some(Packing::DspWinograd)
+    if has_budget { target::larger(packing) } else { None }
 }
 
 /// Whether a depthwise convolution of one channel takes fewer instructions as a convolution in the fast packing.

@@ -35,6 +35,8 @@ mod conv_2d;
 #[cfg(teff_dsp)]
 mod depthwise_conv_2d;
 #[cfg(teff_dsp)]
+mod elementwise;
+#[cfg(teff_dsp)]
 mod fully_connected;
 #[cfg(teff_dsp)]
 mod pool;

@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, fully_connected, pool, scratch, winograd};
+use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, pool, scratch, winograd};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
@@ -93,7 +93,7 @@ impl<L: Linked> Kernels for With<L> {
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::add(op, lhs, rhs, output);
+        elementwise::add(op, lhs, rhs, output);
     }
 
     fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
