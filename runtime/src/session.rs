@@ -1,17 +1,19 @@
 //! Runs a plan in a fixed arena.
 
 mod lock_step;
+mod places;
 
-use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
 use crate::arena::Arena;
 use crate::kernels::params::Place;
 use crate::kernels::{Kernels, Native};
-use crate::plan::{AnyModel, LoadError, Model, OpKind, OpRecord, Ops, StaticModel, ValueRecord};
-use crate::plan::{Band, Location, OUTPUTS_PER_SLICE, Order, Rows, arena_range, scratch_range};
+use crate::plan::{
+    AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, OpKind, OpRecord, Ops, StaticModel, arena_range,
+};
 use crate::quant::QuantParams;
+use places::{Bands, Cells, whole};
 
 /// What [`Session::step`] left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,179 +261,79 @@ fn run<M: Ops, K: Kernels>(
     match op.kind {
         OpKind::Conv2d if linked(OpKind::Conv2d) => {
             let mut params = model.conv_2d(op);
-            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, scratch| {
-                band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::For::<M>::conv_2d(&params, input, output, 0..band.output_rows, scratch);
-            });
+            let mut bands = Bands::new(model, op, slices, held_from);
+            while let Some(part) = bands.next::<M>(arena) {
+                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                let rows = 0..params.output.extent.h;
+                K::For::<M>::conv_2d(&params, part.input, part.output, rows, part.scratch);
+            }
         }
         OpKind::DepthwiseConv2d if linked(OpKind::DepthwiseConv2d) => {
             let mut params = model.depthwise_conv_2d(op);
-            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, scratch| {
-                band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::For::<M>::depthwise_conv_2d(&params, input, output, 0..band.output_rows, scratch);
-            });
+            let mut bands = Bands::new(model, op, slices, held_from);
+            while let Some(part) = bands.next::<M>(arena) {
+                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                let rows = 0..params.output.extent.h;
+                K::For::<M>::depthwise_conv_2d(&params, part.input, part.output, rows, part.scratch);
+            }
         }
         OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
             let params = model.fully_connected(op);
-            with_whole(model, arena, op, |input, output| {
-                let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
-                let outputs = outputs.start..outputs.end.min(params.outputs);
-                if let Some(output) = output.get_mut(outputs.clone()) {
-                    K::For::<M>::fully_connected(&params, input, output, outputs);
-                }
-            });
+            let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
+            let outputs = outputs.start..outputs.end.min(params.outputs);
+            let Some((input, output)) = whole(model, arena, op) else { return };
+            if let Some(output) = output.get_mut(outputs.clone()) {
+                K::For::<M>::fully_connected(&params, input, output, outputs);
+            }
         }
         OpKind::MaxPool2d if linked(OpKind::MaxPool2d) => {
             let mut params = model.max_pool_2d(op);
-            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, _| {
-                band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::For::<M>::max_pool_2d(&params, input, output, 0..band.output_rows);
-            });
+            let mut bands = Bands::new(model, op, slices, held_from);
+            while let Some(part) = bands.next::<M>(arena) {
+                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                K::For::<M>::max_pool_2d(&params, part.input, part.output, 0..params.output.extent.h);
+            }
         }
         OpKind::AveragePool2d if linked(OpKind::AveragePool2d) => {
             let mut params = model.average_pool_2d(op);
-            with_rows::<M>(model, arena, op, &slices, held_from, |band, input, output, _| {
-                band.cut(&mut params.input, &mut params.output, &mut params.window);
-                K::For::<M>::average_pool_2d(&params, input, output, 0..band.output_rows);
-            });
+            let mut bands = Bands::new(model, op, slices, held_from);
+            while let Some(part) = bands.next::<M>(arena) {
+                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                K::For::<M>::average_pool_2d(&params, part.input, part.output, 0..params.output.extent.h);
+            }
         }
         OpKind::Add if linked(OpKind::Add) => {
-            let params = model.add(op);
-            with_cells::<M>(model, arena, op, &slices, held_from, |[lhs, rhs], output| {
-                K::For::<M>::add(&params, lhs, rhs, output)
-            });
+            let Some(cells) = Cells::new::<M>(model, arena, op, slices, held_from) else { return };
+            K::For::<M>::add(&model.add(op), cells.lhs, cells.rhs, cells.output);
         }
         OpKind::Mul if linked(OpKind::Mul) => {
-            let params = model.mul(op);
-            with_cells::<M>(model, arena, op, &slices, held_from, |[lhs, rhs], output| {
-                K::For::<M>::mul(&params, lhs, rhs, output)
-            });
+            let Some(cells) = Cells::new::<M>(model, arena, op, slices, held_from) else { return };
+            K::For::<M>::mul(&model.mul(op), cells.lhs, cells.rhs, cells.output);
         }
         OpKind::Lookup if linked(OpKind::Lookup) => {
-            let table = model.table(op);
-            with_cells::<M>(model, arena, op, &slices, held_from, |[input, _], output| {
-                K::For::<M>::lookup(table, input, output)
-            });
+            let Some(cells) = Cells::new::<M>(model, arena, op, slices, held_from) else { return };
+            K::For::<M>::lookup(model.table(op), cells.lhs, cells.output);
         }
         OpKind::Softmax if linked(OpKind::Softmax) => {
-            let params = model.softmax(op);
-            with_cells::<M>(model, arena, op, &slices, held_from, |[input, _], output| {
-                K::For::<M>::softmax(&params, input, output)
-            });
+            let Some(cells) = Cells::new::<M>(model, arena, op, slices, held_from) else { return };
+            K::For::<M>::softmax(&model.softmax(op), cells.lhs, cells.output);
         }
         OpKind::Concat if linked(OpKind::Concat) => {
-            let params = model.concat(op);
-            with_whole(model, arena, op, |input, output| K::For::<M>::place(&params, input, output, slices));
+            let Some((input, output)) = whole(model, arena, op) else { return };
+            K::For::<M>::place(&model.concat(op), input, output, slices);
         }
         OpKind::Pad if linked(OpKind::Pad) => {
-            let params = model.pad(op);
-            with_whole(model, arena, op, |input, output| {
-                if slices.start == 0 {
-                    output.fill(op.c as i8);
-                }
-                K::For::<M>::place(&params, input, output, slices);
-            });
+            let Some((input, output)) = whole(model, arena, op) else { return };
+            if slices.start == 0 {
+                output.fill(op.c as i8);
+            }
+            K::For::<M>::place(&model.pad(op), input, output, slices);
         }
         OpKind::Copy if linked(OpKind::Copy) => {
             let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
-            with_whole(model, arena, op, |input, output| K::For::<M>::place(&params, input, output, slices));
+            let Some((input, output)) = whole(model, arena, op) else { return };
+            K::For::<M>::place(&params, input, output, slices);
         }
         _ => {}
     }
-}
-
-/// Gives `f` the whole input and the whole output of `op`.
-#[inline(always)]
-fn with_whole(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, f: impl FnOnce(&[i8], &mut [i8])) {
-    let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
-    let Some(output) = arena_range(&output) else { return };
-    match arena_range(&input) {
-        Some(input) => {
-            if let Ok([input, output]) = arena.get_disjoint_mut([input, output]) {
-                f(input, output);
-            }
-        }
-        None => f(model.constant(&input), arena.get_mut(output).unwrap_or(&mut [])),
-    }
-}
-
-/// Gives `f` the slices `slices` of a spatial operator, band by band: as many rows at once as can be written without
-/// touching input that they or later rows read, what they read, their place, and the scratch.
-#[inline(always)]
-fn with_rows<M: Ops>(
-    model: &Model<'_>,
-    arena: &mut [i8],
-    op: &OpRecord,
-    slices: &Range<usize>,
-    held_from: usize,
-    mut f: impl FnMut(&Band, &[i8], &mut [i8], &mut [i8]),
-) {
-    let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
-    let (Some(to), scratch) = (arena_range(&output), scratch_range(op)) else { return };
-    let (from, constant) = match arena_range(&input) {
-        Some(from) => (from, None),
-        None => (0..0, Some(model.constant(&input))),
-    };
-    let rows = Rows::new(&op.window, input.view.extent, output.view.extent);
-    let order = if from.start >= to.end || to.start >= from.end {
-        Order::Free
-    } else if op.from_last_row {
-        Order::Descending { gap: to.start.saturating_sub(from.start) }
-    } else {
-        Order::Ascending { gap: from.start.saturating_sub(to.start) }
-    };
-    let mut slice = slices.start;
-    while slice < slices.end {
-        let mut band = rows.band(order, slice, slices.end - slice);
-        if M::OPS.contains_groups() {
-            lock_step::shift(model, op, &rows, held_from, &mut band);
-        }
-        slice += band.output_rows.max(1);
-        let output = to.start + band.output.start..to.start + band.output.end;
-        if let Some(constant) = constant {
-            if let (Some(input), Ok([output, scratch])) =
-                (constant.get(band.input.clone()), arena.get_disjoint_mut([output, scratch.clone()]))
-            {
-                f(&band, input, output, scratch);
-            }
-        } else {
-            let input = from.start + band.input.start..from.start + band.input.end;
-            if let Ok([input, output, scratch]) = arena.get_disjoint_mut([input, output, scratch.clone()]) {
-                f(&band, input, output, scratch);
-            }
-        }
-    }
-}
-
-/// Gives `f` the rows `rows` of the operands and of the output as cells, since the output may lie on an operand. An
-/// operand of one element per channel is given whole; an absent second operand is empty. Where only lines of the output
-/// are held, the first is row `held_from`.
-#[inline(always)]
-fn with_cells<M: Ops>(
-    model: &Model<'_>,
-    arena: &mut [i8],
-    op: &OpRecord,
-    rows: &Range<usize>,
-    held_from: usize,
-    f: impl FnOnce([&[Cell<i8>]; 2], &[Cell<i8>]),
-) {
-    let output = model.value(op.output);
-    let extent = output.view.extent;
-    let row_len = extent.row_len();
-    let cells = Cell::from_mut(arena).as_slice_of_cells();
-    let rows_of = |value: &ValueRecord, held_from: usize| -> Option<&[Cell<i8>]> {
-        let whole = cells.get(arena_range(value)?)?;
-        let held = M::OPS.contains_groups() && matches!(value.location, Location::Lines { .. });
-        let before = if held { held_from } else { 0 };
-        if value.view.extent == extent {
-            whole.get(rows.start.checked_sub(before)? * row_len..rows.end.checked_sub(before)? * row_len)
-        } else {
-            Some(whole)
-        }
-    };
-    let Some(output) = rows_of(&output, held_from) else { return };
-    let [first, second] = op.inputs.map(|index| model.value(index));
-    // The first line that is held of an operand is the row that is read.
-    let operand = |value: &ValueRecord| rows_of(value, rows.start).unwrap_or(&[]);
-    f([operand(&first), operand(&second)], output);
 }

@@ -1,0 +1,161 @@
+//! Which parts of the arena an operator works on.
+
+use core::cell::Cell;
+use core::ops::Range;
+
+use super::lock_step;
+use crate::kernels::params::Window;
+use crate::plan::{
+    Band, Location, Model, OpRecord, Ops, Order, Rows, ValueRecord, arena_range, scratch_range,
+};
+use crate::shape::View;
+
+/// The whole input and the whole output of `op`.
+#[inline(never)]
+pub(super) fn whole<'p>(
+    model: &Model<'p>,
+    arena: &'p mut [i8],
+    op: &OpRecord,
+) -> Option<(&'p [i8], &'p mut [i8])> {
+    let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
+    let output = arena_range(&output)?;
+    match arena_range(&input) {
+        Some(input) => {
+            let [input, output] = arena.get_disjoint_mut([input, output]).ok()?;
+            Some((input, output))
+        }
+        None => Some((model.constant(&input), arena.get_mut(output)?)),
+    }
+}
+
+/// The slices of a spatial operator, band by band: as many rows at once as can be written without touching input that
+/// they or later rows read.
+pub(super) struct Bands<'p, 'm> {
+    model: &'m Model<'p>,
+    op: &'m OpRecord,
+    rows: Rows,
+    order: Order,
+    /// What is left to do.
+    slices: Range<usize>,
+    held_from: usize,
+    /// Where the input begins in the arena; `None` for a constant.
+    from: Option<usize>,
+    to: usize,
+}
+
+/// What an operator works on for one band.
+pub(super) struct Part<'p> {
+    pub input: &'p [i8],
+    pub output: &'p mut [i8],
+    pub scratch: &'p mut [i8],
+    input_rows: usize,
+    output_rows: usize,
+    pad_top: usize,
+}
+
+impl Part<'_> {
+    /// Makes the parameters of the whole operator those of the band.
+    #[inline(always)]
+    pub fn cut(&self, input: &mut View, output: &mut View, window: &mut Window) {
+        input.extent.h = self.input_rows;
+        output.extent.h = self.output_rows;
+        window.pad_top = self.pad_top;
+    }
+}
+
+impl<'p, 'm> Bands<'p, 'm> {
+    /// The slices `slices` of `op`. Where only lines of the output are held, the first is row `held_from`.
+    #[inline(never)]
+    pub fn new(model: &'m Model<'p>, op: &'m OpRecord, slices: Range<usize>, held_from: usize) -> Self {
+        let (input, output) = (model.value(op.inputs[0]), model.value(op.output));
+        let to = arena_range(&output).unwrap_or(0..0);
+        let from = arena_range(&input);
+        let order = match &from {
+            Some(from) if from.start < to.end && to.start < from.end => {
+                if op.from_last_row {
+                    Order::Descending { gap: to.start.saturating_sub(from.start) }
+                } else {
+                    Order::Ascending { gap: from.start.saturating_sub(to.start) }
+                }
+            }
+            _ => Order::Free,
+        };
+        let rows = Rows::new(&op.window, input.view.extent, output.view.extent);
+        Self { model, op, rows, order, slices, held_from, from: from.map(|from| from.start), to: to.start }
+    }
+
+    /// The next band.
+    #[inline(never)]
+    pub fn next<'b, M: Ops>(&mut self, arena: &'b mut [i8]) -> Option<Part<'b>>
+    where
+        'p: 'b,
+    {
+        if self.slices.start >= self.slices.end {
+            return None;
+        }
+        let mut band: Band =
+            self.rows.band(self.order, self.slices.start, self.slices.end - self.slices.start);
+        if M::OPS.contains_groups() {
+            lock_step::shift(self.model, self.op, &self.rows, self.held_from, &mut band);
+        }
+        self.slices.start += band.output_rows.max(1);
+        let output = self.to + band.output.start..self.to + band.output.end;
+        let scratch = scratch_range(self.op);
+        let (input, output, scratch) = match self.from {
+            Some(from) => {
+                let input = from + band.input.start..from + band.input.end;
+                let [input, output, scratch] = arena.get_disjoint_mut([input, output, scratch]).ok()?;
+                (&*input, output, scratch)
+            }
+            None => {
+                let constant = self.model.constant(&self.model.value(self.op.inputs[0]));
+                let [output, scratch] = arena.get_disjoint_mut([output, scratch]).ok()?;
+                (constant.get(band.input)?, output, scratch)
+            }
+        };
+        let Band { input_rows, output_rows, pad_top, .. } = band;
+        Some(Part { input, output, scratch, input_rows, output_rows, pad_top })
+    }
+}
+
+/// Rows of the operands and of the output of an element-wise operator, as cells, since the output may lie on an operand.
+/// An operand of one element per channel is whole; an absent second operand is empty.
+pub(super) struct Cells<'p> {
+    pub lhs: &'p [Cell<i8>],
+    pub rhs: &'p [Cell<i8>],
+    pub output: &'p [Cell<i8>],
+}
+
+impl<'p> Cells<'p> {
+    /// The rows `rows` of `op`. Where only lines of the output are held, the first is row `held_from`.
+    #[inline(never)]
+    pub fn new<M: Ops>(
+        model: &Model<'_>,
+        arena: &'p mut [i8],
+        op: &OpRecord,
+        rows: Range<usize>,
+        held_from: usize,
+    ) -> Option<Self> {
+        let extent = model.value(op.output).view.extent;
+        let row_len = extent.row_len();
+        let cells = Cell::from_mut(arena).as_slice_of_cells();
+        let rows_of = |value: &ValueRecord, held_from: usize| -> Option<&'p [Cell<i8>]> {
+            let whole = cells.get(arena_range(value)?)?;
+            let held = M::OPS.contains_groups() && matches!(value.location, Location::Lines { .. });
+            let before = if held { held_from } else { 0 };
+            if value.view.extent == extent {
+                whole.get(rows.start.checked_sub(before)? * row_len..rows.end.checked_sub(before)? * row_len)
+            } else {
+                Some(whole)
+            }
+        };
+        let mut places: [&[Cell<i8>]; 3] = [&[]; 3];
+        // The first line that is held of an operand is the row that is read.
+        let values = [(op.inputs[0], rows.start), (op.inputs[1], rows.start), (op.output, held_from)];
+        for (place, (value, held_from)) in places.iter_mut().zip(values) {
+            *place = rows_of(&model.value(value), held_from).unwrap_or(&[]);
+        }
+        let [lhs, rhs, output] = places;
+        Some(Self { lhs, rhs, output })
+    }
+}
