@@ -133,8 +133,8 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         let model = known::<M>(&self.model);
         let mut left = budget;
         let mut first = true;
-        while let Some(op) = model.op(self.next_op) {
-            if M::OPS.contains_groups() && model.writes_lines(&op) {
+        while let Some(op) = &model.op(self.next_op) {
+            if M::OPS.contains_groups() && model.writes_lines(op) {
                 let group = lock_step::Group::new(model, self.next_op);
                 while self.next_slice < group.slices() {
                     let cost = group.cost(model, self.next_slice);
@@ -149,7 +149,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
                 (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
-            let slices = model.slices(&op);
+            let slices = model.slices(op);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
             let affordable = (left.saturating_sub(op.call_cost) / op.slice_cost.max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
@@ -160,7 +160,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
             let cost = (count as u32).saturating_mul(op.slice_cost).saturating_add(op.call_cost);
             left = left.saturating_sub(cost);
             let end = self.next_slice + count;
-            run::<M, K>(model, self.arena, &op, self.next_slice..end, 0);
+            run::<M, K>(model, self.arena, op, self.next_slice..end, 0);
             if end >= slices {
                 (self.next_op, self.next_slice) = (self.next_op + 1, 0);
             } else {
@@ -263,7 +263,7 @@ fn run<M: Ops, K: Kernels>(
             let mut params = model.conv_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);
             while let Some(part) = bands.next::<M>(arena) {
-                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                part.band.cut(&mut params.input, &mut params.output, &mut params.window);
                 let rows = 0..params.output.extent.h;
                 K::For::<M>::conv_2d(&params, part.input, part.output, rows, part.scratch);
             }
@@ -272,7 +272,7 @@ fn run<M: Ops, K: Kernels>(
             let mut params = model.depthwise_conv_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);
             while let Some(part) = bands.next::<M>(arena) {
-                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                part.band.cut(&mut params.input, &mut params.output, &mut params.window);
                 let rows = 0..params.output.extent.h;
                 K::For::<M>::depthwise_conv_2d(&params, part.input, part.output, rows, part.scratch);
             }
@@ -281,7 +281,7 @@ fn run<M: Ops, K: Kernels>(
             let params = model.fully_connected(op);
             let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
             let outputs = outputs.start..outputs.end.min(params.outputs);
-            let Some((input, output)) = whole(model, arena, op) else { return };
+            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             if let Some(output) = output.get_mut(outputs.clone()) {
                 K::For::<M>::fully_connected(&params, input, output, outputs);
             }
@@ -290,7 +290,7 @@ fn run<M: Ops, K: Kernels>(
             let mut params = model.max_pool_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);
             while let Some(part) = bands.next::<M>(arena) {
-                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                part.band.cut(&mut params.input, &mut params.output, &mut params.window);
                 K::For::<M>::max_pool_2d(&params, part.input, part.output, 0..params.output.extent.h);
             }
         }
@@ -298,7 +298,7 @@ fn run<M: Ops, K: Kernels>(
             let mut params = model.average_pool_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);
             while let Some(part) = bands.next::<M>(arena) {
-                part.cut(&mut params.input, &mut params.output, &mut params.window);
+                part.band.cut(&mut params.input, &mut params.output, &mut params.window);
                 K::For::<M>::average_pool_2d(&params, part.input, part.output, 0..params.output.extent.h);
             }
         }
@@ -319,11 +319,11 @@ fn run<M: Ops, K: Kernels>(
             K::For::<M>::softmax(&model.softmax(op), cells.lhs, cells.output);
         }
         OpKind::Concat if linked(OpKind::Concat) => {
-            let Some((input, output)) = whole(model, arena, op) else { return };
+            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             K::For::<M>::place(&model.concat(op), input, output, slices);
         }
         OpKind::Pad if linked(OpKind::Pad) => {
-            let Some((input, output)) = whole(model, arena, op) else { return };
+            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             if slices.start == 0 {
                 output.fill(op.c as i8);
             }
@@ -331,7 +331,7 @@ fn run<M: Ops, K: Kernels>(
         }
         OpKind::Copy if linked(OpKind::Copy) => {
             let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
-            let Some((input, output)) = whole(model, arena, op) else { return };
+            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             K::For::<M>::place(&params, input, output, slices);
         }
         _ => {}

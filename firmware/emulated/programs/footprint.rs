@@ -21,7 +21,10 @@ fn main() -> ! {
     let mut session = Session::<Linked>::new(ARENA);
     loop {
         if let Ok(session) = &mut session {
-            session.input_mut(0).fill(black_box(1));
+            // What fills an input is the application's.
+            if let Some(first) = session.input_mut(0).first_mut() {
+                *first = black_box(1);
+            }
             session.invoke();
             black_box(session.output(0).argmax());
         }

@@ -4,9 +4,11 @@
 //! constant of that type wherever it chooses between implementations, so that the compiler drops the others.
 
 use super::arch::arm::dsp;
+use super::generic;
 use super::packing::BLOCK;
-use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, Packing, Window};
+use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, Packing};
 use crate::quant::Requantize;
+use crate::shape::Layout;
 
 /// What the operators of a model need of the kernels, one bit each. A bit that is set without need costs only code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -21,34 +23,36 @@ const FULLY_CONNECTED: u32 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Variant {
-    /// A value lies planar.
-    Planar = 24,
-    /// A convolution with several groups.
-    Groups = 25,
-    /// A depthwise convolution with several output channels for each input channel.
-    ChannelMultiplier = 26,
-    /// A multiplier of 1 or more, which needs a shift.
-    Shift = 27,
     /// A clamp narrower than int8.
-    Clamp = 28,
-    /// A dilated window.
-    Dilation = 29,
+    Clamp = 24,
     /// A convolution with an odd number of output channels.
-    OddChannels = 30,
-    /// A depthwise convolution of 3×3 without dilation.
-    Depthwise3x3 = 31,
+    OddChannels = 25,
+    /// A convolution whose input is copied whole with its padding ([`dsp::copies_input`]).
+    InputCopied = 26,
+    /// A convolution of which filter rows are copied one by one ([`dsp::copies_rows`]).
+    RowsCopied = 27,
+    /// A convolution that is not dense: planar input, several groups, or dilation along the width.
+    Gathered = 28,
+    /// A depthwise convolution of 3×3 with stride 1 and without dilation.
+    Depthwise3x3 = 29,
+    /// A depthwise convolution of 3×3 with another stride, without dilation.
+    Depthwise3x3Strided = 30,
     /// A depthwise convolution with any other window.
-    DepthwiseOther = 32,
-    /// An average over the whole input ([`AveragePool2d::is_global`]).
-    GlobalAverage = 33,
-    /// An average over any other window.
-    WindowedAverage = 34,
-    /// A product with one factor per channel.
-    PerChannel = 35,
+    DepthwiseOther = 31,
+    /// A depthwise convolution with several output channels for each input channel.
+    ChannelMultiplier = 32,
+    /// A depthwise convolution that reads planar values.
+    DepthwisePlanar = 33,
     /// A fully connected layer whose outputs are not whole blocks of eight.
-    OutputsLeftOver = 36,
-    /// A depthwise convolution of 3×3 without dilation, with a stride.
-    DepthwiseStride = 37,
+    OutputsLeftOver = 34,
+    /// An average over the whole input ([`AveragePool2d::is_global`]).
+    GlobalAverage = 35,
+    /// An average over any other window.
+    WindowedAverage = 36,
+    /// A product with one factor per channel.
+    PerChannel = 37,
+    /// An operator whose input is a constant of the plan.
+    ConstantInput = 38,
 }
 
 impl Variants {
@@ -86,11 +90,7 @@ impl Variants {
 
     const fn with_requantize(self, requantize: &Requantize<'_>) -> Self {
         let narrow = requantize.output_min != i8::MIN || requantize.output_max != i8::MAX;
-        self.with_if(requantize.shift > 0, Variant::Shift).with_if(narrow, Variant::Clamp)
-    }
-
-    const fn with_window(self, window: &Window) -> Self {
-        self.with_if(window.dilation_h > 1 || window.dilation_w > 1, Variant::Dilation)
+        self.with_if(narrow, Variant::Clamp)
     }
 
     /// The set with what a convolution needs.
@@ -98,21 +98,25 @@ impl Variants {
         let odd = !op.output.extent.c.is_multiple_of(2);
         Self(self.0 | 1 << (CONV_2D + op.packing as u32))
             .with_requantize(&op.requantize)
-            .with_window(&op.window)
-            .with_if(op.groups > 1, Variant::Groups)
+            .with_if(!generic::has_dense_rows(op), Variant::Gathered)
             .with_if(odd, Variant::OddChannels)
+            .with_if(dsp::copies_input(op), Variant::InputCopied)
+            .with_if(dsp::copies_rows(op), Variant::RowsCopied)
     }
 
     /// The set with what a depthwise convolution needs.
     pub const fn with_depthwise_conv_2d(self, op: &DepthwiseConv2d<'_>) -> Self {
         let multiplied = op.input.extent.c != op.output.extent.c;
-        let along_rows = dsp::runs_along_rows(op);
+        let window = match (dsp::runs_in_row_pairs(op), dsp::runs_along_rows(op)) {
+            (true, _) => Variant::Depthwise3x3,
+            (false, true) => Variant::Depthwise3x3Strided,
+            _ => Variant::DepthwiseOther,
+        };
         Self(self.0 | 1 << (DEPTHWISE_CONV_2D + op.packing as u32))
             .with_requantize(&op.requantize)
-            .with_window(&op.window)
             .with_if(multiplied, Variant::ChannelMultiplier)
-            .with(if along_rows { Variant::Depthwise3x3 } else { Variant::DepthwiseOther })
-            .with_if(along_rows && !dsp::runs_in_row_pairs(op), Variant::DepthwiseStride)
+            .with_if(matches!(op.input.layout, Layout::Planar), Variant::DepthwisePlanar)
+            .with(window)
     }
 
     /// The set with what a fully connected layer needs.

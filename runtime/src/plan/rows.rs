@@ -3,7 +3,7 @@
 
 use super::format::{max, min};
 use crate::kernels::params::Window;
-use crate::shape::Extent;
+use crate::shape::{Extent, View};
 
 /// The rows of a spatial operator: output row `y` reads input rows [`Rows::first`] to [`Rows::end`], both of which
 /// grow with `y`.
@@ -199,6 +199,16 @@ pub(crate) struct Band {
     pub input_rows: usize,
     pub output_rows: usize,
     pub pad_top: usize,
+}
+
+impl Band {
+    /// Makes the parameters of the whole operator those of the band.
+    #[inline(always)]
+    pub fn cut(&self, input: &mut View, output: &mut View, window: &mut Window) {
+        input.extent.h = self.input_rows;
+        output.extent.h = self.output_rows;
+        window.pad_top = self.pad_top;
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What the operators of a model need of the kernels.
 
 use super::model::Model;
-use super::record::OpKind;
+use super::record::{Location, OpKind};
 use crate::kernels::linked::{Variant, Variants};
-use crate::shape::Layout;
 
 impl Model<'_> {
     /// The variants of kernels that the model needs.
@@ -19,14 +18,10 @@ impl Model<'_> {
                 OpKind::Mul if self.mul(&op).rhs_per_channel => variants.with(Variant::PerChannel),
                 _ => variants,
             };
-            index += 1;
-        }
-        let mut value = 0;
-        while value < self.header().n_values {
-            if matches!(self.value(value).view.layout, Layout::Planar) {
-                variants = variants.with(Variant::Planar);
+            if matches!(self.value(op.inputs[0]).location, Location::Data(_)) {
+                variants = variants.with(Variant::ConstantInput);
             }
-            value += 1;
+            index += 1;
         }
         variants
     }

@@ -4,15 +4,14 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::lock_step;
-use crate::kernels::params::Window;
+use crate::kernels::linked::Variant;
 use crate::plan::{
     Band, Location, Model, OpRecord, Ops, Order, Rows, ValueRecord, arena_range, scratch_range,
 };
-use crate::shape::View;
 
 /// The whole input and the whole output of `op`.
 #[inline(never)]
-pub(super) fn whole<'p>(
+pub(super) fn whole<'p, M: Ops>(
     model: &Model<'p>,
     arena: &'p mut [i8],
     op: &OpRecord,
@@ -24,6 +23,7 @@ pub(super) fn whole<'p>(
             let [input, output] = arena.get_disjoint_mut([input, output]).ok()?;
             Some((input, output))
         }
+        None if !M::VARIANTS.has(Variant::ConstantInput) => None,
         None => Some((model.constant(&input), arena.get_mut(output)?)),
     }
 }
@@ -48,19 +48,7 @@ pub(super) struct Part<'p> {
     pub input: &'p [i8],
     pub output: &'p mut [i8],
     pub scratch: &'p mut [i8],
-    input_rows: usize,
-    output_rows: usize,
-    pad_top: usize,
-}
-
-impl Part<'_> {
-    /// Makes the parameters of the whole operator those of the band.
-    #[inline(always)]
-    pub fn cut(&self, input: &mut View, output: &mut View, window: &mut Window) {
-        input.extent.h = self.input_rows;
-        output.extent.h = self.output_rows;
-        window.pad_top = self.pad_top;
-    }
+    pub band: Band,
 }
 
 impl<'p, 'm> Bands<'p, 'm> {
@@ -107,14 +95,14 @@ impl<'p, 'm> Bands<'p, 'm> {
                 let [input, output, scratch] = arena.get_disjoint_mut([input, output, scratch]).ok()?;
                 (&*input, output, scratch)
             }
+            None if !M::VARIANTS.has(Variant::ConstantInput) => return None,
             None => {
                 let constant = self.model.constant(&self.model.value(self.op.inputs[0]));
                 let [output, scratch] = arena.get_disjoint_mut([output, scratch]).ok()?;
-                (constant.get(band.input)?, output, scratch)
+                (constant.get(band.input.clone())?, output, scratch)
             }
         };
-        let Band { input_rows, output_rows, pad_top, .. } = band;
-        Some(Part { input, output, scratch, input_rows, output_rows, pad_top })
+        Some(Part { input, output, scratch, band })
     }
 }
 

@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use super::dot::{Block, CHANNELS, blocks, dot_1x4, dot_2x4};
 use super::window::copy;
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::params::Conv2d;
 use crate::quant::requantize;
 use crate::shape::Layout;
@@ -20,7 +21,7 @@ const fn k(op: &Conv2d<'_>) -> usize {
 }
 
 /// Whether a filter row lies in the input without gaps.
-const fn has_dense_rows(op: &Conv2d<'_>) -> bool {
+pub(crate) const fn has_dense_rows(op: &Conv2d<'_>) -> bool {
     matches!(op.input.layout, Layout::Nhwc)
         && op.groups == 1
         && (op.window.dilation_w == 1 || op.window.filter_w == 1)
@@ -43,7 +44,7 @@ pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     if is_pointwise(op) { 0 } else { k(op).saturating_mul(2) }
 }
 
-pub(super) fn conv_2d(
+pub(super) fn conv_2d<L: Linked>(
     op: &Conv2d<'_>,
     input: &[i8],
     output: &mut [i8],
@@ -59,10 +60,10 @@ pub(super) fn conv_2d(
         // Where channel `first` of the group is stored at a pixel.
         let index = |(y, x): (usize, usize)| op.output.index(y - rows.start, x, channels.start);
         while let Some(a) = pixels.next() {
-            let patch_a = patch(op, input, a, group, scratch_a);
+            let patch_a = patch::<L>(op, input, a, group, scratch_a);
             let blocks = blocks(channels.clone(), op.weights, k, op.bias, op.requantize.multipliers);
             if let Some(b) = pixels.next() {
-                let patch_b = patch(op, input, b, group, scratch_b);
+                let patch_b = patch::<L>(op, input, b, group, scratch_b);
                 for block in blocks {
                     let [acc_a, acc_b] = dot_2x4([patch_a, patch_b], block.weights, block.bias);
                     store(op, output, index(a), &block, acc_a);
@@ -99,7 +100,7 @@ fn store(op: &Conv2d<'_>, output: &mut [i8], index: usize, block: &Block<'_>, ac
 /// The patch of output pixel (`y`, `x`) for `group`: a part of the input where it lies there, else gathered into
 /// `scratch`.
 #[inline]
-fn patch<'p>(
+fn patch<'p, L: Linked>(
     op: &Conv2d<'_>,
     input: &'p [i8],
     (y, x): (usize, usize),
@@ -110,7 +111,7 @@ fn patch<'p>(
     let k = k(op);
     // Upper left corner of the window, in padded coordinates.
     let (top, left) = (y * window.stride_h, x * window.stride_w);
-    if has_dense_rows(op) {
+    if !L::VARIANTS.has(Variant::Gathered) || has_dense_rows(op) {
         let row_len = window.filter_w * extent.c;
         let joined = window.filter_h == 1 || (window.filter_w == extent.w && window.dilation_h == 1);
         let inside_w = left >= window.pad_left && left - window.pad_left + window.filter_w <= extent.w;

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use super::dot::multiply_add;
 use super::window::taps_inside;
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::params::DepthwiseConv2d;
 use crate::quant::requantize;
 use crate::shape::Layout;
@@ -12,7 +13,7 @@ use crate::shape::Layout;
 /// Accumulators kept at a time, on the stack.
 const RUN: usize = 32;
 
-pub(super) fn depthwise_conv_2d(
+pub(super) fn depthwise_conv_2d<L: Linked>(
     op: &DepthwiseConv2d<'_>,
     input: &[i8],
     output: &mut [i8],
@@ -22,7 +23,9 @@ pub(super) fn depthwise_conv_2d(
     for (row, y) in rows.enumerate() {
         match op.input.layout {
             Layout::Nhwc if c_in == c_out => channels_row(op, input, output, row, y),
+            Layout::Nhwc if !L::VARIANTS.has(Variant::ChannelMultiplier) => {}
             Layout::Nhwc => multiplied_row(op, input, output, row, y),
+            Layout::Planar if !L::VARIANTS.has(Variant::DepthwisePlanar) => {}
             Layout::Planar => planar_row(op, input, output, row, y),
         }
     }

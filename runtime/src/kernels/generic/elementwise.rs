@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::params::{Add, Mul};
 use crate::shape::Layout;
 
@@ -11,9 +12,9 @@ pub(super) fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i
     }
 }
 
-pub(super) fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+pub(super) fn mul<L: Linked>(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
     let extent = op.view.extent;
-    if !op.rhs_per_channel {
+    if !L::VARIANTS.has(Variant::PerChannel) || !op.rhs_per_channel {
         return products(op, lhs, rhs, output);
     }
     // How many neighbours share a factor.

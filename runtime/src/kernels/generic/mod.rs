@@ -5,6 +5,7 @@
 
 mod conv_2d;
 pub use conv_2d::conv_2d_scratch_len;
+pub(crate) use conv_2d::has_dense_rows;
 mod depthwise_conv_2d;
 mod dot;
 mod elementwise;
@@ -51,7 +52,7 @@ impl<L: Linked> Kernels for With<L> {
         if READS_ALL && op.packing != Packing::Plain {
             return Reference::conv_2d(op, input, output, rows, scratch);
         }
-        conv_2d::conv_2d(op, input, output, rows, scratch);
+        conv_2d::conv_2d::<L>(op, input, output, rows, scratch);
     }
 
     fn depthwise_conv_2d_scratch_len(_: &DepthwiseConv2d<'_>) -> usize {
@@ -68,7 +69,7 @@ impl<L: Linked> Kernels for With<L> {
         if READS_ALL && op.packing != Packing::Plain {
             return Reference::depthwise_conv_2d(op, input, output, rows, scratch);
         }
-        depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows);
+        depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows);
     }
 
     fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
@@ -91,7 +92,7 @@ impl<L: Linked> Kernels for With<L> {
     }
 
     fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        elementwise::mul(op, lhs, rhs, output);
+        elementwise::mul::<L>(op, lhs, rhs, output);
     }
 
     fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {

@@ -4,10 +4,12 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::ops::Range;
-use core::ptr;
+use core::slice;
 
 use super::clamp::clamp;
+use super::memory::{self, copy_bytes, fill};
 use super::scratch::{PIXELS, columns_len, copied_rows_len, padded_input_len, padded_line_len};
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::packing::padded_row;
 use crate::kernels::params::Conv2d;
 
@@ -36,7 +38,7 @@ const PASS_BYTES: usize = 48;
 /// Bytes of code of each in the loop of [`multiply_one`].
 const SINGLE_PASS_BYTES: usize = 20;
 
-pub(super) fn conv_2d(
+pub(super) fn conv_2d<L: Linked>(
     op: &Conv2d<'_>,
     input: &[i8],
     output: &mut [i8],
@@ -76,7 +78,7 @@ pub(super) fn conv_2d(
     };
     let columns = columns.as_mut_ptr();
     let (w_stride, row_len) = (op.output.w_stride(), to.row_len());
-    if let Some((base, line_len)) = readable(op, input, copies) {
+    if let Some((base, line_len)) = readable::<L>(op, input, copies) {
         let jump = (window.dilation_h * line_len) as isize - row as isize;
         let step = window.stride_w * from.c;
         let mut line = base.wrapping_add(rows.start * window.stride_h * line_len);
@@ -102,9 +104,9 @@ pub(super) fn conv_2d(
             }
             // SAFETY: `readable` says that every filter row of every window lies behind `base`, in whole words.
             unsafe { expand(&sources, columns, row / 4, window.filter_h, jump) };
-            all_channels(op, &block, k, taken);
+            all_channels::<L>(op, &block, k, taken);
         }
-    } else {
+    } else if L::VARIANTS.has(Variant::RowsCopied) {
         let mut source = Source::new(op, input, copies);
         let (mut x, mut row_start) = (0, output.as_mut_ptr());
         source.begin(rows.start);
@@ -147,33 +149,38 @@ pub(super) fn conv_2d(
                 }
                 source.expand(columns);
             }
-            all_channels(op, &block, k, taken);
+            all_channels::<L>(op, &block, k, taken);
         }
     }
-    clamp(output.get_mut(..rows.len() * to.row_len()).unwrap_or(&mut []), r);
+    if L::VARIANTS.has(Variant::Clamp) {
+        clamp(output.get_mut(..rows.len() * to.row_len()).unwrap_or(&mut []), r);
+    }
 }
 
 /// Where every filter row of every window can be read in whole words: the input itself, or a copy of it with its padding
 /// where the scratch has room for one; and the bytes from a row to the next.
-fn readable(op: &Conv2d<'_>, input: &[i8], copies: &mut [i8]) -> Option<(*const i8, usize)> {
+fn readable<L: Linked>(op: &Conv2d<'_>, input: &[i8], copies: &mut [i8]) -> Option<(*const i8, usize)> {
     let (window, from) = (&op.window, op.input.extent);
     if copied_rows_len(op) == 0 {
         return Some((input.as_ptr(), from.row_len()));
     }
+    if !L::VARIANTS.has(Variant::InputCopied) {
+        return None;
+    }
     let (len, line_len) = (padded_input_len(op), padded_line_len(op));
     let copy = copies.get_mut(..len)?;
-    copy.fill(op.input_zero_point);
+    fill(copy, op.input_zero_point);
     let lines = copy.chunks_exact_mut(line_len.max(1)).skip(window.pad_top);
     for (line, source) in lines.zip(input.chunks_exact(from.row_len().max(1))) {
         let inside = line.get_mut(window.pad_left * from.c..).unwrap_or_default();
-        inside.iter_mut().zip(source).for_each(|(place, q)| *place = *q);
+        memory::copy(inside, source);
     }
     Some((copy.as_ptr(), line_len))
 }
 
 /// Products of the first `pixels` expanded pixels with all channels.
 #[inline(always)]
-fn all_channels(op: &Conv2d<'_>, block: &Block, k: usize, pixels: usize) {
+fn all_channels<L: Linked>(op: &Conv2d<'_>, block: &Block, k: usize, pixels: usize) {
     let c_out = op.output.extent.c;
     if c_out > 1 && pixels <= 2 {
         for (i, &place) in block.outputs.iter().enumerate().take(pixels) {
@@ -192,7 +199,7 @@ fn all_channels(op: &Conv2d<'_>, block: &Block, k: usize, pixels: usize) {
         // channels, `k` inputs each, four pixels inside the output.
         unsafe { multiply(block) };
     }
-    if c_out % 2 == 1 {
+    if L::VARIANTS.has(Variant::OddChannels) && c_out % 2 == 1 {
         last_channel(op, block, k);
     }
 }
@@ -241,7 +248,7 @@ impl<'a> Source<'a> {
     fn new(op: &'a Conv2d<'a>, input: &'a [i8], copies: &mut [i8]) -> Self {
         let row = padded_row(op);
         let copies = copies.get_mut(..copied_rows_len(op)).unwrap_or_default();
-        copies.fill(op.input_zero_point);
+        fill(copies, op.input_zero_point);
         let padding = copies.as_mut_ptr();
         Self {
             op,
@@ -334,24 +341,13 @@ impl<'a> Source<'a> {
         let end = (left + filter_row).min(row_len).max(first);
         let (before, count) = ((first - left) as usize, (end - first) as usize);
         let source = self.input.as_ptr().wrapping_offset(iy * row_len + first);
-        if self.row <= 16 {
-            for j in 0..self.row {
-                // SAFETY: as below, byte by byte.
-                unsafe {
-                    *target.add(j) = match j.checked_sub(before) {
-                        Some(j) if j < count => *source.add(j),
-                        _ => self.op.input_zero_point,
-                    };
-                }
-            }
-            return target;
-        }
-        // SAFETY: `row` bytes of copy number `i` in the scratch; elements `first` to `end` of an input row that exists.
+        // SAFETY: `row` bytes of copy number `i` in the scratch, of which nothing else is at work; elements `first` to `end` of
+        // an input row that exists.
         unsafe {
             if count < self.row {
-                ptr::write_bytes(target, self.op.input_zero_point as u8, self.row);
+                fill(slice::from_raw_parts_mut(target, self.row), self.op.input_zero_point);
             }
-            ptr::copy_nonoverlapping(source, target.add(before), count);
+            copy_bytes(target.add(before), source, count);
         }
         target
     }

@@ -11,6 +11,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::clamp::clamp;
+use super::memory::{self, fill};
 use super::row_pairs::row_pairs;
 use super::scratch::{
     block_len, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows, runs_in_row_pairs,
@@ -65,14 +66,27 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
     let len = rows.len() * to.row_len();
     if L::VARIANTS.has(Variant::Depthwise3x3) && runs_in_row_pairs(op) {
         row_pairs(op, input, output, rows, scratch);
-        return clamp(output.get_mut(..len).unwrap_or(&mut []), r);
+    } else if L::VARIANTS.has(Variant::Depthwise3x3Strided) || L::VARIANTS.has(Variant::DepthwiseOther) {
+        other_windows::<L>(op, input, output, rows, scratch);
     }
-    if !L::VARIANTS.has(Variant::DepthwiseStride) && !L::VARIANTS.has(Variant::DepthwiseOther) {
-        return;
+    if L::VARIANTS.has(Variant::Clamp) {
+        clamp(output.get_mut(..len).unwrap_or(&mut []), r);
     }
+}
+
+/// As [`depthwise_conv_2d`], which has checked the lengths, for other windows than [`row_pairs`] has.
+fn other_windows<L: Linked>(
+    op: &DepthwiseConv2d<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    rows: Range<usize>,
+    scratch: &mut [i8],
+) {
+    let (window, to, r) = (&op.window, op.output.extent, &op.requantize);
+    let (c, taps) = (to.c, window.filter_h * window.filter_w);
     let Some((parameters, rest)) = scratch.split_at_mut_checked(block_len(op) * (c / 4)) else { return };
     let Some((padded, list)) = rest.split_at_mut_checked(padded_len(op)) else { return };
-    padded.fill(op.input_zero_point);
+    fill(padded, op.input_zero_point);
     // SAFETY: the lengths checked above: for each four channels their biases, weights and multipliers are there, and the
     // parameters have room for them.
     unsafe {
@@ -99,7 +113,7 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
         taps: list.as_ptr().cast(),
     };
     let first_row = rows.start;
-    if L::VARIANTS.has(Variant::DepthwiseStride) && runs_along_rows(op) {
+    if L::VARIANTS.has(Variant::Depthwise3x3Strided) && runs_along_rows(op) {
         let mut source = Rows::new(op, input, padded);
         for y in rows {
             let top = (y * window.stride_h) as isize - window.pad_top as isize;
@@ -121,7 +135,6 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
             pixels.output = pixels.output.wrapping_add(c);
         }
     }
-    clamp(output.get_mut(..len).unwrap_or(&mut []), r);
 }
 
 /// Writes down where channel 0 of each tap of a window lies; `padding` for taps outside of the input.
@@ -187,8 +200,8 @@ impl<'a> Rows<'a> {
             let count = inside.len().min(row_len);
             let inside = inside.get_mut(..count).unwrap_or(&mut []);
             match source.and_then(|source| source.get(..count)) {
-                Some(source) if source.len() == inside.len() => inside.copy_from_slice(source),
-                _ => inside.fill(self.op.input_zero_point),
+                Some(source) => memory::copy(inside, source),
+                None => fill(inside, self.op.input_zero_point),
             }
         }
         row.as_ptr()

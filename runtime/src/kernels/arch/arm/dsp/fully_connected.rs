@@ -6,6 +6,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::clamp::clamp;
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::packing::BLOCK;
 use crate::kernels::params::FullyConnected;
 
@@ -21,7 +22,7 @@ struct Block {
     weights: *const i8,
 }
 
-pub(super) fn fully_connected(
+pub(super) fn fully_connected<L: Linked>(
     op: &FullyConnected<'_>,
     input: &[i8],
     output: &mut [i8],
@@ -65,7 +66,7 @@ pub(super) fn fully_connected(
                 places.iter_mut().zip(part).for_each(|(place, q)| *place = *q);
             }
             o = end;
-        } else {
+        } else if L::VARIANTS.has(Variant::OutputsLeftOver) {
             let weights = op.weights.as_ptr().wrapping_add(o / 2 * 2 * k);
             // SAFETY: `k` inputs, a multiple of four, and the words of a pair of outputs.
             let sums = unsafe { multiply_pair(input.as_ptr(), weights, input.as_ptr().wrapping_add(k)) };
@@ -76,9 +77,13 @@ pub(super) fn fully_connected(
                 *place = r.apply(sum.wrapping_add(bias), o);
             }
             o += 1;
+        } else {
+            break;
         }
     }
-    clamp(output.get_mut(..outputs.len()).unwrap_or(&mut []), r);
+    if L::VARIANTS.has(Variant::Clamp) {
+        clamp(output.get_mut(..outputs.len()).unwrap_or(&mut []), r);
+    }
 }
 
 /// `Σ a * x` in the lower and `Σ (256 * b + a) * x` in the upper half, for one pair of outputs.

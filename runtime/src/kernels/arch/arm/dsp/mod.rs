@@ -25,7 +25,7 @@ mod scratch;
 
 pub(super) use scratch::has_padding;
 pub use scratch::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
-pub(crate) use scratch::{runs_along_rows, runs_in_row_pairs};
+pub(crate) use scratch::{copies_input, copies_rows, runs_along_rows, runs_in_row_pairs};
 
 #[cfg(teff_dsp)]
 use super::clamp;
@@ -38,6 +38,8 @@ mod depthwise_conv_2d;
 mod elementwise;
 #[cfg(teff_dsp)]
 mod fully_connected;
+#[cfg(teff_dsp)]
+mod memory;
 #[cfg(teff_dsp)]
 mod pool;
 #[cfg(teff_dsp)]

@@ -10,6 +10,7 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::ops::Range;
 
+use super::memory::fill;
 use super::scratch::{self, COLUMN_BYTES, PARAMETERS_BYTES};
 use crate::kernels::params::DepthwiseConv2d;
 
@@ -50,7 +51,7 @@ pub(super) fn row_pairs(
     let Some((parameters, rest)) = scratch.split_at_mut_checked(PARAMETERS_BYTES) else { return };
     let Some((columns, rest)) = rest.split_at_mut_checked(scratch::columns_of_rows_len(op)) else { return };
     let Some((padding, list)) = rest.split_at_mut_checked(scratch::padding_row_len(op)) else { return };
-    padding.fill(op.input_zero_point);
+    fill(padding, op.input_zero_point);
     let list: *mut *const i8 = list.as_mut_ptr().cast();
     let mut place = list;
     for y in rows.start..rows.end + 3 {

@@ -69,14 +69,23 @@ pub(super) const fn padded_input_len(op: &Conv2d<'_>) -> usize {
     steps.saturating_add(reach).saturating_mul(padded_line_len(op)).saturating_add(4)
 }
 
+/// Whether the input is copied whole with its padding. A band of the operator is not copied otherwise.
+pub(crate) const fn copies_input(op: &Conv2d<'_>) -> bool {
+    copied_rows_len(op) > 0 && padded_input_len(op) <= SMALL_INPUT
+}
+
+/// Whether filter rows that reach into the padding, or do not end with a word, are copied one by one.
+pub(crate) const fn copies_rows(op: &Conv2d<'_>) -> bool {
+    copied_rows_len(op) > 0 && padded_input_len(op) > SMALL_INPUT
+}
+
 /// Scratch bytes of a convolution: a block of pixels as 16-bit numbers, and the whole input with its padding if that is
 /// small, or else filter rows that reach into the padding.
 pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
         Packing::Dsp => {
             let (rows, input) = (copied_rows_len(op), padded_input_len(op));
-            let small = rows > 0 && input <= SMALL_INPUT;
-            let copies = if small && input > rows { input } else { rows };
+            let copies = if copies_input(op) && input > rows { input } else { rows };
             columns_len(op).saturating_add(copies)
         }
         Packing::DspWinograd => winograd_scratch_len(op),

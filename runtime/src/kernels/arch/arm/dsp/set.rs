@@ -36,7 +36,7 @@ impl<L: Linked> Kernels for With<L> {
             Packing::Plain if linked(Packing::Plain) => {
                 Generic::<L>::conv_2d(op, input, output, rows, scratch)
             }
-            Packing::Dsp if linked(Packing::Dsp) => conv_2d::conv_2d(op, input, output, rows, scratch),
+            Packing::Dsp if linked(Packing::Dsp) => conv_2d::conv_2d::<L>(op, input, output, rows, scratch),
             Packing::DspWinograd if linked(Packing::DspWinograd) => {
                 winograd::conv_2d(op, input, output, rows, scratch);
             }
@@ -74,7 +74,7 @@ impl<L: Linked> Kernels for With<L> {
                 Generic::<L>::fully_connected(op, input, output, outputs)
             }
             Packing::Dsp if linked(Packing::Dsp) => {
-                fully_connected::fully_connected(op, input, output, outputs)
+                fully_connected::fully_connected::<L>(op, input, output, outputs)
             }
             _ => {}
         }

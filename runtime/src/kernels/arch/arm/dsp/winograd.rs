@@ -12,6 +12,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::clamp::clamp;
+use super::memory::fill;
 use super::scratch::{LIST_BYTES, SUMS_BYTES, winograd_columns_len, winograd_scratch_len};
 use crate::kernels::params::Conv2d;
 
@@ -66,7 +67,7 @@ pub(super) fn conv_2d(
     let Some((sums, rest)) = rest.split_at_mut_checked(SUMS_BYTES) else { return };
     let Some((list, rest)) = rest.split_at_mut_checked(LIST_BYTES) else { return };
     let padding = rest.get_mut(..from.c).unwrap_or_default();
-    padding.fill(op.input_zero_point);
+    fill(padding, op.input_zero_point);
     let list: *mut *const i8 = list.as_mut_ptr().cast();
     let columns_end = columns.as_ptr().wrapping_add(columns.len());
     let columns = columns.as_mut_ptr();
