@@ -1,7 +1,13 @@
 //! What is linked into a program that runs a model and nothing else.
 
-use teff_board::{Board, Elf, Firmware, Link};
-use teff_trainer::test_data::skip;
+use std::fs;
+use std::time::Duration;
+
+use teff::ModelFile;
+use teff::plan::NONE;
+use teff_board::{BOARDS, Board, Elf, Emulator, Firmware, Link};
+use teff_compiler::{Target, compile};
+use teff_trainer::test_data::{find, skip};
 
 /// After a plan was opened nothing fails; so no program that only runs a model holds the code of a panic, of formatted
 /// text, of a 64-bit division, or of floating-point arithmetic by library calls.
@@ -25,5 +31,63 @@ fn running_a_model_links_no_panic() {
         let sizes = elf.sizes().unwrap();
         println!("{model}: {} bytes of flash, {} of RAM", sizes.flash_bytes, sizes.ram_bytes);
         assert!(elf.plan_bytes().is_some_and(|plan| plan < sizes.flash_bytes));
+    }
+}
+
+/// Engine code and plan of the benchmark's models on the M4, in bytes: bounds that growth is noticed by.
+#[test]
+fn engine_and_plan_are_as_small_as_promised() {
+    let test = "engine_and_plan_are_as_small_as_promised";
+    let board = Board::find("mps2-an386").unwrap();
+    if let Err(error) = board.ready() {
+        return skip(test, &format!("{error:#}"));
+    }
+    let flash = |program, link| {
+        let elf = Elf::read(&Firmware { board, program, link }.build().unwrap()).unwrap();
+        (elf.sizes().unwrap().flash_bytes, elf.plan_bytes())
+    };
+    let (without, _) = flash("footprint_base", Link::None);
+    for (file, most) in [
+        ("kws_ref_model", 12 * 1024),
+        ("vww_96_int8", 12 * 1024),
+        ("pretrainedResnet_quant", 12 * 1024),
+        ("ad01_int8", 6 * 1024),
+        ("hello_world_int8", 4 * 1024),
+    ] {
+        let Some(path) = find(test, &format!("models/{file}.tflite")) else { return };
+        let (with, plan) = flash("footprint", Link::File(path.clone()));
+        let plan = plan.expect("a plan is linked");
+        let engine = with - without - plan;
+        let model = compile(&fs::read(&path).unwrap(), Target::Generic).unwrap();
+        let model = ModelFile::from_bytes(&model.plan).unwrap();
+        let (mut weights, mut channels) = (0, 0);
+        for op in model.model().ops().filter(|op| op.bias_offset != NONE) {
+            weights += u64::from(op.weights_len);
+            channels += model.model().value(op.output).view.extent.c as u64;
+        }
+        // Weights, a bias and four bytes more for each output channel.
+        let bound = (weights + 8 * channels) * 103 / 100 + 2048;
+        println!("{file}: {engine} bytes of code, a plan of {plan}, at most {bound}");
+        assert!(engine <= most, "{file}: {engine} bytes of code, more than {most}");
+        assert!(plan <= bound, "{file}: a plan of {plan} bytes, more than {bound}");
+    }
+}
+
+/// What is linked for an embedded model gives the bits that everything gives, on every board.
+#[test]
+fn embedded_models_give_the_same_bits() {
+    let test = "embedded_models_give_the_same_bits";
+    for board in BOARDS {
+        if let Err(error) = board.ready() {
+            skip(test, &format!("{error:#}"));
+            continue;
+        }
+        for model in ["digits", "fashion", "gesture", "machine"] {
+            let path = format!("{}/../models/{model}/model.onnx", env!("CARGO_MANIFEST_DIR"));
+            let elf = Firmware { board, program: "embedded", link: Link::File(path.into()) }.build().unwrap();
+            let run = Emulator::find(board).unwrap().run_fast(&elf, None, Duration::from_secs(120)).unwrap();
+            println!("{model} on {}: {}", board.name, run.stdout.trim_end());
+            assert!(run.success, "{model} on {}: {}{}", board.name, run.stdout, run.stderr);
+        }
     }
 }

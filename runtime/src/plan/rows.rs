@@ -149,8 +149,9 @@ impl Rows {
     /// they read lie.
     #[inline(never)]
     pub(crate) fn band(&self, order: Order, slice: usize, count: usize) -> Band {
-        let first = |y: usize| self.first(y).saturating_mul(self.input_row_len);
-        let end = |y: usize| self.end(y).saturating_mul(self.input_row_len);
+        // Extents of a checked plan: no product leaves the value that it is a place in.
+        let first = |y: usize| self.first(y).wrapping_mul(self.input_row_len);
+        let end = |y: usize| self.end(y).wrapping_mul(self.input_row_len);
         let row_len = self.output_row_len.max(1);
         let (top, bottom) = match order {
             Order::Free => (slice, slice + count),
@@ -169,7 +170,7 @@ impl Rows {
         let last = bottom.saturating_sub(1);
         Band {
             input: first(top)..end(last),
-            output: top.saturating_mul(self.output_row_len)..bottom.saturating_mul(self.output_row_len),
+            output: top.wrapping_mul(self.output_row_len)..bottom.wrapping_mul(self.output_row_len),
             input_rows: self.end(last).saturating_sub(self.first(top)),
             output_rows: bottom.saturating_sub(top),
             pad_top: self.padding_above(top),
