@@ -59,7 +59,7 @@ pub(super) fn conv_2d(
     let Some((header, weights)) = op.weights.split_at_checked(RUN_LEN) else { return };
     let run = header.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(bytes.map(|byte| byte as u8)));
     // Whole units, whatever a plan says.
-    let run = (run as usize).clamp(RUN_UNIT, k.next_multiple_of(RUN_UNIT)) / RUN_UNIT * RUN_UNIT;
+    let run = (run as usize).min(k.next_multiple_of(RUN_UNIT)).max(RUN_UNIT) / RUN_UNIT * RUN_UNIT;
     let first = first_run(k, run);
     let r = &op.requantize;
     let mut block = Block {
