@@ -35,13 +35,16 @@ use params::{
 };
 
 /// The fastest set for the processor that this crate is compiled for.
+#[cfg(teff_mve)]
+pub type Native = arch::arm::mve::Mve;
+/// The fastest set for the processor that this crate is compiled for.
 #[cfg(teff_dsp)]
 pub type Native = arch::arm::dsp::Dsp;
 /// The fastest set for the processor that this crate is compiled for.
 #[cfg(any(teff_armv6m, teff_armv7m))]
 pub type Native = arch::arm::base::Base;
 /// The fastest set for the processor that this crate is compiled for.
-#[cfg(not(any(teff_dsp, teff_armv6m, teff_armv7m)))]
+#[cfg(not(any(teff_mve, teff_dsp, teff_armv6m, teff_armv7m)))]
 pub type Native = generic::Generic;
 
 /// A set of kernels: one function per operator.

@@ -1,5 +1,5 @@
 //! Where each weight lies in a packing, for the compiler, the check of a plan and the sets that read it slowly.
-//! [`Packing::Base`] stands in `base`, [`Packing::DspWinograd`] in `winograd`.
+//! [`Packing::Base`] stands in `base`, [`Packing::Mve`] in `mve`, [`Packing::DspWinograd`] in `winograd`.
 //!
 //! [`Packing::Dsp`] is made for the dual 16-bit multiplier of Armv7E-M. Its unit is the *pair word*: for two output
 //! channels `a` and `b` and two inputs `k` and `l` the half words `256 * b[k] + a[k]` and `256 * b[l] + a[l]`. Multiplied
@@ -15,6 +15,7 @@
 //!   `s0 s1 t0 t1 s2 s3 t2 t3`; behind the last two taps of a block the four bytes of an odd one.
 
 pub(crate) mod base;
+pub(crate) mod mve;
 pub(crate) mod winograd;
 
 use super::arch::arm;
@@ -54,6 +55,7 @@ pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
         Packing::Plain => generic::conv_2d_scratch_len(op),
         Packing::Dsp | Packing::DspWinograd => arm::dsp::conv_2d_scratch_len(op),
         Packing::Base => arm::base::conv_2d_scratch_len(op),
+        Packing::Mve => arm::mve::conv_2d_scratch_len(op),
     }
 }
 
@@ -63,6 +65,7 @@ pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
         Packing::Plain => 0,
         Packing::Dsp | Packing::DspWinograd => arm::dsp::depthwise_conv_2d_scratch_len(op),
         Packing::Base => arm::base::depthwise_conv_2d_scratch_len(op),
+        Packing::Mve => arm::mve::depthwise_conv_2d_scratch_len(op),
     }
 }
 
@@ -102,7 +105,7 @@ impl Conv2d<'_> {
     pub const fn weights_len(&self) -> usize {
         let c_out = self.output.extent.c;
         match self.packing {
-            Packing::Plain => {
+            Packing::Plain | Packing::Mve => {
                 let taps = self.window.filter_h.saturating_mul(self.window.filter_w);
                 let groups = if self.groups == 0 { 1 } else { self.groups };
                 taps.saturating_mul(self.input.extent.c / groups).saturating_mul(c_out)
@@ -122,6 +125,7 @@ impl Conv2d<'_> {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => self.suits_base(),
+            Packing::Mve => self.suits_mve(),
             Packing::DspWinograd => self.suits_winograd(),
         }
     }
@@ -137,7 +141,7 @@ impl Conv2d<'_> {
     /// The weight of output channel `o` for filter tap (`ky`, `kx`) and input channel `i` of its group.
     pub(crate) fn weight(&self, o: usize, ky: usize, kx: usize, i: usize) -> i8 {
         match self.packing {
-            Packing::Plain => {
+            Packing::Plain | Packing::Mve => {
                 let group_in = self.input.extent.c / self.groups.max(1);
                 let window = &self.window;
                 let index = ((o * window.filter_h + ky) * window.filter_w + kx) * group_in + i;
@@ -162,6 +166,7 @@ impl Conv2d<'_> {
             Packing::Plain => None,
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
+            Packing::Mve => self.pack_mve(packed),
             Packing::DspWinograd => self.pack_winograd(packed),
         }
     }
@@ -192,7 +197,7 @@ impl FullyConnected<'_> {
     /// Bytes of the weights in this operator's packing.
     pub const fn weights_len(&self) -> usize {
         let outputs = match self.packing {
-            Packing::Plain => self.outputs,
+            Packing::Plain | Packing::Mve => self.outputs,
             Packing::Dsp => self.outputs.next_multiple_of(2),
             Packing::Base => self.outputs.next_multiple_of(base::CHANNELS),
             Packing::DspWinograd => 0,
@@ -206,6 +211,7 @@ impl FullyConnected<'_> {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => multiplies_in_one_step(&self.requantize),
+            Packing::Mve => self.suits_mve(),
             Packing::DspWinograd => false,
         }
     }
@@ -218,7 +224,7 @@ impl FullyConnected<'_> {
     /// The weight of output `o` for input `i`.
     pub(crate) fn weight(&self, o: usize, i: usize) -> i8 {
         match self.packing {
-            Packing::Plain => self.weights.get(o * self.inputs + i).copied().unwrap_or(0),
+            Packing::Plain | Packing::Mve => self.weights.get(o * self.inputs + i).copied().unwrap_or(0),
             Packing::Dsp => pair(self.weights, self.half_word(o, i))[o % 2],
             Packing::Base => base::biased(self.weights.get(self.base_place(o, i)).copied().unwrap_or(0)),
             Packing::DspWinograd => 0,
@@ -242,6 +248,7 @@ impl FullyConnected<'_> {
             Packing::Plain => None,
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
+            Packing::Mve => self.pack_mve(packed),
             Packing::DspWinograd => None,
         }
     }
@@ -275,6 +282,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Plain => true,
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => self.suits_base(),
+            Packing::Mve => self.suits_mve(),
             Packing::DspWinograd => false,
         }
     }
@@ -298,6 +306,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Plain => tap * self.output.extent.c + o,
             Packing::Dsp => self.place(tap, o),
             Packing::Base => o * self.window.filter_h * self.window.filter_w + tap,
+            Packing::Mve => self.mve_place(tap, o),
             // No operator of this kind has it.
             Packing::DspWinograd => usize::MAX,
         }
@@ -319,6 +328,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Plain => None,
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
+            Packing::Mve => self.pack_mve(packed),
             Packing::DspWinograd => None,
         }
     }

@@ -15,13 +15,15 @@ pub enum Packing {
     Dsp = 1,
     /// For Cortex-M without the DSP extension; see [`super::arch::arm::base`].
     Base = 2,
+    /// For Cortex-M with Helium, the vector extension; see [`super::arch::arm::mve`].
+    Mve = 3,
     /// As [`Packing::Dsp`], for 3×3 convolutions by Winograd's scheme, in 3.6 times the bytes; see [`super::packing`].
     DspWinograd = 4,
 }
 
 impl Packing {
     /// All packings, in the order of their codes in a plan.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Dsp, Self::Base, Self::DspWinograd];
+    pub const ALL: [Self; 5] = [Self::Plain, Self::Dsp, Self::Base, Self::Mve, Self::DspWinograd];
 
     /// The packing with this code, or `None` for one that this version does not know.
     pub const fn from_code(code: u8) -> Option<Self> {
@@ -29,6 +31,7 @@ impl Packing {
             0 => Some(Self::Plain),
             1 => Some(Self::Dsp),
             2 => Some(Self::Base),
+            3 => Some(Self::Mve),
             4 => Some(Self::DspWinograd),
             _ => None,
         }

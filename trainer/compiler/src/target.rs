@@ -39,6 +39,7 @@ pub(crate) fn packing(target: Target) -> Packing {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Packing::Dsp,
         Target::CortexM3 | Target::CortexM0 => Packing::Base,
+        Target::CortexM55 => Packing::Mve,
         _ => Packing::Plain,
     }
 }

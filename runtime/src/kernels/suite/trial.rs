@@ -88,7 +88,7 @@ pub(super) struct Operands<'b> {
 
 /// All packings. A set that does not read one gets the case's plain weights again, so that every set is called equally
 /// often.
-pub(super) const PACKINGS: [Packing; 4] = Packing::ALL;
+pub(super) const PACKINGS: [Packing; 5] = Packing::ALL;
 
 /// Where the kernel writes and what is expected there.
 pub(super) struct Target<'b> {
@@ -189,7 +189,7 @@ impl<'a> Trial<'a> {
                     (self.random.within(-9000 * root, 9000 * root), multiplier)
                 }
             };
-            if packing != Packing::Plain {
+            if !matches!(packing, Packing::Plain | Packing::Mve) {
                 *multiplier &= (1 << 30) - 1;
             }
         }

@@ -1,0 +1,111 @@
+//! The set: fast paths where there is one, the portable kernels for the rest.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, pool, scratch};
+use crate::kernels::Kernels;
+use crate::kernels::generic;
+use crate::kernels::linked::{All, Linked, Variant};
+use crate::kernels::params::{
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+};
+
+/// The set for Helium.
+pub type Mve = With<All>;
+
+/// The set for Helium with the variants of `L`.
+#[derive(Clone, Copy, Debug)]
+pub struct With<L>(PhantomData<L>);
+
+type Generic<L> = generic::With<L>;
+
+impl<L: Linked> Kernels for With<L> {
+    const NAME: &'static str = "mve";
+    type For<M: Linked> = With<M>;
+    const READS: &'static [Packing] = &[Packing::Plain, Packing::Mve];
+
+    fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
+        scratch::conv_2d_scratch_len(op)
+    }
+
+    fn conv_2d(op: &Conv2d<'_>, input: &[i8], output: &mut [i8], rows: Range<usize>, scratch: &mut [i8]) {
+        let linked = |packing| L::VARIANTS.conv_2d(packing);
+        match op.packing {
+            Packing::Plain if linked(Packing::Plain) => {
+                Generic::<L>::conv_2d(op, input, output, rows, scratch)
+            }
+            Packing::Mve if linked(Packing::Mve) => conv_2d::conv_2d::<L>(op, input, output, rows, scratch),
+            _ => {}
+        }
+    }
+
+    fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
+        scratch::depthwise_conv_2d_scratch_len(op)
+    }
+
+    fn depthwise_conv_2d(
+        op: &DepthwiseConv2d<'_>,
+        input: &[i8],
+        output: &mut [i8],
+        rows: Range<usize>,
+        scratch: &mut [i8],
+    ) {
+        let linked = |packing| L::VARIANTS.depthwise_conv_2d(packing);
+        match op.packing {
+            Packing::Plain if linked(Packing::Plain) => {
+                Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
+            }
+            Packing::Mve if linked(Packing::Mve) => {
+                depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows, scratch)
+            }
+            _ => {}
+        }
+    }
+
+    fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
+        let linked = |packing| L::VARIANTS.fully_connected(packing);
+        match op.packing {
+            Packing::Plain if linked(Packing::Plain) => {
+                Generic::<L>::fully_connected(op, input, output, outputs)
+            }
+            Packing::Mve if linked(Packing::Mve) => {
+                fully_connected::fully_connected::<L>(op, input, output, outputs)
+            }
+            _ => {}
+        }
+    }
+
+    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        Generic::<L>::max_pool_2d(op, input, output, rows);
+    }
+
+    fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
+            pool::global_average(op, input, output);
+        } else if L::VARIANTS.has(Variant::WindowedAverage) {
+            Generic::<L>::average_pool_2d(op, input, output, rows);
+        }
+    }
+
+    fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::add(op, lhs, rhs, output);
+    }
+
+    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        Generic::<L>::mul(op, lhs, rhs, output);
+    }
+
+    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+        Generic::<L>::lookup(table, input, output);
+    }
+
+    fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
+        Generic::<L>::softmax(op, input, output);
+    }
+
+    fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        Generic::<L>::place(op, input, output, rows);
+    }
+}
