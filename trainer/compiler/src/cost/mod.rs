@@ -12,8 +12,8 @@ use teff::kernels::params::Packing;
 use teff::plan::{OpKind, OpRecord, Rows, Target};
 use teff::shape::View;
 
-/// Positions that convolutions take at once.
-const BLOCK: usize = 4;
+/// Elements of a vector of Helium.
+const VECTOR: usize = 16;
 /// Input channels from which on a convolution is no first layer.
 const FEW_CHANNELS: usize = 4;
 
@@ -51,10 +51,10 @@ impl Work {
         let edges = if op.kind.is_spatial() { at_the_edge(op, input, output) } else { 0 };
         let left_over = match op.kind {
             OpKind::Conv2d => {
-                let per_call = (rows / calls).max(1).saturating_mul(done.w) % BLOCK;
+                let per_call = (rows / calls).max(1).saturating_mul(done.w) % positions_at_once(op.packing);
                 per_call.saturating_mul(calls).min(positions).saturating_mul(to.c).saturating_mul(per_output)
             }
-            OpKind::FullyConnected => (to.c % 8).saturating_mul(per_output),
+            OpKind::FullyConnected => (to.c % outputs_at_once(op.packing)).saturating_mul(per_output),
             _ => 0,
         };
         let edge = match op.kind {
@@ -72,12 +72,16 @@ impl Work {
         } else {
             0
         };
+        let (outputs, macs) = match op.packing {
+            Packing::Mve => in_vectors(op, output, per_output),
+            _ => (outputs, outputs.saturating_mul(per_output)),
+        };
         let counts = [
             calls,
             rows,
             positions,
             outputs,
-            outputs.saturating_mul(per_output),
+            macs,
             positions.saturating_mul(gathered),
             edge,
             left_over,
@@ -115,6 +119,33 @@ impl Work {
             .fold(0u64, |sum, (&count, cost)| sum.saturating_add(count.saturating_mul(cost.into())));
         sum.div_ceil(table::UNIT)
     }
+}
+
+/// Positions that convolutions take at once.
+pub(crate) fn positions_at_once(packing: Packing) -> usize {
+    match packing {
+        Packing::Base | Packing::Mve => 3,
+        _ => 4,
+    }
+}
+
+/// Outputs of a fully connected layer that are taken at once.
+fn outputs_at_once(packing: Packing) -> usize {
+    if packing == Packing::Mve { 4 } else { 8 }
+}
+
+/// Outputs and products with those that fill groups and vectors of Helium.
+fn in_vectors(op: &OpRecord, output: View, per_output: usize) -> (usize, usize) {
+    let to = output.extent;
+    if op.kind == OpKind::DepthwiseConv2d {
+        let fills_with_pixels = op.window.stride_w == 1 && VECTOR.is_multiple_of(to.c.max(1));
+        let row = if fills_with_pixels { to.row_len() } else { to.c };
+        let vectors = row.div_ceil(VECTOR) * if fills_with_pixels { to.h } else { to.h * to.w };
+        let outputs = vectors.saturating_mul(VECTOR);
+        return (outputs, outputs.saturating_mul(per_output));
+    }
+    let outputs = (to.h * to.w).saturating_mul(to.c.next_multiple_of(outputs_at_once(op.packing)));
+    (outputs, outputs.saturating_mul(per_output.next_multiple_of(VECTOR)))
 }
 
 /// What the name of a kernel of [`Packing::DspWinograd`] ends with.

@@ -5,12 +5,11 @@ use teff::plan::{OpKind, OpRecord, Rows};
 
 use super::arena::buffer_of;
 use super::steps::Lowering;
+use crate::cost::positions_at_once;
 use crate::memory::{Buffer, Overlap};
 
 /// Positions that a kernel should get at once, so that what it does once per call does not count.
 const POSITIONS: usize = 16;
-/// Kernels take positions in groups of this many.
-const GROUP: usize = 4;
 
 /// A spatial operator whose input nobody reads afterwards, or several in lock step.
 #[derive(Clone)]
@@ -54,8 +53,9 @@ pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candi
         let (input_extent, output_extent) = (from.view.extent, to.view.extent);
         let rows = Rows::new(&record.window, input_extent, output_extent);
         let band = POSITIONS.div_ceil(output_extent.w).next_multiple_of(rows_at_once(record));
-        let even = (band..band + GROUP).find(|rows| {
-            (rows * output_extent.w).is_multiple_of(GROUP) && rows.is_multiple_of(rows_at_once(record))
+        let group = positions_at_once(record.packing);
+        let even = (band..band + group).find(|rows| {
+            (rows * output_extent.w).is_multiple_of(group) && rows.is_multiple_of(rows_at_once(record))
         });
         Some(Candidate {
             step,

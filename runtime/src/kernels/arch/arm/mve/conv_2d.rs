@@ -134,22 +134,42 @@ struct Windows<'a> {
     op: &'a Conv2d<'a>,
     input: *const i8,
     are_runs: bool,
+    /// Elements of a filter row.
+    filter_row: usize,
+    /// First column of the last window that lies between the left and right end of the input; less than 0 if none does.
+    last: isize,
 }
 
-/// The filter rows of a row of windows that lie inside the input.
+/// The windows of an output row.
 struct Row {
+    /// First input row.
     top: isize,
+    /// Filter rows that lie inside the input.
     inside: Range<isize>,
+    /// Whether all of them do.
+    is_whole: bool,
+    /// Column 0 of the first input row.
+    start: *const i8,
 }
 
 impl<'a> Windows<'a> {
     fn new(op: &'a Conv2d<'a>, input: &'a [i8]) -> Self {
-        Self { op, input: input.as_ptr(), are_runs: windows_are_runs(op) }
+        let (window, from) = (&op.window, op.input.extent);
+        Self {
+            op,
+            input: input.as_ptr(),
+            are_runs: windows_are_runs(op),
+            filter_row: window.filter_w * from.c,
+            last: from.w as isize - window.filter_w as isize,
+        }
     }
 
     /// The windows whose first row is `top`.
     fn row(&self, top: isize) -> Row {
-        Row { top, inside: inside(top, self.op.window.filter_h, self.op.input.extent.h) }
+        let (window, from) = (&self.op.window, self.op.input.extent);
+        let inside = inside(top, window.filter_h, from.h);
+        let is_whole = inside == (0..window.filter_h as isize);
+        Row { top, inside, is_whole, start: self.input.wrapping_offset(top * from.row_len() as isize) }
     }
 
     /// The window that begins at column `left`: where it lies in the input, or `column`, gathered there.
@@ -158,30 +178,41 @@ impl<'a> Windows<'a> {
     /// `column` has room for a window, unless all of them lie inside and are runs.
     #[inline(always)]
     unsafe fn get(&self, row: &Row, left: isize, column: *mut i8) -> *const i8 {
-        let (window, from) = (&self.op.window, self.op.input.extent);
-        let columns = inside(left, window.filter_w, from.w);
-        let (height, width) = (row.inside.end - row.inside.start, columns.end - columns.start);
-        let is_inside = height == window.filter_h as isize && width == window.filter_w as isize;
-        let (top, left) = (row.top + row.inside.start, left + columns.start);
-        let (c, row_len) = (from.c as isize, from.row_len() as isize);
-        let source = self.input.wrapping_offset(top * row_len + left * c);
-        if is_inside && self.are_runs {
-            return source;
-        }
-        let filter_row = window.filter_w as isize * c;
-        // SAFETY: the part of the window inside the input, and its place in `column`, which has room for the whole.
-        unsafe {
-            if !is_inside {
-                let len = filter_row as usize * window.filter_h;
-                fill(core::slice::from_raw_parts_mut(column, len), self.op.input_zero_point);
+        let (from, rows) = (self.op.input.extent, self.op.window.filter_h);
+        if row.is_whole && left >= 0 && left <= self.last {
+            let source = row.start.wrapping_offset(left * from.c as isize);
+            if self.are_runs {
+                return source;
             }
-            if height > 0 && width > 0 {
-                let target = column.wrapping_offset(row.inside.start * filter_row + columns.start * c);
-                let len = (width * c) as usize;
-                copy_rows(target, source, len, height as usize, filter_row as usize, row_len as usize);
-            }
+            // SAFETY: a window inside the input, and as much room in `column`.
+            unsafe { copy_rows(column, source, self.filter_row, rows, self.filter_row, from.row_len()) };
+        } else {
+            // SAFETY: as said above.
+            unsafe { self.gather(row, left, column) };
         }
         column
+    }
+
+    /// Gathers a window that reaches into the padding.
+    ///
+    /// # Safety
+    /// `column` has room for a window.
+    #[inline(never)]
+    unsafe fn gather(&self, row: &Row, left: isize, column: *mut i8) {
+        let (window, from, len) = (&self.op.window, self.op.input.extent, self.filter_row);
+        let columns = inside(left, window.filter_w, from.w);
+        let (height, width) = (row.inside.end - row.inside.start, columns.end - columns.start);
+        let (c, row_len) = (from.c as isize, from.row_len());
+        let top = row.top + row.inside.start;
+        let source = self.input.wrapping_offset(top * row_len as isize + (left + columns.start) * c);
+        // SAFETY: the part of the window inside the input, and its place in `column`, which has room for the whole.
+        unsafe {
+            fill(core::slice::from_raw_parts_mut(column, len * window.filter_h), self.op.input_zero_point);
+            if height > 0 && width > 0 {
+                let target = column.wrapping_offset(row.inside.start * len as isize + columns.start * c);
+                copy_rows(target, source, (width * c) as usize, height as usize, len, row_len);
+            }
+        }
     }
 }
 

@@ -37,6 +37,8 @@ struct Vectors {
     count: usize,
     /// Elements of a vector that are stored.
     lanes: usize,
+    /// Blocks of 16 elements, side by side; 1 or more.
+    blocks: usize,
 }
 
 pub(super) fn depthwise_conv_2d<L: Linked>(
@@ -79,17 +81,26 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
         output_step: c,
         count: to.w,
         lanes: LANES,
+        blocks: c / LANES,
     };
-    let whole = c / LANES * LANES;
-    // The parameters of what is no whole vector: weights, biases, multipliers.
+    if to.w == 1 {
+        // Rows follow each other as pixels do elsewhere.
+        vectors.step = window.stride_h * op.input.extent.row_len();
+    }
+    // The channels that are no whole vector, or the last 16.
+    let first = c.saturating_sub(LANES);
     let laid_out = Vectors {
         weights: parameters.as_ptr(),
         bias: parameters.as_ptr().wrapping_add(taps * LANES).cast(),
         multipliers: parameters.as_ptr().wrapping_add((taps + 4) * LANES).cast(),
+        offset: first,
+        lanes: c.min(LANES),
+        blocks: 1,
         ..vectors
     };
     let mut source = Rows::new(op, input, copies);
-    for y in rows.clone() {
+    let mut y = rows.start;
+    while y < rows.end {
         let top = (y * window.stride_h) as isize - window.pad_top as isize;
         let mut tap = list;
         for iy in top..top + window.filter_h as isize {
@@ -101,43 +112,45 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
                 place = place.wrapping_add(c);
             }
         }
-        let mut block = vectors;
-        for first in (0..whole).step_by(LANES) {
-            // SAFETY: the rows of `source` reach as far as the windows, and parameters and output have 16 elements
-            // from `first` on for each pixel.
-            unsafe { multiply(&block) };
-            block.weights = block.weights.wrapping_add(taps * LANES);
-            block.bias = block.bias.wrapping_add(LANES);
-            block.multipliers = block.multipliers.wrapping_add(LANES);
-            block.output = block.output.wrapping_add(LANES);
-            block.offset = first + LANES;
+        let mut taken = 1;
+        if to.w == 1 {
+            taken = source.rows_alike(top).max(1).min(rows.end - y);
+            vectors.count = taken;
         }
-        if whole < c {
-            let mut part = Vectors { offset: whole, output: block.output, lanes: c - whole, ..laid_out };
+        if vectors.blocks > 0 {
+            // SAFETY: the rows of `source` reach as far as the windows, and parameters and output have 16 elements
+            // in each block for each pixel.
+            unsafe { multiply(&mut { vectors }) };
+        }
+        if !c.is_multiple_of(LANES) {
+            let output = vectors.output.wrapping_add(first);
+            let mut part = Vectors { output, count: vectors.count, ..laid_out };
             if fills_with_pixels(op) {
                 (part.step, part.output_step, part.lanes) = (LANES, LANES, LANES);
                 part.count = row_len / LANES;
                 if part.count > 0 {
                     // SAFETY: whole vectors of a row; weights, biases and multipliers are those of its elements.
-                    unsafe { multiply(&part) };
+                    unsafe { multiply(&mut { part }) };
                 }
                 part.offset = part.count * LANES;
                 part.output = part.output.wrapping_add(part.offset);
                 (part.count, part.lanes) = (1, row_len - part.offset);
             }
             if part.lanes > 0 {
-                // SAFETY: copied rows are followed by a vector that may be read; only `lanes` elements are stored.
-                unsafe { multiply(&part) };
+                // SAFETY: where a vector has more than the channels, rows are copied, and behind the last a vector may be
+                // read; only `lanes` elements are stored.
+                unsafe { multiply(&mut part) };
             }
         }
-        vectors.output = vectors.output.wrapping_add(row_len);
+        vectors.output = vectors.output.wrapping_add(row_len * taken);
+        y += taken;
     }
     if L::VARIANTS.has(Variant::Clamp) {
         clamp(output.get_mut(..rows.len() * row_len).unwrap_or(&mut []), r);
     }
 }
 
-/// Lays out weights, biases and multipliers of the channels that are no whole vector for 16 elements: again and again
+/// Lays out weights, biases and multipliers for 16 elements: of the last 16 channels; of fewer channels again and again
 /// where neighbouring pixels fill a vector, else with nothing behind them.
 fn lay_out(op: &DepthwiseConv2d<'_>, parameters: &mut [i8]) {
     let (c, taps) = (op.output.extent.c, taps(op));
@@ -147,17 +160,22 @@ fn lay_out(op: &DepthwiseConv2d<'_>, parameters: &mut [i8]) {
     }
     let period = if fills_with_pixels(op) { part } else { LANES };
     let Some((weights, words)) = parameters.split_at_mut_checked(taps * LANES) else { return };
-    let packed = op.weights.get((c - part) * taps..).unwrap_or(&[]);
-    let mut from = packed.chunks_exact(part);
+    let whole = c - part;
+    // Those of the block before, which fill the vector, and those of the channels left over.
+    let before = whole.checked_sub(LANES).and_then(|first| op.weights.get(first * taps..whole * taps));
+    let mut before = before.unwrap_or(&[]).chunks_exact(LANES);
+    let mut rest = op.weights.get(whole * taps..).unwrap_or(&[]).chunks_exact(part);
     for target in weights.chunks_exact_mut(LANES) {
-        let source = from.next().unwrap_or(&[]);
+        let (before, rest) = (before.next(), rest.next().unwrap_or(&[]));
+        let filled = before.and_then(|before| before.get(part..)).unwrap_or(&[]);
         for lanes in target.chunks_mut(period) {
             fill(lanes, 0);
-            copy(lanes, source);
+            copy(lanes, filled);
+            copy(lanes.get_mut(filled.len()..).unwrap_or(&mut []), rest);
         }
     }
     for (target, values) in words.chunks_exact_mut(4 * LANES).zip([op.bias, op.requantize.multipliers]) {
-        let values = values.get(c - part..).unwrap_or(&[]);
+        let values = values.get(c.saturating_sub(LANES)..c).unwrap_or(&[]);
         for lanes in target.chunks_mut(4 * period) {
             fill(lanes, 0);
             for (word, value) in lanes.chunks_exact_mut(4).zip(values) {
@@ -182,6 +200,19 @@ impl<'a> Rows<'a> {
     fn new(op: &'a DepthwiseConv2d<'a>, input: &'a [i8], copies: &'a mut [i8]) -> Self {
         fill(copies, op.input_zero_point);
         Self { op, input, source: source(op), copies, next: isize::MIN }
+    }
+
+    /// How many windows from the one on whose first row is `top` lie in the input, one after the other at the same
+    /// distance; 0 where rows are copied.
+    fn rows_alike(&self, top: isize) -> usize {
+        let (window, h) = (&self.op.window, self.op.input.extent.h);
+        let last = h.checked_sub(window.filter_h);
+        match (usize::try_from(top), last) {
+            (Ok(top), Some(last)) if self.source != Source::Copied && top <= last => {
+                (last - top).checked_div(window.stride_h).unwrap_or(0) + 1
+            }
+            _ => 0,
+        }
     }
 
     /// Row `iy`, from the first column under a window on. Rows of a window are asked for from the first to the last.
@@ -212,12 +243,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Computes the vectors of a block, one after the other.
+/// Computes the vectors of each block, one after the other; moves on in place.
 ///
 /// q0 to q3 sum the elements 0, 4, 8, 12; 1, 5, 9, 13; and so on. The products of two taps, below 2^14 each, are added in
 /// 16 bits.
 #[unsafe(naked)]
-unsafe extern "C" fn multiply(block: &Vectors) {
+unsafe extern "C" fn multiply(block: &mut Vectors) {
     naked_asm!(
         processor!(),
         "push {{r4-r11, lr}}",
@@ -226,6 +257,7 @@ unsafe extern "C" fn multiply(block: &Vectors) {
         "ldr r0, [r12, #48]",
         "vctp.8 r0",
         "ldrd r6, r7, [r12, #16]",
+        "6:",
         "ldrd r8, r3, [r12, #24]",
         "ldrd r9, r5, [r12, #32]",
         "ldrd r10, r11, [r12, #40]",
@@ -268,7 +300,7 @@ unsafe extern "C" fn multiply(block: &Vectors) {
         "ldr r0, [r2]",
         "add r0, r0, r3",
         "vldrb.u8 q4, [r0]",
-        "vldrb.u8 q5, [r4]",
+        "vldrb.u8 q5, [r4], #16",
         "vmullb.s8 q6, q4, q5",
         "vmovlb.s16 q7, q6",
         "vadd.i32 q0, q0, q7",
@@ -304,6 +336,20 @@ unsafe extern "C" fn multiply(block: &Vectors) {
         "vstrbt.8 q0, [r5]",
         "add r5, r5, r10",
         "bne 2b",
+        // The next block.
+        "ldr r0, [r12, #52]",
+        "ldr r3, [r12, #28]",
+        "ldr r5, [r12, #36]",
+        "str r4, [r12, #4]",
+        "adds r6, r6, #64",
+        "adds r7, r7, #64",
+        "adds r3, r3, #16",
+        "adds r5, r5, #16",
+        "str r3, [r12, #28]",
+        "str r5, [r12, #36]",
+        "subs r0, r0, #1",
+        "str r0, [r12, #52]",
+        "bne 6b",
         "vpop {{d8-d15}}",
         "pop {{r4-r11, pc}}",
     )

@@ -44,7 +44,7 @@ pub(super) const fn fills_with_pixels(op: &DepthwiseConv2d<'_>) -> bool {
     op.window.stride_w == 1 && c > 0 && LANES.is_multiple_of(c)
 }
 
-/// Bytes of the weights, biases and multipliers of channels that are no whole vector, laid out for one.
+/// Bytes of the weights, biases and multipliers of a vector of the last channels, where they are no whole one.
 pub(super) const fn parameters_len(op: &DepthwiseConv2d<'_>) -> usize {
     if op.output.extent.c.is_multiple_of(LANES) {
         0
@@ -66,14 +66,15 @@ pub(super) enum Source {
     Input,
     /// As they lie, and a row of padding above and below them.
     Bordered,
-    /// Copied with their padding, as many as a window has rows.
+    /// Copied with their padding, as many as a window has rows: where windows reach beyond the left or right end, or vectors beyond the last
+    /// channel.
     Copied,
 }
 
 pub(super) const fn source(op: &DepthwiseConv2d<'_>) -> Source {
     let (w, from, to) = (&op.window, op.input.extent, op.output.extent);
     let beyond_right = reach_len(op) > w.pad_left.saturating_add(from.w).saturating_mul(from.c);
-    if w.pad_left > 0 || beyond_right || !to.c.is_multiple_of(LANES) {
+    if w.pad_left > 0 || beyond_right || to.c < LANES {
         Source::Copied
     } else if has_padding(w, from, to) {
         Source::Bordered
@@ -91,7 +92,7 @@ pub(super) const fn rows_len(op: &DepthwiseConv2d<'_>) -> usize {
     }
 }
 
-/// Scratch bytes of a depthwise convolution: parameters of channels that are no whole vector, a pointer for each tap, rows.
+/// Scratch bytes of a depthwise convolution: parameters of the last channels, a pointer for each tap, rows.
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Mve => {
