@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use teff::ModelFile;
 use teff::plan::NONE;
-use teff_board::{BOARDS, Board, Elf, Emulator, Firmware, Link};
+use teff::{ModelFile, STACK_BYTES};
+use teff_board::{BOARDS, Board, Case, Device, Elf, Emulator, Firmware, Link};
+use teff_compiler::target::parse_target;
 use teff_compiler::{Target, compile};
 use teff_trainer::test_data::{find, skip};
 
@@ -78,6 +79,34 @@ fn engine_and_plan_are_as_small_as_promised() {
         println!("{file}: {engine} bytes of code, a plan of {plan}, at most {bound}");
         assert!(engine <= most, "{file}: {engine} bytes of code, more than {most}");
         assert!(plan <= bound, "{file}: a plan of {plan} bytes, more than {bound}");
+    }
+}
+
+/// No inference takes more stack than is promised, on any board; and every board keeps room for it.
+#[test]
+fn the_stack_is_as_small_as_promised() {
+    let test = "the_stack_is_as_small_as_promised";
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
+    for board in BOARDS {
+        if let Err(error) = board.ready() {
+            skip(test, &format!("{error:#}"));
+            continue;
+        }
+        let device = Device::open(board).unwrap();
+        for model in ["digits", "fashion", "gesture", "machine"] {
+            let onnx = fs::read(format!("{models}/{model}/model.onnx")).unwrap();
+            let compiled = compile(&onnx, parse_target(board.plan_target).unwrap()).unwrap();
+            let file = ModelFile::from_bytes(&compiled.plan).unwrap();
+            let plan = file.model();
+            let inputs = (0..plan.n_inputs()).filter_map(|i| plan.input(i));
+            let case = Case { inputs: inputs.map(|input| vec![7; input.view.extent.len()]).collect() };
+            let profile = device.profile(&compiled.plan, &case, plan.ops().count()).unwrap();
+            println!("{model} on {}: {} bytes of stack", board.name, profile.stack_bytes);
+            assert!((1..=STACK_BYTES as u64).contains(&profile.stack_bytes), "{model} on {}", board.name);
+        }
+        let script =
+            fs::read_to_string(format!("{models}/../firmware/boards/{}/memory.x", board.name)).unwrap();
+        assert!(script.contains("- __sheap >= 4K"), "{}: no room for the stack is asked for", board.name);
     }
 }
 

@@ -58,4 +58,4 @@ pub use arena::Arena;
 #[cfg(any(test, feature = "std"))]
 pub use plan::file::{ModelFile, OpenError};
 pub use plan::{AnyModel, LoadError, Model, OpSet, StaticModel};
-pub use session::{Output, Progress, Session};
+pub use session::{Output, Progress, STACK_BYTES, Session};

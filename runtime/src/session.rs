@@ -25,6 +25,12 @@ pub enum Progress {
     Done,
 }
 
+/// Bytes of stack that an inference takes at most on a Cortex-M, below the caller of [`Session::invoke`] or [`Session::step`].
+///
+/// It was measured by painting, with every operator linked; one that embeds a model takes less. The linker scripts of the boards
+/// ask for room for it, and a test holds every emulated board to it.
+pub const STACK_BYTES: usize = 2048;
+
 /// One model at work: a checked plan and the arena it runs in.
 ///
 /// `M` says which operators are linked, `K` which kernels run them. Several sessions can share one plan. Nothing

@@ -5,9 +5,7 @@ use core::arch::naked_asm;
 use core::ops::Range;
 
 use super::memory::{copy, fill};
-use super::scratch::{
-    Source, depthwise_conv_2d_scratch_len, fills_with_pixels, parameters_len, reach_len, source, taps,
-};
+use super::scratch::{Source, depthwise_conv_2d_scratch_len, parameters_len, reach_len, source, taps};
 use crate::kernels::arch::arm::clamp::clamp;
 use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::packing::mve::LANES;
@@ -148,6 +146,12 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
     if L::VARIANTS.has(Variant::Clamp) {
         clamp(output.get_mut(..rows.len() * row_len).unwrap_or(&mut []), r);
     }
+}
+
+/// Whether neighbouring pixels fill a vector.
+const fn fills_with_pixels(op: &DepthwiseConv2d<'_>) -> bool {
+    let c = op.output.extent.c;
+    op.window.stride_w == 1 && c > 0 && LANES.is_multiple_of(c)
 }
 
 /// Lays out weights, biases and multipliers for 16 elements: of the last 16 channels; of fewer channels again and again

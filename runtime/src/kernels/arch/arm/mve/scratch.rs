@@ -38,12 +38,6 @@ pub(super) const fn taps(op: &DepthwiseConv2d<'_>) -> usize {
     op.window.filter_h.saturating_mul(op.window.filter_w)
 }
 
-/// Whether neighbouring pixels fill a vector.
-pub(super) const fn fills_with_pixels(op: &DepthwiseConv2d<'_>) -> bool {
-    let c = op.output.extent.c;
-    op.window.stride_w == 1 && c > 0 && LANES.is_multiple_of(c)
-}
-
 /// Bytes of the weights, biases and multipliers of a vector of the last channels, where they are no whole one.
 pub(super) const fn parameters_len(op: &DepthwiseConv2d<'_>) -> usize {
     if op.output.extent.c.is_multiple_of(LANES) {
