@@ -90,6 +90,9 @@ impl Device {
         for (&owner, &piece) in owners.iter().zip(pieces) {
             *layers.get_mut(owner).with_context(too_few)? += piece;
         }
+        if layers.contains(&Count::default()) {
+            bail!(too_few());
+        }
         let longest = slices.iter().max_by_key(|slice| slice.instructions).with_context(too_few)?;
         let stack = run.stdout.lines().find_map(|line| line.strip_prefix("stack ")?.parse().ok());
         Ok(Profile {
