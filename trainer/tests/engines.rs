@@ -106,8 +106,26 @@ fn onnx_runtime_gives_the_recorded_outputs() {
         ("ic_ort_qdq", "y_ort_off", 0, as_written),
         ("ic_ort_qdq", "y_ort_all", 0, plain),
     ] {
+        if (model, reference) == ("ic_ort_qdq", "y_ort_all") && !adds_products_exactly() {
+            test_data::skip(test, "ONNX Runtime's optimised integers: this processor has no VNNI");
+            continue;
+        }
         let difference = difference(&folder, model, Kind::Ort, &options, reference, output);
         assert!(difference < 1e-5, "{model}: {difference} from {reference}");
+    }
+}
+
+/// Whether ONNX Runtime's optimised integer kernels are exact here: on x86-64 without VNNI they add two products in 16 bits,
+/// which saturate.
+#[cfg(feature = "ort")]
+fn adds_products_exactly() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::arch::is_x86_feature_detected!("avx512vnni") || std::arch::is_x86_feature_detected!("avxvnni")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        true
     }
 }
 

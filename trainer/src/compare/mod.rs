@@ -22,7 +22,7 @@ use crate::engine::teff::Teff;
 use crate::engine::{Engine, Kind, batch};
 use crate::metrics::argmax;
 use crate::model_file;
-use operators::Operators;
+use operators::{APART, Operators};
 use real::{FloatModel, Real};
 use reference::{Reference, input_values};
 use sums::Sums;
@@ -135,7 +135,7 @@ pub fn compare(
         _ => model_file::read(model)?,
     };
     let in_file = |error: teff_compiler::Error| error.in_file(model);
-    let compiled = teff_compiler::compile(&bytes, Target::Generic).map_err(in_file)?;
+    let compiled = teff_compiler::compile_with(&bytes, Target::Generic, &APART).map_err(in_file)?;
     let graph = teff_compiler::compile::import_quantized(&bytes).map_err(in_file)?;
     let mut engine = Teff::from_plan(&compiled.plan, model)?;
     let given = batch::examples(engine.inputs(), examples.arrays, examples.file)?;

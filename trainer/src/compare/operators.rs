@@ -4,13 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use teff::{AnyModel, Model, ModelFile, Session};
-use teff_compiler::Compiled;
 use teff_compiler::graph::Graph;
 use teff_compiler::lower::LayerReport;
+use teff_compiler::{Compiled, Options};
 
 use super::reference::Values;
 use crate::engine::ports::Order;
 use crate::model_file;
+
+/// How a plan is compiled whose operators run one by one: every value lies whole in a place of its own.
+pub(crate) const APART: Options =
+    Options { overlap: false, ram_bytes: None, flash_bytes: None, packing: None, layout: None };
 
 /// Whether the next operator goes on writing to the same value, as the parts of a concatenation do.
 pub(crate) fn is_continued(layers: &[LayerReport], index: usize) -> bool {

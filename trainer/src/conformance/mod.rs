@@ -12,7 +12,7 @@ use teff_compiler::Target;
 use teff_compiler::evaluate::exact::{Exact, Rule};
 
 use crate::arrays::{self, Named};
-use crate::compare::operators::Operators;
+use crate::compare::operators::{APART, Operators};
 use crate::compare::reference::{Values, input_values, real};
 use crate::compare::{Examples, compare};
 use crate::engine::teff::Teff;
@@ -146,7 +146,7 @@ pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
 pub fn measure(model: &Path, with_onnx_runtime: bool) -> Result<Option<ModelConformance>> {
     let file = model.with_extension("npz");
     let bytes = model_file::read(model)?;
-    let compiled = teff_compiler::compile(&bytes, Target::Generic);
+    let compiled = teff_compiler::compile_with(&bytes, Target::Generic, &APART);
     let (Ok(compiled), true) = (compiled, file.is_file()) else { return Ok(None) };
     let graph = teff_compiler::compile::import_quantized(&bytes).map_err(|error| error.in_file(model))?;
     let mut exact = Exact::new(&graph).map_err(|error| error.in_file(model))?;

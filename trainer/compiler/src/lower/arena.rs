@@ -50,32 +50,51 @@ pub(super) fn assign<'l, 'g>(lowering: &'l mut Lowering<'g>, options: &Options) 
     Ok(Placed { lowering, arrangement, memory })
 }
 
-/// The better of two ways to write sums in place: over the result of the step before, or over the older operand, so that
-/// the step before can run in lock step with the sum.
+/// Which element-wise operators write over an operand that nobody reads afterwards, and over which one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InPlace {
+    /// All, over the first such operand: the result of the step before.
+    First,
+    /// All, over the last such operand, so that the step before can run in lock step with a sum.
+    Last,
+    /// Those of two operands, over the last: the others can then run in lock step.
+    LastOfTwo,
+}
+
+/// The best of the ways to run element-wise operators in place. The last one is tried where a budget is not kept else.
 fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<(Arrangement, MemoryPlan)> {
     let separate = lowering.operands.clone();
-    run_in_place(lowering, false);
-    let usual = lowering.operands.clone();
-    let lives = lifetimes(lowering);
-    let first = place(lowering, &lives, options);
-    lowering.operands = separate;
-    run_in_place(lowering, true);
-    if lowering.operands == usual {
-        return first;
+    let mut best: Option<(Result<(Arrangement, MemoryPlan)>, Vec<Operand>)> = None;
+    let mut tried = Vec::new();
+    for way in [InPlace::First, InPlace::Last, InPlace::LastOfTwo] {
+        let fits = best.as_ref().is_some_and(|(found, _)| found.is_ok());
+        if way == InPlace::LastOfTwo && fits {
+            break;
+        }
+        lowering.operands.clone_from(&separate);
+        run_in_place(lowering, way);
+        if tried.contains(&lowering.operands) {
+            continue;
+        }
+        tried.push(lowering.operands.clone());
+        let lives = lifetimes(lowering);
+        let found = place(lowering, &lives, options);
+        let need = |(arrangement, memory): &(Arrangement, MemoryPlan)| {
+            let cost = options.ram_bytes.map(|_| price::overhead(lowering, &arrangement.groups));
+            (cost, memory.arena_bytes)
+        };
+        let is_better = match (&best, &found) {
+            (None, _) | (Some((Err(_), _)), Ok(_)) => true,
+            (Some((Ok(usual), _)), Ok(other)) => need(other) < need(usual),
+            _ => false,
+        };
+        if is_better {
+            best = Some((found, lowering.operands.clone()));
+        }
     }
-    let lives = lifetimes(lowering);
-    let second = place(lowering, &lives, options);
-    let overhead = |(arrangement, memory): &(Arrangement, MemoryPlan)| {
-        let cost = options.ram_bytes.map(|_| price::overhead(lowering, &arrangement.groups));
-        (cost, memory.arena_bytes)
-    };
-    match (&first, &second) {
-        (Ok(usual), Ok(other)) if overhead(other) < overhead(usual) => return second,
-        (Err(_), Ok(_)) => return second,
-        _ => {}
-    }
-    lowering.operands = usual;
-    first
+    let (found, operands) = best.unwrap_or_else(|| (Err(Error::model("it has no operators")), separate));
+    lowering.operands = operands;
+    found
 }
 
 /// The plan with the least overhead that keeps to the budget; without a budget, nearly the smallest one of those that
@@ -199,17 +218,18 @@ fn read_last_result_first(lowering: &mut Lowering<'_>) {
     }
 }
 
-/// Lets element-wise operators write over an operand that nobody reads afterwards, the first such one or the last.
-fn run_in_place(lowering: &mut Lowering<'_>, over_last: bool) {
+/// Lets element-wise operators write over an operand that nobody reads afterwards.
+fn run_in_place(lowering: &mut Lowering<'_>, way: InPlace) {
     for index in 0..lowering.steps.len() {
         let record = lowering.steps[index].record;
-        if !record.kind.is_elementwise() {
+        let has_two = record.inputs[1] != u16::MAX;
+        if !record.kind.is_elementwise() || (way == InPlace::LastOfTwo && !has_two) {
             continue;
         }
         let lives = lifetimes(lowering);
         let Some(output) = buffer_of(lowering.operand(record.output)) else { continue };
         let [first, second] = record.inputs;
-        let inputs = if over_last { [second, first] } else { [first, second] };
+        let inputs = if way == InPlace::First { [first, second] } else { [second, first] };
         let candidate = inputs.iter().filter(|&&i| i != u16::MAX).find_map(|&i| {
             let operand = lowering.operand(i);
             let buffer = buffer_of(operand)?;

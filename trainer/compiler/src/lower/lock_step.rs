@@ -141,8 +141,18 @@ fn links(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<bool> {
     (0..lowering.steps.len()).map(|step| linked(step).unwrap_or(false)).collect()
 }
 
+/// How far the steps reach beyond `limit`, added up: what has to become less where several of them need the most.
+fn excess(arrangement: &Arrangement, plan: &MemoryPlan, steps: usize, limit: usize) -> u64 {
+    let reach = |step: usize| {
+        let alive = arrangement.lives.iter().zip(&plan.offsets);
+        let alive = alive.filter(|(b, _)| b.len > 0 && b.first <= step && step <= b.last);
+        alive.map(|(b, offset)| offset + b.len).max().unwrap_or(0)
+    };
+    (0..steps).map(|step| reach(step).saturating_sub(limit) as u64).sum()
+}
+
 /// Looks for groups with which the arena keeps to `limit` and that cost at most `allowance` predicted instructions: in
-/// each round the one that lowers the arena most. Gives the best that was found.
+/// each round the one that lowers the arena most, or what lies beyond the limit. Gives the best that was found.
 pub(super) fn search(
     lowering: &Lowering<'_>,
     lives: &[Buffer],
@@ -156,12 +166,16 @@ pub(super) fn search(
         let plan = memory::plan_quickly(&arrangement.lives, &arrangement.overlaps(Candidate::tight));
         (arrangement, plan)
     };
+    let need = |(arrangement, plan): &(Arrangement, MemoryPlan)| {
+        (plan.arena_bytes.max(limit), excess(arrangement, plan, links.len(), limit))
+    };
     let mut best = arrange(Vec::new());
+    let mut current = arrange(Vec::new());
     for _ in 0..ROUNDS {
         if best.1.arena_bytes <= limit {
             break;
         }
-        let (arrangement, plan) = &best;
+        let (arrangement, plan) = &current;
         let is_full = |step: usize| {
             let alive = arrangement.lives.iter().zip(&plan.offsets);
             let mut alive = alive.filter(|(b, _)| b.first <= step && step <= b.last);
@@ -188,12 +202,15 @@ pub(super) fn search(
                 }
                 let found = arrange(groups);
                 // Of those that fit the cheapest; else the smallest arena.
-                Some(((found.1.arena_bytes.max(limit), overhead, found.1.arena_bytes), found))
+                Some(((need(&found), overhead, found.1.arena_bytes), found))
             })
             .min_by_key(|(key, _)| *key);
         match found {
-            Some((_, found)) if found.1.arena_bytes < plan.arena_bytes => best = found,
+            Some(((needed, ..), found)) if needed < need(&current) => current = found,
             _ => break,
+        }
+        if current.1.arena_bytes < best.1.arena_bytes {
+            best = arrange(current.0.groups.clone());
         }
     }
     best

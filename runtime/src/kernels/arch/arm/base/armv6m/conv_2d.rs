@@ -16,6 +16,9 @@ const BLOCK_LEN: usize = size_of::<Block>();
 
 /// Packs `count` inputs of each of three pixels, `rows_count` times, moving on by `jump` bytes in between. Gives the end of
 /// what was written.
+///
+/// # Safety
+/// Each of `rows` leads to `rows_count` runs of `count` inputs, `count + jump` apart, and `columns` has room for them.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn pack(
     rows: &[*const i8; PIXELS],
@@ -113,6 +116,10 @@ macro_rules! finish {
 /// Products of three pixels with all channels of a block, requantized and stored.
 ///
 /// r6, r8, r9, r10 are the first, r7, r11, r12, lr the second accumulators of four channels.
+///
+/// # Safety
+/// What the block leads to is there: packed pixels, weights, biases and multipliers of its channels, and places for the
+/// results.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn multiply(block: &Block) {
     naked_asm!(

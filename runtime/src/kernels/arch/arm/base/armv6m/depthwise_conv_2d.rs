@@ -177,6 +177,9 @@ macro_rules! next {
 /// Three pixels whose windows of 3×3 are one column apart, all channels.
 ///
 /// r11 is the channel less the number of channels.
+///
+/// # Safety
+/// What the pixels lead to is there: inputs of each tap, weights, biases, multipliers and places for all channels.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn along_row(pixels: &Pixels) {
     naked_asm!(
@@ -220,6 +223,9 @@ pub(crate) unsafe extern "C" fn along_row(pixels: &Pixels) {
 }
 
 /// Two pixels whose windows of 3×3 are two columns apart, all channels.
+///
+/// # Safety
+/// What the pixels lead to is there: inputs of each tap, weights, biases, multipliers and places for all channels.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn along_row_apart(pixels: &Pixels) {
     naked_asm!(
@@ -259,6 +265,9 @@ pub(crate) unsafe extern "C" fn along_row_apart(pixels: &Pixels) {
 /// One pixel, all channels.
 ///
 /// r11 is the channel less the number of channels, r3 the channel.
+///
+/// # Safety
+/// What the pixels lead to is there: inputs of each tap, weights, biases, multipliers and places for all channels.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn at_taps(pixels: &Pixels) {
     naked_asm!(

@@ -47,6 +47,9 @@ macro_rules! keep {
 /// Eight outputs, requantized and stored.
 ///
 /// r8, r9, r10 and r11, r12, lr are the accumulators of the two blocks of weights.
+///
+/// # Safety
+/// What the block leads to is there: inputs, two blocks of weights, eight biases, multipliers and places for results.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn multiply_vector(block: &Outputs) {
     naked_asm!(

@@ -97,6 +97,9 @@ macro_rules! row {
 }
 
 /// Three pixels whose windows of 3×3 are one column apart, all channels.
+///
+/// # Safety
+/// What the pixels lead to is there: inputs of each tap, weights, biases, multipliers and places for all channels.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn along_row(pixels: &Pixels) {
     naked_asm!(
@@ -166,6 +169,9 @@ macro_rules! row_apart {
 }
 
 /// Two pixels whose windows of 3×3 are two columns apart, all channels.
+///
+/// # Safety
+/// What the pixels lead to is there: inputs of each tap, weights, biases, multipliers and places for all channels.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn along_row_apart(pixels: &Pixels) {
     naked_asm!(
@@ -227,6 +233,9 @@ macro_rules! finish {
 /// One pixel, all channels: four at a time, then one by one.
 ///
 /// r0 lies at the weights, r1 at the list of taps, r2 is their number, r3 the channel; r4 to r7 are accumulators.
+///
+/// # Safety
+/// What the pixels lead to is there: inputs of each tap, weights, biases, multipliers and places for all channels.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn at_taps(pixels: &Pixels) {
     naked_asm!(

@@ -13,6 +13,9 @@ const PASS_BYTES: usize = 52;
 /// Eight outputs, requantized and stored.
 ///
 /// r4 to r6 and r7 to r9 are the accumulators of the two blocks of weights.
+///
+/// # Safety
+/// What the block leads to is there: inputs, two blocks of weights, eight biases, multipliers and places for results.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn multiply_vector(block: &Outputs) {
     naked_asm!(
