@@ -22,6 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-link", &[]),
     ("teff-verify", &["teff"]),
     ("teff-emulated", &[]),
+    ("teff-sensord", &["teff", "teff-app", "teff-compiler"]),
+    ("teff-rpi3-bare", &["teff", "teff-app", "teff-link"]),
     ("teff-mps2-an385", ON_A_BOARD),
     ("teff-mps2-an385-m0", ON_A_BOARD),
     ("teff-mps2-an386", &["teff", "teff-app", "teff-emulated", "teff-verify"]),
@@ -35,7 +37,7 @@ const ON_A_BOARD: &[&str] = &["teff", "teff-emulated", "teff-verify"];
 
 /// What a package's build script may use of ours.
 fn may_build_with(package: &str) -> &'static [&'static str] {
-    if package.starts_with("teff-mps") { &["teff-compiler"] } else { &[] }
+    if package.starts_with("teff-mps") || package == "teff-rpi3-bare" { &["teff-compiler"] } else { &[] }
 }
 
 const LONGEST_FILE: usize = 800;
@@ -59,6 +61,7 @@ fn packages(manifest: &str) -> Vec<Value> {
 fn all_packages() -> Vec<Value> {
     let mut all = packages("Cargo.toml");
     all.extend(packages("firmware/Cargo.toml"));
+    all.extend(packages("firmware/boards/rpi-linux/Cargo.toml"));
     all
 }
 
@@ -140,11 +143,13 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// `runtime` casts bytes in one file and has instruction sets in folders of their own; the memory map
-/// of the emulated boards is in one file, and so are the calls from and to the emulator.
+/// of the emulated boards is in one file, that of the Raspberry Pi without an operating system too, and so are
+/// the calls from and to the emulator.
 fn may_be_unsafe(path: &str) -> bool {
     path == "runtime/src/bytes.rs"
         || path.starts_with("runtime/src/kernels/arch/")
         || path == "firmware/emulated/src/memory.rs"
+        || path == "firmware/boards/rpi3-bare/src/machine.rs"
         || path == "trainer/board/counter/src/lib.rs"
 }
 

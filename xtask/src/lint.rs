@@ -3,8 +3,10 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
+use teff_board::rpi3::RPI3_BARE;
 use teff_board::{BOARDS, Rust};
 
+use crate::deb;
 use crate::shell;
 use crate::tally::Tally;
 use crate::toolchain::Installer;
@@ -22,10 +24,13 @@ pub fn run(installer: &Installer) -> Result<()> {
 /// Runs all lints and counts them; those that fail have said why, those that cannot run too.
 pub fn lints(installer: &Installer) -> Result<Tally> {
     let firmware = shell::root()?.join("firmware");
+    let service = deb::folder()?;
     let mut tally = Tally::default();
     if counted(&mut tally, installer.cargo_tool("fmt", "rustfmt")) {
         step(&mut tally, shell::cargo()?.args(["fmt", "--all", "--check"]));
         step(&mut tally, shell::cargo()?.current_dir(&firmware).args(["fmt", "--all", "--check"]));
+        // Without `--all`, which would take in the packages of the other workspaces that it uses.
+        step(&mut tally, shell::cargo()?.current_dir(&service).args(["fmt", "--check"]));
     }
     if !counted(&mut tally, installer.cargo_tool("clippy", "clippy")) {
         return Ok(tally);
@@ -36,7 +41,11 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
         &mut tally,
         shell::cargo()?.current_dir(&firmware).env_remove("CARGO_TARGET_DIR").arg("clippy").args(deny),
     );
-    for board in BOARDS {
+    step(
+        &mut tally,
+        shell::cargo()?.current_dir(&service).env_remove("CARGO_TARGET_DIR").arg("clippy").args(deny),
+    );
+    for board in BOARDS.iter().chain([&RPI3_BARE]) {
         let Ok(rust) = Rust::find(board.target) else {
             println!("SKIPPED clippy of board {}: no Rust here builds for {}", board.name, board.target);
             tally.skipped += 1;

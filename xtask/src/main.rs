@@ -3,6 +3,7 @@
 //! One file per command; `toolchain` installs what commands need, `shell` runs programs.
 
 mod bench;
+mod deb;
 mod demo;
 mod full;
 mod fuzz;
@@ -47,6 +48,8 @@ enum Command {
     Lint,
     /// Print flash and RAM of the engine and of an application, per model of models/
     Size(size::Args),
+    /// Build the Debian package of the Linux service teff-sensord
+    Deb(deb::Args),
     /// Install what building firmware, the emulator and the tests need
     Setup,
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&installer, &args),
         Command::Lint => lint::run(&installer),
         Command::Size(args) => size::run(&installer, &args),
+        Command::Deb(args) => deb::run(&installer, &args),
         Command::Setup => setup::run(&installer),
     };
     match result {

@@ -12,6 +12,9 @@ pub fn run(installer: &Installer) -> Result<()> {
     for board in BOARDS {
         say(&format!("{}: emulator and Rust for {} are there", board.title, board.target));
     }
+    installer.linux_service()?;
+    installer.alsa()?;
+    say("what the Linux service and its tests need is there");
     let library = installer.onnx_runtime()?;
     say(&format!("ONNX Runtime is there: {}", library.display()));
     Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::shell::{cargo, root, run_lines, say};
 use crate::tally::{Reader, Show, Tally};
 use crate::toolchain::Installer;
-use crate::{lint, snapshot};
+use crate::{deb, lint, snapshot};
 
 /// Which tests, and what to do with snapshots that differ.
 #[derive(Debug, Default, clap::Args)]
@@ -53,6 +53,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
             "--no-fail-fast",
         ]);
         tally.add(harness(&mut firmware, args.filter.as_deref())?);
+        tally.add(linux_service(installer, args.filter.as_deref())?);
     }
     tally.add(snapshot::run(args.filter.as_deref(), args.overwrite)?);
     say("all tests have run");
@@ -61,6 +62,31 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         bail!("not everything passed");
     }
     Ok(())
+}
+
+/// The service for Linux: its own workspace, with ALSA where its library is, and its package.
+fn linux_service(installer: &Installer, filter: Option<&str>) -> Result<Tally> {
+    if let Err(error) = installer.linux_service() {
+        eprintln!("warning: some tests of the Linux service are skipped: {error:#}");
+    }
+    let mut tally = Tally::default();
+    let mut service = cargo()?;
+    service.current_dir(deb::folder()?).env_remove("CARGO_TARGET_DIR");
+    service.args(["test", "--locked", "--no-fail-fast"]);
+    match installer.alsa() {
+        Ok(()) => {
+            service.args(["--features", "alsa"]);
+        }
+        Err(error) => {
+            println!("SKIPPED the Linux service with ALSA: {error:#}");
+            tally.skipped += 1;
+        }
+    }
+    tally.add(harness(&mut service, filter)?);
+    if filter.is_none_or(|filter| "deb".contains(filter)) {
+        tally.add(deb::test(installer)?);
+    }
+    Ok(tally)
 }
 
 /// Runs `cargo test` and counts.

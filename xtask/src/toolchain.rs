@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use teff_board::rpi3::RPI3_BARE;
 use teff_board::{BOARDS, Board, Emulator, Rust, find_program};
 
 use crate::shell;
@@ -50,7 +51,7 @@ impl Installer {
         for board in BOARDS {
             self.board(board)?;
         }
-        Ok(())
+        self.board(&RPI3_BARE)
     }
 
     /// The emulator and a Rust for one board.
@@ -91,6 +92,44 @@ impl Installer {
         Rust::find(target).map(|_| ()).with_context(|| {
             format!("neither `rustup target add {target}` nor Debian's packages gave a Rust for it")
         })
+    }
+
+    /// A Rust with the standard library for a system with an operating system: by rustup where it can.
+    pub fn library(&self, target: &str) -> Result<Rust> {
+        let Err(missing) = Rust::with_library(target) else { return Rust::with_library(target) };
+        if find_program("rustup").is_some() {
+            let mut rustup = shell::command("rustup")?;
+            rustup.args(["target", "add", target]);
+            if let Err(error) = shell::run_within(&mut rustup, RUSTUP_LIMIT) {
+                shell::say(&format!("rustup could not add {target} ({error})"));
+            }
+        }
+        Rust::with_library(target).map_err(|_| missing)
+    }
+
+    /// What the tests of the Linux service need: a broker, and an emulator of programs for its package.
+    pub fn linux_service(&self) -> Result<()> {
+        let broker = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
+        if find_program("mosquitto").is_none() && !broker.iter().any(|path| Path::new(path).is_file()) {
+            self.packages("the MQTT broker mosquitto", &["mosquitto"])?;
+        }
+        if find_program("qemu-aarch64").is_none() {
+            self.packages("the emulator qemu-aarch64", &["qemu-user"])?;
+        }
+        Ok(())
+    }
+
+    /// ALSA's library and what finds it.
+    pub fn alsa(&self) -> Result<()> {
+        let is_there = || {
+            let found = Command::new("pkg-config").args(["--exists", "alsa"]).status();
+            found.is_ok_and(|status| status.success())
+        };
+        if is_there() {
+            return Ok(());
+        }
+        self.packages("ALSA's library", &["libasound2-dev", "pkg-config"])?;
+        if is_there() { Ok(()) } else { bail!("`pkg-config` does not find ALSA's library") }
     }
 
     /// A sub-command of cargo that comes as a component of its own, such as clippy.

@@ -15,6 +15,7 @@ pub mod numbers;
 mod plugin;
 mod profile;
 mod root;
+pub mod rpi3;
 mod rust;
 mod thumb;
 mod timing;

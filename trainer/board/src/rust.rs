@@ -69,6 +69,21 @@ impl Rust {
         Ok(rust)
     }
 
+    /// A Rust with the standard library for `target` installed, as rustup or Debian's package of another
+    /// architecture installs it. The linker is the caller's choice.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn with_library(target: &str) -> Result<Rust> {
+        if has_library(Path::new("rustc"), target) {
+            return Ok(Rust::new(How::Installed, "cargo", None, "installed"));
+        }
+        if Path::new(SYSTEM_CARGO).is_file() && has_library(Path::new(SYSTEM_RUSTC), target) {
+            return Ok(Rust::new(How::Installed, SYSTEM_CARGO, Some(SYSTEM_RUSTC), "debian"));
+        }
+        bail!("no Rust here has the standard library for {target}: run `rustup target add {target}`")
+    }
+
     fn new(how: How, cargo: &str, rustc: Option<&str>, flavour: &'static str) -> Rust {
         Rust { how, cargo: PathBuf::from(cargo), rustc: rustc.map(PathBuf::from), linker: None, flavour }
     }
@@ -135,13 +150,22 @@ fn print(rustc: &Path, arguments: &[&str]) -> Option<String> {
 
 /// Whether the target's core library stands where this compiler would look for it.
 fn has_target(rustc: &Path, target: &str) -> bool {
+    holds(rustc, target, "libcore-")
+}
+
+/// Whether the standard library stands there too.
+fn has_library(rustc: &Path, target: &str) -> bool {
+    holds(rustc, target, "libstd-")
+}
+
+fn holds(rustc: &Path, target: &str, library: &str) -> bool {
     let Some(folder) = print(rustc, &["--print", "target-libdir", "--target", target]) else {
         return false;
     };
     let Ok(entries) = fs::read_dir(folder) else {
         return false;
     };
-    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(library))
 }
 
 fn has_sources(rustc: &Path) -> bool {

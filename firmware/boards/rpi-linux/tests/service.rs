@@ -72,7 +72,7 @@ fn a_plan_needs_no_compiler() {
 /// As `arecord` would: a program that writes bytes, here in pieces that end within a sample.
 #[test]
 fn a_program_is_a_microphone() {
-    let script = "tail -c +45 \"$0\" | for i in $(seq 200); do dd bs=1001 count=1 2>/dev/null; sleep 0.01; done; exec sleep 60";
+    let script = "tail -c +45 \"$0\" | for i in $(seq 200); do dd bs=1001 count=1 2>/dev/null; sleep 0.05; done; exec sleep 60";
     let (_folder, path) = config(&format!(
         "[model]\npath = '{}'\n[sensor.command]\nrun = ['sh', '-c', '{script}', '{}']\n",
         model("digits").display(),
