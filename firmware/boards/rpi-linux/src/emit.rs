@@ -1,7 +1,7 @@
 //! What is told: one JSON object for each message, to the standard output and to the broker.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -96,25 +96,28 @@ struct Numbered<'m> {
 
 /// Where messages go; threads share it.
 pub struct Emitter {
-    stdout: AtomicBool,
     mqtt: Option<Mqtt>,
-    next: AtomicU64,
+    /// Held while a message is told, so that messages come in the order of their numbers.
+    state: Mutex<State>,
+}
+
+struct State {
+    stdout: bool,
+    next: u64,
 }
 
 impl Emitter {
     /// To the standard output, to a broker, to both or to neither.
     pub fn new(stdout: bool, mqtt: Option<Mqtt>) -> Emitter {
-        Emitter { stdout: AtomicBool::new(stdout), mqtt, next: AtomicU64::new(0) }
+        Emitter { mqtt, state: Mutex::new(State { stdout, next: 0 }) }
     }
 
     /// Tells a message. Never waits for the broker.
     pub fn tell(&self, message: &Message<'_>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let numbered = Numbered {
-            n: self.next.fetch_add(1, Ordering::Relaxed),
-            time_ms: since.as_millis() as u64,
-            message,
-        };
+        let numbered = Numbered { n: state.next, time_ms: since.as_millis() as u64, message };
+        state.next += 1;
         let line = match serde_json::to_string(&numbered) {
             Ok(line) => line,
             Err(why) => {
@@ -131,10 +134,10 @@ impl Emitter {
             };
             mqtt.send(topic, line.clone());
         }
-        if self.stdout.load(Ordering::Relaxed) {
+        if state.stdout {
             let mut stdout = io::stdout().lock();
             if let Err(why) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-                self.stdout.store(false, Ordering::Relaxed);
+                state.stdout = false;
                 error!("the standard output is not written to any more: {why}");
             }
         }

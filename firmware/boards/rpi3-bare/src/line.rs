@@ -67,6 +67,11 @@ impl Line {
         &self.account
     }
 
+    /// Whether bytes came of which no note was taken yet.
+    pub fn has_bytes(&self) -> bool {
+        self.bytes.ready()
+    }
+
     /// Takes note of what came until samples wait or there is an event, which is returned.
     pub fn poll(&mut self) -> Option<Event> {
         while self.waiting.is_empty() && self.event.is_none() {
@@ -109,7 +114,9 @@ impl Line {
         if self.waiting.is_empty() {
             return Gap::None;
         }
-        core::mem::take(&mut self.gap)
+        let gap = core::mem::take(&mut self.gap);
+        self.gaps = self.gaps.wrapping_add(u32::from(gap != Gap::None));
+        gap
     }
 }
 

@@ -105,6 +105,7 @@ _start:
     bl      {main}
 8:  wfe
     b       8b
+    .ltorg
 
 .macro to_fault number
     .balign 0x80

@@ -162,7 +162,7 @@ fn run(out: &mut Console) -> Option<Why> {
                 let mut samples = [0; SAMPLES];
                 // Samples of which nobody said what they are.
                 let _ = line.read(&mut samples);
-                machine::wait();
+                sleep(&line);
             }
         }
     };
@@ -174,6 +174,16 @@ fn run(out: &mut Console) -> Option<Why> {
         Ok(pipeline) => Some(decide(pipeline, sensor, format, out)),
         Err(why) => Some(Why::Start(why)),
     }
+}
+
+/// Sleeps until something comes. With interrupts off between the look and the sleep, which one that waits ends,
+/// nothing that comes between the two is slept through.
+fn sleep(line: &Line) {
+    critical_section::with(|_| {
+        if !line.has_bytes() {
+            machine::wait();
+        }
+    });
 }
 
 /// Decides until the host says something that ends it.
@@ -193,6 +203,9 @@ fn decide(mut pipeline: Deciding, mut sensor: Rescaled<Line>, format: Format, ou
         }
         let mut samples = [0; SAMPLES];
         let Ok(instants) = sensor.read(&mut samples);
+        if instants == 0 {
+            sleep(sensor.sensor_mut());
+        }
         for instant in samples.chunks_exact(axes).take(instants) {
             pipeline.push(instant);
             loop {
