@@ -25,8 +25,8 @@ pub const RPI3_BARE: Board = Board {
     job_bytes: 0,
 };
 
-/// The program of the board's folder.
-pub const PROGRAM: &str = "decide";
+/// The programs of the board's folder. They do the same with what the model is of.
+pub const PROGRAMS: [&str; 2] = ["listen", "motion"];
 
 /// Bits per second of its serial line, on the pins 14 (from the Pi) and 15 (to it).
 pub const BAUD: u32 = 921_600;
@@ -59,12 +59,12 @@ pub struct BootFile {
     pub bytes: Vec<u8>,
 }
 
-/// Builds the program with a model, and gives the files that the card needs besides [`CLOSED_FILES`].
+/// Builds one of [`PROGRAMS`] with a model, and gives the files that the card needs besides [`CLOSED_FILES`].
 ///
 /// # Errors
 /// No Rust here builds for the board, or the model cannot be linked; the error says why.
-pub fn boot_files(link: &Link) -> Result<Vec<BootFile>> {
-    let elf = Firmware { board: &RPI3_BARE, program: PROGRAM, link: link.clone() }.build()?;
+pub fn boot_files(program: &str, link: &Link) -> Result<Vec<BootFile>> {
+    let elf = Firmware { board: &RPI3_BARE, program, link: link.clone() }.build()?;
     let bytes = fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let image = image(&bytes).with_context(|| format!("{}", elf.display()))?;
     Ok(vec![

@@ -40,8 +40,9 @@ fn skipped() -> bool {
     false
 }
 
-/// A recording, what its samples are, and of which model.
+/// A recording, what its samples are, and the program and model that it is for.
 struct Case {
+    program: &'static str,
     model: &'static str,
     samples: Vec<i16>,
     format: Format,
@@ -59,7 +60,7 @@ fn machine() -> Case {
         counts_per_thousand_units: 256_000,
         full_scale: 4096,
     };
-    Case { model: "machine", samples: samples.collect(), format }
+    Case { program: "motion", model: "machine", samples: samples.collect(), format }
 }
 
 fn digits() -> Case {
@@ -73,7 +74,7 @@ fn digits() -> Case {
         counts_per_thousand_units: 1000,
         full_scale: 32_768,
     };
-    Case { model: "digits", samples, format }
+    Case { program: "listen", model: "digits", samples, format }
 }
 
 /// What the program prints of a recording, found by the same pipeline on the host. `gap` instants are left
@@ -151,7 +152,7 @@ fn frames(case: &Case, piece: usize) -> Vec<Vec<u8>> {
 
 /// An emulated Pi with a model, and the lines that it prints.
 fn start(case: &Case) -> (Emulated, Receiver<String>) {
-    let files = rpi3::boot_files(&Link::File(model(case))).unwrap();
+    let files = rpi3::boot_files(case.program, &Link::File(model(case))).unwrap();
     let names: Vec<&str> = files.iter().map(|file| file.name).collect();
     assert_eq!(names, ["kernel8.img", "config.txt"]);
     let mut emulated = rpi3::emulate(&files[0].bytes).unwrap();

@@ -3,7 +3,7 @@
 //! The interrupt of the line fills a queue of bytes; the main loop makes frames, samples, windows and
 //! decisions of them. The host sends what a board's `record` program sends (`docs/link.md`).
 #![no_std]
-#![no_main]
+#![cfg(feature = "model")]
 
 mod line;
 mod machine;
