@@ -159,6 +159,7 @@ pub(crate) struct Marks {
 }
 
 /// A file that the emulator reads or writes, gone when dropped.
+#[derive(Debug)]
 pub(crate) struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {

@@ -293,7 +293,8 @@ fn decide(
         match receiver.recv_timeout(TICK) {
             Ok(portion) => take(pipeline, pulses, &portion, telling),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return until.is_some(),
+            // The sensor's thread sees a signal too, and may be the first to.
+            Err(RecvTimeoutError::Disconnected) => return stop.load(Ordering::Acquire),
         }
         if !telling.metrics_every.is_zero() && telling.last_metrics.elapsed() >= telling.metrics_every {
             telling.metrics(pipeline.counts());

@@ -134,7 +134,7 @@ fn systemd_is_told() {
     let socket = socket.display().to_string();
     let service =
         Service::start_with(&path, &[("NOTIFY_SOCKET", socket.as_str()), ("WATCHDOG_USEC", "400000")]);
-    let mut told = |word: &str| loop {
+    let told = |word: &str| loop {
         let mut bytes = [0; 256];
         let len = systemd.recv(&mut bytes).unwrap_or_else(|why| panic!("{word}: {why}"));
         if String::from_utf8_lossy(&bytes[..len]).contains(word) {

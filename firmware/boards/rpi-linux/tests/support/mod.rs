@@ -1,4 +1,6 @@
 //! What the tests share: the service as a process, and what the host's pipeline decides.
+// Each of them uses a part.
+#![allow(dead_code)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
