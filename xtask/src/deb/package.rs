@@ -176,10 +176,10 @@ impl Package {
             .filter(|folder| !folder.as_os_str().is_empty())
             .collect();
         for folder in folders {
-            header(tar::EntryType::Directory, &format!("./{}/", folder.display()), 0o755, &[])?;
+            header(tar::EntryType::Directory, &format!("{}/", folder.display()), 0o755, &[])?;
         }
         for (path, file) in files {
-            header(tar::EntryType::Regular, &format!("./{path}"), file.mode, &file.bytes)
+            header(tar::EntryType::Regular, path, file.mode, &file.bytes)
                 .with_context(|| format!("cannot pack {path}"))?;
         }
         archive.into_inner().context("cannot pack the files")

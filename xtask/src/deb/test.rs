@@ -100,9 +100,9 @@ fn contents(built: &Built) -> Result<()> {
         ("-rw-r--r-- root/root", "usr/share/teff-sensord/examples/machine.onnx"),
         ("drwxr-xr-x root/root", "etc/teff-sensord/"),
     ] {
-        let is_it = |line: &str| line.starts_with(mode) && line.ends_with(&format!(" ./{path}"));
+        let is_it = |line: &str| line.starts_with(mode) && line.ends_with(&format!(" {path}"));
         if !found.lines().any(is_it) {
-            bail!("no `{mode} … {path}` in\n{found}");
+            bail!("no `{mode} ... {path}` in\n{found}");
         }
     }
     Ok(())
