@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-fuzz", &["teff", "teff-compiler"]),
     ("teff-tests", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-fuzz", "teff-trainer"]),
     ("xtask", &["teff-board"]),
-    ("teff-app", &["teff"]),
+    ("teff-app", &["teff", "teff-link"]),
     ("teff-link", &[]),
     ("teff-verify", &["teff"]),
     ("teff-emulated", &[]),
