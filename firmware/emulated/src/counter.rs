@@ -23,15 +23,18 @@ fn SysTick() {
     WRAPS.store(WRAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-/// The running counter. The timer begins anew, and wakes a processor that waits, every `RELOAD` + 1 ticks.
-pub struct Counter<const RELOAD: u32 = LONGEST> {
+/// The running timer. It begins anew, and wakes a processor that waits, every `RELOAD` + 1 ticks.
+pub struct Timer<const RELOAD: u32> {
     timer_hz: u64,
 }
 
-/// Wakes a waiting processor a thousand times a second, about: the timers of these boards have 20 to 32 MHz.
-pub type Clock = Counter<24_999>;
+/// Counts and disturbs nothing.
+pub type Counter = Timer<LONGEST>;
 
-impl<const RELOAD: u32> Counter<RELOAD> {
+/// Wakes a waiting processor a thousand times a second, about: the timers of these boards have 20 to 32 MHz.
+pub type Clock = Timer<24_999>;
+
+impl<const RELOAD: u32> Timer<RELOAD> {
     /// Starts the timer.
     pub fn start(mut timer: SYST, machine: Machine) -> Self {
         timer.set_clock_source(SystClkSource::Core);
@@ -39,7 +42,7 @@ impl<const RELOAD: u32> Counter<RELOAD> {
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
-        Counter { timer_hz: machine.timer_hz().into() }
+        Timer { timer_hz: machine.timer_hz().into() }
     }
 
     /// Instructions since the start, in steps of a tick; or nanoseconds of the emulator's time, which is the
