@@ -1,16 +1,17 @@
 //! `trainer record` and `trainer monitor` on pseudo-terminals, the other end of which a board's frames are written to:
 //! whole, cut, damaged, dropped, and by a board whose queue runs over.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
+use serial2::SerialPort;
 use teff_link::{
     Cause, Condition, Decision, End, Gap, Health, Hello, Level, Log, MAX_FRAME_BYTES, Message, Metrics,
     Samples, Sender, VERSION,
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 /// A serial line: the board's end is held here, and the host's end has a path that stays the same.
 struct Cable {
     folder: TempDir,
-    board: Option<File>,
+    board: Option<SerialPort>,
 }
 
 impl Cable {
@@ -35,19 +36,12 @@ impl Cable {
     }
 
     fn plug_in(&mut self) {
-        let board = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&board).unwrap();
-        unlockpt(&board).unwrap();
-        let name = ptsname(&board, Vec::new()).unwrap().into_string().unwrap();
-        // Bytes go through as they are from the beginning on, not only when the host has set the port.
-        let host = File::options().read(true).write(true).open(&name).unwrap();
-        let mut settings = rustix::termios::tcgetattr(&host).unwrap();
-        settings.make_raw();
-        rustix::termios::tcsetattr(&host, rustix::termios::OptionalActions::Now, &settings).unwrap();
+        let (board, host) = SerialPort::pair().unwrap();
+        let name = fs::read_link(format!("/proc/self/fd/{}", host.as_raw_fd())).unwrap();
         let new = self.folder.path().join("new");
         std::os::unix::fs::symlink(&name, &new).unwrap();
         fs::rename(new, self.port()).unwrap();
-        self.board = Some(File::from(board));
+        self.board = Some(board);
         // Kept open, else the port would be cut until the host opens it.
         std::mem::forget(host);
     }

@@ -34,7 +34,11 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
     step(&mut tally, shell::cargo()?.args(["clippy", "--release", "--workspace"]).args(deny));
     step(
         &mut tally,
-        shell::cargo()?.current_dir(&firmware).env_remove("CARGO_TARGET_DIR").arg("clippy").args(deny),
+        shell::cargo()?
+            .current_dir(&firmware)
+            .env_remove("CARGO_TARGET_DIR")
+            .args(["clippy", "--features", "teff-app/link"])
+            .args(deny),
     );
     for board in BOARDS {
         let Ok(rust) = Rust::find(board.target) else {

@@ -27,8 +27,8 @@ pub enum Way {
     },
     /// The plan goes to a Linux machine by `scp`, and the service there is started anew.
     Linux {
-        /// Where the service reads its model.
-        model: &'static str,
+        /// The folder of the service's settings, where its model stands too.
+        folder: &'static str,
         /// The service.
         service: &'static str,
     },
@@ -117,7 +117,7 @@ const REAL: &[Destination] = &[
         target: "aarch64-unknown-linux-gnu",
         cpu: None,
         plan_target: "aarch64",
-        way: Way::Linux { model: "/etc/teff/model.teff", service: "teff-sensord" },
+        way: Way::Linux { folder: "/etc/teff-sensord", service: "teff-sensord" },
     },
     Destination {
         name: "rpi3-bare",

@@ -169,19 +169,27 @@ impl Delivery<'_> {
                     ),
                 ]
             }
-            Way::Linux { model, service } => {
+            Way::Linux { folder, service } => {
                 let host = self.host.unwrap_or("<USER@HOST>");
                 let staged = "/tmp/teff-model.teff";
                 let mut copy = Command::new("scp");
                 copy.arg(self.plan.unwrap_or(Path::new("<plan>"))).arg(format!("{host}:{staged}"));
+                // The service's settings name the model in their first table.
+                let name_it = r#"/^\[model\]/,/^\[[^m]/ s|^path = .*|path = "model.teff"|"#;
                 let mut install = Command::new("ssh");
                 install.args([
                     host,
-                    &format!("sudo install -D -m 644 {staged} {model} && sudo systemctl restart {service}"),
+                    &format!(
+                        "sudo install -D -m 644 {staged} {folder}/model.teff && sudo sed -i '{name_it}' \
+                         {folder}/{service}.toml && sudo systemctl restart {service} && systemctl is-active {service}"
+                    ),
                 ]);
                 vec![
                     Step::run("copy the plan to the machine", copy),
-                    Step::run("put it where the service reads it, and start that anew", install),
+                    Step::run(
+                        "put it beside the service's settings, name it there, and start the service anew",
+                        install,
+                    ),
                 ]
             }
             Way::Card { image, settings, .. } => {

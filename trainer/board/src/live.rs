@@ -1,12 +1,14 @@
 //! An emulated board whose first UART is a pseudo-terminal: what it sends is read while it runs.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serial2::SerialPort;
 
 use crate::Emulator;
 use crate::emulator::{TemporaryFile, doubled_commas};
@@ -41,7 +43,7 @@ impl Time {
 #[derive(Debug)]
 pub struct Live {
     child: Child,
-    line: File,
+    line: SerialPort,
     /// The terminal that the board writes to.
     terminal: String,
     // Deleted with the board.
@@ -74,15 +76,16 @@ impl Emulator<'_> {
     /// The signal is too long for the board, or the system gives no pseudo-terminal or does not start the emulator.
     pub fn start_live(&self, elf: &Path, signal: Option<&Signal>, time: Time) -> Result<Live> {
         let job = signal.map(|signal| self.job_file(signal)).transpose()?;
-        let (line, terminal) = pseudo_terminal().context("the system gives no pseudo-terminal")?;
-        let mut command = self.live_command(elf, job.as_ref().map(TemporaryFile::path), time, &terminal.name);
+        let (line, held_open) = SerialPort::pair().context("the system gives no pseudo-terminal")?;
+        let terminal = path_of(&held_open)?;
+        let mut command = self.live_command(elf, job.as_ref().map(TemporaryFile::path), time, &terminal);
         // What the emulator itself has to say is shown when it ends early.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = command.spawn().with_context(|| format!("cannot start {}", self.program().display()))?;
-        let mut live = Live { child, line, terminal: terminal.name, _job: job };
-        // Held open until the emulator has it: a terminal that nobody has open reads as cut.
+        let mut live = Live { child, line, terminal, _job: job };
+        // A terminal that nobody has open reads as cut.
         live.wait_until_open()?;
-        drop(terminal.held_open);
+        drop(held_open);
         Ok(live)
     }
 
@@ -112,15 +115,12 @@ impl Live {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] when the board has ended and everything it sent was read.
     pub fn read(&mut self, bytes: &mut [u8], patience: Duration) -> io::Result<usize> {
-        if !is_readable(&self.line, patience)? {
-            return Ok(0);
-        }
+        self.line.set_read_timeout(patience)?;
         match self.line.read(bytes) {
-            // What a terminal reads whose other end is closed.
+            // What a terminal reads whose other end is closed; Linux calls it an error.
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            }
+            Err(error) if error.raw_os_error() == Some(EIO) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(0),
             result => result,
         }
     }
@@ -146,11 +146,8 @@ impl Live {
                 let (_, said) = self.ended()?;
                 bail!("the emulator ended at once: {}", said.trim_end());
             }
-            // Where the system does not show it, the first bytes do.
-            let shown = fs::read_dir(&folder).map(|entries| {
-                entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|path| path == terminal))
-            });
-            if shown.unwrap_or(false) || is_readable(&self.line, Duration::ZERO).unwrap_or(false) {
+            let mut open = fs::read_dir(&folder).into_iter().flatten().flatten();
+            if open.any(|entry| fs::read_link(entry.path()).is_ok_and(|path| path == terminal)) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -167,39 +164,13 @@ impl Drop for Live {
     }
 }
 
-/// The end of a pseudo-terminal that programs open.
-struct Terminal {
-    name: String,
-    held_open: File,
-}
+/// Linux's number for the end of a terminal.
+const EIO: i32 = 5;
 
-/// A new pseudo-terminal: the end to read from, and the other one.
-fn pseudo_terminal() -> io::Result<(File, Terminal)> {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&ours)?;
-    unlockpt(&ours)?;
-    let name = ptsname(&ours, Vec::new())?.to_string_lossy().into_owned();
-    let held_open = File::options().read(true).write(true).open(&name)?;
-    // Bytes go through as they are, before the emulator sets it too.
-    let mut settings = rustix::termios::tcgetattr(&held_open)?;
-    settings.make_raw();
-    rustix::termios::tcsetattr(&held_open, rustix::termios::OptionalActions::Now, &settings)?;
-    Ok((File::from(ours), Terminal { name, held_open }))
-}
-
-/// Whether there is something to read, or the end, within `patience`.
-fn is_readable(file: &File, patience: Duration) -> io::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let timeout = Timespec {
-        tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: patience.subsec_nanos().into(),
-    };
-    let mut fds = [PollFd::new(file, PollFlags::IN)];
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(ready) => Ok(ready > 0),
-        // A signal, which whoever waits for it looks at.
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+/// The path by which other programs open a terminal.
+fn path_of(terminal: &SerialPort) -> Result<String> {
+    let link = format!("/proc/self/fd/{}", terminal.as_raw_fd());
+    let path =
+        fs::read_link(&link).context("emulated boards with a serial line need the folder /proc of Linux")?;
+    Ok(path.display().to_string())
 }

@@ -5,10 +5,13 @@
 
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use teff_board::{Board, Emulator, Live, Signal, Time};
 use teff_link::{MAX_FRAME_BYTES, Received, Receiver};
 
@@ -180,9 +183,7 @@ fn read_port(port: &mut serial2::SerialPort, piece: &mut [u8]) -> io::Result<usi
 
 /// Whether the user wants to stop, by Ctrl-C.
 #[derive(Debug)]
-pub struct Stop;
-
-static STOPPED: AtomicBool = AtomicBool::new(false);
+pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// From now on Ctrl-C is a wish, not the end. A second one ends the program.
@@ -190,18 +191,20 @@ impl Stop {
     /// # Errors
     /// The system does not allow it.
     pub fn listen() -> Result<Stop> {
-        ctrlc::set_handler(|| {
-            if STOPPED.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        })
-        .context("Ctrl-C cannot be listened to")?;
-        Ok(Stop)
+        let wanted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order, so that the first one does not end the program.
+            let second = flag::register_conditional_shutdown(signal, 130, Arc::clone(&wanted));
+            second
+                .and_then(|_| flag::register(signal, Arc::clone(&wanted)))
+                .context("Ctrl-C cannot be listened to")?;
+        }
+        Ok(Stop(wanted))
     }
 
     /// Whether it was pressed.
     pub fn is_wanted(&self) -> bool {
-        STOPPED.load(Ordering::SeqCst)
+        self.0.load(Ordering::SeqCst)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Recordings on disk: `{label}/{group}_{number}.csv` or `.wav`, as the layout `class_folders` of the recipes is read.
+//! Recordings on disk: `{label}/{group}_{number}.csv`, or `{label}/{group}_nohash_{number}.wav`, as the layout
+//! `class_folders` of the recipes is read.
 //!
 //! No file is ever overwritten. While a recording goes on, its file has the ending `.part` behind the other one: what
 //! came before a loss of power is still there. The ending goes when the file is whole.
@@ -28,6 +29,11 @@ impl Kind {
 
     fn ending(&self) -> &'static str {
         if self.is_sound() { "wav" } else { "csv" }
+    }
+
+    /// What tells the loader of sound where the group's name ends.
+    fn infix(&self) -> &'static str {
+        if self.is_sound() { "nohash_" } else { "" }
     }
 
     /// Names of the columns of a CSV file.
@@ -71,6 +77,7 @@ impl Place {
         };
         let numbers = |group: &str| {
             let of_group = names.iter().filter_map(|name| name.strip_prefix(group)?.strip_prefix('_'));
+            let of_group = of_group.map(|rest| rest.strip_prefix("nohash_").unwrap_or(rest));
             let digits =
                 of_group.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
             digits.filter_map(|digits| digits.parse::<usize>().ok()).max()
@@ -100,7 +107,8 @@ impl Place {
     /// # Errors
     /// It cannot be written.
     pub fn begin(&mut self, kind: &Kind) -> Result<Part> {
-        let path = self.folder.join(format!("{}_{:03}.{}", self.group, self.next, kind.ending()));
+        let path =
+            self.folder.join(format!("{}_{}{:03}.{}", self.group, kind.infix(), self.next, kind.ending()));
         self.next += 1;
         Part::create(path, kind)
     }
@@ -295,6 +303,8 @@ mod tests {
         let mut part = Place::find(folder.path(), "one", None).unwrap().begin(&kind).unwrap();
         part.append(&[1, -2, i16::MAX]).unwrap();
         let path = part.finish().unwrap();
+        assert!(path.ends_with("one/t001_nohash_001.wav"));
+        assert_eq!(Place::find(folder.path(), "one", None).unwrap().group(), "t002");
         let mut reader = hound::WavReader::open(path).unwrap();
         assert_eq!(reader.spec().sample_rate, 8000);
         assert_eq!(reader.samples::<i16>().map(Result::unwrap).collect::<Vec<_>>(), [1, -2, i16::MAX]);
