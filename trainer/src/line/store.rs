@@ -67,7 +67,7 @@ impl Place {
     /// The folder cannot be read.
     pub fn find(out: &Path, label: &str, group: Option<&str>) -> Result<Place> {
         let folder = out.join(label);
-        let names = match fs::read_dir(&folder) {
+        let names: Vec<String> = match fs::read_dir(&folder) {
             Ok(entries) => entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
@@ -139,10 +139,18 @@ fn unwritable(path: &Path) -> String {
     )
 }
 
-#[derive(Debug)]
 enum Writer {
     Text(BufWriter<File>),
     Sound(Box<hound::WavWriter<BufWriter<File>>>),
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Writer::Text(_) => "Text",
+            Writer::Sound(_) => "Sound",
+        })
+    }
 }
 
 /// A file that is being written.

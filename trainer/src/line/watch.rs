@@ -172,8 +172,9 @@ impl Watch {
                 })
             }
             Message::Metrics(metrics) => {
-                self.figures = Figures::from(metrics);
-                self.time(&self.figures.clone());
+                let figures = Figures::from(metrics);
+                self.figures = figures;
+                self.time(&figures);
                 Some(News::Metrics(self.figures))
             }
             Message::Log(log) => {
