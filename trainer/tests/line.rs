@@ -371,7 +371,7 @@ fn a_silent_line_and_a_wrong_path_are_told() {
             vec!["record", "--port", "x", "--label", "a", "--out", out, "--signal", "machine:sad"],
             "states are healthy",
         ),
-        (vec!["record", "--port", "x", "--label", "a", "--out", out, "--seconds", "-1"], "number of seconds"),
+        (vec!["record", "--port", "x", "--label", "a", "--out", out, "--seconds", "0"], "number of seconds"),
     ] {
         let output = start(&words).wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{words:?}");
