@@ -116,7 +116,8 @@ const REAL: &[Destination] = &[
         title: "Raspberry Pi with 64-bit Linux",
         target: "aarch64-unknown-linux-gnu",
         cpu: None,
-        plan_target: "aarch64",
+        // Of no processor in particular: the service may run on any of them.
+        plan_target: "generic",
         way: Way::Linux { folder: "/etc/teff-sensord", service: "teff-sensord" },
     },
     Destination {
@@ -124,11 +125,11 @@ const REAL: &[Destination] = &[
         title: "Raspberry Pi 3 without an operating system",
         target: "aarch64-unknown-none",
         cpu: None,
-        plan_target: "aarch64",
+        plan_target: "generic",
         way: Way::Card {
             image: "kernel8.img",
             vendor: &["bootcode.bin", "start.elf", "fixup.dat"],
-            settings: "arm_64bit=1\nenable_uart=1\ncore_freq=250\n",
+            settings: "arm_64bit=1\nkernel=kernel8.img\ndtoverlay=disable-bt\nenable_uart=1\ninit_uart_clock=48000000\n",
         },
     },
 ];

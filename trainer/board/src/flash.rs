@@ -403,7 +403,11 @@ pub fn too_large(said: &str) -> Option<String> {
 /// The emulator is missing.
 pub fn emulator_command(board: &crate::Board, elf: &Path) -> Result<String> {
     let command = Emulator::find(board)?.live_command(elf, None, Time::Real, "LINE");
-    Ok(shown(&command).replace("-chardev serial,id=line,path=LINE -serial chardev:line", "-serial pty"))
+    let shown =
+        shown(&command).replace("-chardev serial,id=line,path=LINE -serial chardev:line", "-serial pty");
+    // It is in PATH.
+    let (_, arguments) = shown.split_once(' ').unwrap_or_default();
+    Ok(format!("{} {arguments}", board.emulator))
 }
 
 /// A command as it would be typed into a shell.
