@@ -103,29 +103,3 @@ fn motion(path: &Path) -> Result<Signal> {
     }
     Ok(Signal { axes: 3, rate_millihertz: (RATE_HZ * 1000.0) as u32, samples })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_machine_is_never_recorded_twice_alike() {
-        let choice = Choice::parse("machine:imbalance").unwrap();
-        let (one, two) = (choice.load(0.5, 1).unwrap(), choice.load(0.5, 2).unwrap());
-        assert_eq!((one.axes, one.rate_millihertz, one.samples.len()), (3, 1_600_000, 2400));
-        assert_ne!(one, two);
-        assert_eq!(one, choice.load(0.5, 1).unwrap());
-        assert!(one.samples.iter().any(|count| *count != 0));
-    }
-
-    #[test]
-    fn what_is_no_signal_is_refused() {
-        assert!(Choice::parse("machine:on fire").unwrap_err().contains("healthy"));
-        assert!(Choice::parse("x.mp3").is_err());
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.csv");
-        std::fs::write(&path, "x,y,z\n1,2,3\n1,2\n").unwrap();
-        let error = Choice::parse(path.to_str().unwrap()).unwrap().load(1.0, 0).unwrap_err().to_string();
-        assert!(error.contains("x.csv:3"), "{error}");
-    }
-}

@@ -450,6 +450,3 @@ impl Take {
         Ok(Some(session))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use teff_link::{End, Gap, Hello, MAX_FRAME_BYTES, Receiver};
-
-use super::*;
+use teff_link::{Cause, End, Gap, Hello, MAX_FRAME_BYTES, Message, Receiver, Samples, VERSION};
+use teff_trainer::line::store::Place;
+use teff_trainer::line::take::{Cut, Ending, Lost, Next, Sender, Session, Take};
 
 const HELLO: Hello<'static> = Hello {
     version: VERSION,
