@@ -12,7 +12,7 @@ fn motion() -> Kind {
 #[test]
 fn names_are_never_taken_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let find = |group| Place::find(folder.path(), "healthy", group).unwrap();
+    let find = |group: Option<&str>| Place::find(folder.path(), "healthy", group).unwrap();
     let record = |group: Option<&str>| {
         let mut part = find(group).begin(&motion()).unwrap();
         part.append(&[1, 2, 3, -4, 5, 6]).unwrap();

@@ -236,9 +236,9 @@ fn a_cut_line_goes_on_where_it_can() {
     bench.hear_all(&frames[25..]);
     let session = bench.finish();
     // 19 frames before the cut, one of them a hello.
-    let (before, after) = (180, 500 - 230);
-    assert_eq!(stretches(&session), [(0, before, "start"), (230, after, "line")]);
-    assert_eq!(session.lost.on_line, 50);
+    let (before, after) = (180, 500 - 220);
+    assert_eq!(stretches(&session), [(0, before, "start"), (220, after, "line")]);
+    assert_eq!(session.lost.on_line, 40);
     assert_eq!(session.cuts, [Cut { instant: before, seconds: Some(2.5) }]);
     assert_eq!(session.ending, Ending::End);
 }

@@ -287,11 +287,14 @@ impl Take {
         let restarts = self.account.restarts;
         let missing = self.account.note(received);
         let first_again = frame.sequence == 0 && self.begin.is_some() && self.expected > 0;
-        if self.account.restarts != restarts || first_again {
+        let anew = self.account.restarts != restarts || first_again;
+        if anew {
             self.restarted()?;
         }
         if missing > 0 {
-            self.split("line")?;
+            if !anew {
+                self.split("line")?;
+            }
             self.expected += missing;
         }
         match &frame.message {
