@@ -8,14 +8,14 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use teff_trainer::dataset::machine::{LSB_PER_G, simulate};
+use teff_trainer::dataset::machine::{LSB_PER_G, ON_THE_BOARDS, simulate};
 use teff_trainer::recipe::Recipe;
 use teff_trainer::recipe::data::Format;
 
 const STATES: [&str; 3] = ["healthy", "bearing_fault", "imbalance"];
 const SECONDS: f64 = 2.0;
 /// A machine that the recipe does not have: neither trained nor tested on.
-const MACHINE: usize = 121;
+const MACHINE: usize = ON_THE_BOARDS;
 const SENSOR_LSB_PER_G: f64 = 256.0;
 
 #[test]

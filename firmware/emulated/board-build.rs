@@ -16,10 +16,7 @@ fn main() {
     if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
         println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     }
-    let replayed = Path::new("recordings/machine.csv");
-    if replayed.exists() {
-        recording(replayed, &out.join("recording.rs"));
-    }
+    recording(Path::new("recordings/machine.csv"), &out.join("recording.rs"));
     let heard = Path::new("recordings/digits.wav");
     if heard.exists() {
         sound(heard, &out.join("sound.rs"));
@@ -65,10 +62,14 @@ fn sound(from: &Path, to: &Path) {
     fs::write(to, array).expect("OUT_DIR can be written");
 }
 
-/// Writes the recording as an array of Rust.
+/// Writes the recording as an array of Rust, an empty one for a board without it.
 fn recording(from: &Path, to: &Path) {
     println!("cargo:rerun-if-changed={}", from.display());
-    let text = fs::read_to_string(from).expect("the recording can be read");
+    let text = if from.exists() {
+        fs::read_to_string(from).expect("the recording can be read")
+    } else {
+        String::new()
+    };
     let values: Vec<&str> = text.lines().skip(1).flat_map(|line| line.split(',')).collect();
     let array = format!("static RECORDING: [i16; {}] = [{}];\n", values.len(), values.join(","));
     fs::write(to, array).expect("OUT_DIR can be written");

@@ -15,6 +15,7 @@ pub mod export;
 pub mod features;
 pub mod files;
 pub mod golden;
+pub mod line;
 pub mod matrix;
 pub mod metrics;
 pub mod model_file;

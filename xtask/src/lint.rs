@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 use teff_board::rpi3::RPI3_BARE;
-use teff_board::{BOARDS, Rust};
+use teff_board::{BOARDS, Destination, Rust};
 
 use crate::deb;
 use crate::shell;
@@ -39,7 +39,11 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
     step(&mut tally, shell::cargo()?.args(["clippy", "--release", "--workspace"]).args(deny));
     step(
         &mut tally,
-        shell::cargo()?.current_dir(&firmware).env_remove("CARGO_TARGET_DIR").arg("clippy").args(deny),
+        shell::cargo()?
+            .current_dir(&firmware)
+            .env_remove("CARGO_TARGET_DIR")
+            .args(["clippy", "--features", "teff-app/link"])
+            .args(deny),
     );
     step(
         &mut tally,
@@ -51,18 +55,24 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
             tally.skipped += 1;
             continue;
         };
-        // Debian's Rust has no clippy of its own; rustc's warnings then have to do.
-        let lint = if rust.has_clippy() { "clippy" } else { "check" };
-        let mut command = rust.cargo(lint, board.target);
-        command
-            .current_dir(firmware.join("boards").join(board.name))
-            .args(["--release", "--locked", "--quiet", "--target-dir"])
-            .arg(firmware.join("target").join(board.target_folder(&rust)))
-            .stdin(Stdio::null());
-        if rust.has_clippy() {
-            command.args(["--", "-D", "warnings"]);
+        // Programs that send frames are others.
+        let has_link = Destination::find(board.name).is_ok_and(|board| board.has_feature("link"));
+        let features: &[&[&str]] = if has_link { &[&[], &["--features", "link"]] } else { &[&[]] };
+        for features in features {
+            // Debian's Rust has no clippy of its own; rustc's warnings then have to do.
+            let lint = if rust.has_clippy() { "clippy" } else { "check" };
+            let mut command = rust.cargo(lint, board.target);
+            command
+                .current_dir(firmware.join("boards").join(board.name))
+                .args(["--release", "--locked", "--quiet", "--target-dir"])
+                .arg(firmware.join("target").join(board.target_folder(&rust)))
+                .args(*features)
+                .stdin(Stdio::null());
+            if rust.has_clippy() {
+                command.args(["--", "-D", "warnings"]);
+            }
+            step(&mut tally, &mut command);
         }
-        step(&mut tally, &mut command);
     }
     Ok(tally)
 }

@@ -51,6 +51,8 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
             "test",
             "--locked",
             "--no-fail-fast",
+            "--features",
+            "teff-app/link",
         ]);
         tally.add(harness(&mut firmware, args.filter.as_deref())?);
         tally.add(linux_service(installer, args.filter.as_deref())?);

@@ -15,6 +15,7 @@
 //! | [`anomaly`] | the same for models that say how unusual a signal is |
 //! | [`pipeline`] | front end, session and decision of a model together |
 //! | [`output`] | what events set off: a callback, a pin |
+//! | `telemetry` | frames for `trainer record` and `trainer monitor`, with the feature `link` |
 //!
 //! No executor is presumed: an interrupt handler calls [`health::Watched::poll`], and whatever runs
 //! the task calls the pipeline. With the feature `defmt` events are logged, and what is missing.
@@ -32,3 +33,5 @@ pub mod output;
 pub mod pipeline;
 pub mod queue;
 pub mod sensor;
+#[cfg(feature = "link")]
+pub mod telemetry;

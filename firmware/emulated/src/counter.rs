@@ -12,8 +12,8 @@ use cortex_m_rt::exception;
 
 use crate::Machine;
 
-/// The timer counts down from here and begins anew, every 520 million instructions or more.
-const RELOAD: u32 = 0x00ff_ffff;
+/// As far as the timer counts: it begins anew every 520 million instructions or more.
+const LONGEST: u32 = 0x00ff_ffff;
 
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
@@ -23,30 +23,39 @@ fn SysTick() {
     WRAPS.store(WRAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-/// The running counter.
-pub struct Counter {
+/// The running timer. It begins anew, and wakes a processor that waits, every `RELOAD` + 1 ticks.
+pub struct Timer<const RELOAD: u32> {
     timer_hz: u64,
 }
 
-impl Counter {
+/// Counts and disturbs nothing.
+pub type Counter = Timer<LONGEST>;
+
+/// Wakes a waiting processor a thousand times a second, about: the timers of these boards have 20 to 32 MHz.
+pub type Clock = Timer<24_999>;
+
+impl<const RELOAD: u32> Timer<RELOAD> {
     /// Starts the timer.
-    pub fn start(mut timer: SYST, machine: Machine) -> Counter {
+    pub fn start(mut timer: SYST, machine: Machine) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(RELOAD);
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
-        Counter { timer_hz: machine.timer_hz().into() }
+        Timer { timer_hz: machine.timer_hz().into() }
     }
 
-    /// Instructions since the start, in steps of a tick.
+    /// Instructions since the start, in steps of a tick; or nanoseconds of the emulator's time, which is the
+    /// same with one virtual nanosecond per instruction.
     pub fn now(&self) -> u64 {
         loop {
             let wraps = WRAPS.load(Ordering::Relaxed);
             let current = SYST::get_current();
             // A wrap between the two would make them disagree.
             if wraps == WRAPS.load(Ordering::Relaxed) {
-                let ticks = (u64::from(wraps) << 24) + u64::from((RELOAD + 1 - current) & RELOAD);
+                let period = RELOAD + 1;
+                // The timer shows 0 for a tick before it wraps.
+                let ticks = u64::from(wraps) * u64::from(period) + u64::from((period - current) % period);
                 return ticks * 1_000_000_000 / self.timer_hz;
             }
         }

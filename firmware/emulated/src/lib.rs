@@ -9,5 +9,9 @@ pub mod counter;
 mod machine;
 pub mod mark;
 pub mod memory;
+pub mod pace;
+pub mod report;
+pub mod signal;
+pub mod uart;
 
 pub use machine::Machine;

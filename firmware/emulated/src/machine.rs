@@ -35,4 +35,14 @@ impl Machine {
             Machine::Mps3An547 => (0x6000_0000, 16 << 20),
         }
     }
+
+    /// Where the first UART has its registers.
+    pub(crate) const fn uart(self) -> usize {
+        match self {
+            Machine::Mps2 | Machine::Mps2An500 => 0x4000_4000,
+            // At their secure addresses.
+            Machine::Mps2An505 => 0x5020_0000,
+            Machine::Mps3An547 => 0x5930_3000,
+        }
+    }
 }

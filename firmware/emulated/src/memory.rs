@@ -13,6 +13,41 @@ pub fn job(machine: Machine) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(start, len) }
 }
 
+/// The first `len` samples of a job, `at` bytes from its beginning; fewer where it is not as long.
+pub fn job_samples(machine: Machine, at: usize, len: usize) -> &'static [i16] {
+    let (_, room) = machine.job();
+    let at = at.next_multiple_of(2).min(room);
+    let (address, _) = machine.job();
+    let start = core::ptr::with_exposed_provenance(address + at);
+    // SAFETY: as in `job`; the range lies within that one, its address is even, and every pair of bytes
+    // is a sample.
+    unsafe { core::slice::from_raw_parts(start, len.min((room - at) / 2)) }
+}
+
+/// Registers of the first UART, in bytes from its address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum UartRegister {
+    Data = 0x0,
+    State = 0x4,
+    Control = 0x8,
+    Divider = 0x10,
+}
+
+/// Reads a register of the first UART.
+pub(crate) fn read_uart(machine: Machine, register: UartRegister) -> u32 {
+    let address = core::ptr::with_exposed_provenance::<u32>(machine.uart() + register as usize);
+    // SAFETY: a register of the machine that the program was built for, at an address that is a multiple of
+    // four; no variable is there.
+    unsafe { address.read_volatile() }
+}
+
+/// Writes a register of the first UART.
+pub(crate) fn write_uart(machine: Machine, register: UartRegister, value: u32) {
+    let address = core::ptr::with_exposed_provenance_mut::<u32>(machine.uart() + register as usize);
+    // SAFETY: as in `read_uart`; none of these registers makes the device read or write memory.
+    unsafe { address.write_volatile(value) };
+}
+
 /// How far below the painter's caller the stack is looked at.
 const PAINTED_BYTES: usize = 64 << 10;
 const PAINT: u32 = 0x5EED_F00D;

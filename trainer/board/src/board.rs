@@ -96,8 +96,7 @@ pub const BOARDS: &[Board] = &[
 impl Board {
     /// Where cargo builds for the board with that Rust, in the folder `firmware/target`.
     pub fn target_folder(&self, rust: &Rust) -> PathBuf {
-        let flavour = PathBuf::from(rust.flavour);
-        self.cpu.map_or_else(|| flavour.clone(), |cpu| flavour.join(cpu))
+        crate::firmware::target_folder(rust, self.cpu)
     }
 
     /// The board of that name.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use object::elf::{SHF_ALLOC, SHF_WRITE};
-use object::read::elf::ElfFile32;
+use object::read::elf::{ElfFile32, ProgramHeader as _};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, SymbolKind};
 
 /// What a program occupies before it runs; the stack is not part of it.
@@ -51,6 +51,53 @@ impl Elf {
             }
         }
         Ok(sizes)
+    }
+
+    /// What lies at the addresses from `origin` on before the program starts, `bytes` of them: its parts in flash,
+    /// at the addresses where they are stored.
+    ///
+    /// # Errors
+    /// A part of the file is missing.
+    pub fn stored(&self, origin: u64, bytes: u64) -> Result<Vec<(u64, Vec<u8>)>> {
+        let file = self.file()?;
+        let endian = file.endian();
+        let mut parts = Vec::new();
+        for header in file.elf_program_headers() {
+            let address = u64::from(header.p_paddr(endian));
+            let inside = address >= origin && address < origin.saturating_add(bytes);
+            let data = header.data(endian, &*self.bytes).ok().context("the program's file is cut off")?;
+            if header.p_type(endian) == object::elf::PT_LOAD && inside && !data.is_empty() {
+                parts.push((address, data.to_vec()));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Bytes in the range from `origin` on that the program occupies: what is stored there, and its variables.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn occupied(&self, origin: u64, bytes: u64) -> Result<u64> {
+        let file = self.file()?;
+        let endian = file.endian();
+        let end = origin.saturating_add(bytes);
+        let mut occupied = 0;
+        for header in file.elf_program_headers() {
+            if header.p_type(endian) != object::elf::PT_LOAD {
+                continue;
+            }
+            let (stored, lives) = (u64::from(header.p_paddr(endian)), u64::from(header.p_vaddr(endian)));
+            if stored >= origin && stored < end {
+                occupied += u64::from(header.p_filesz(endian));
+            }
+            // Initial values of variables are stored in one place and live in another.
+            if lives >= origin && lives < end && !(stored >= origin && stored < end) {
+                occupied += u64::from(header.p_memsz(endian));
+            } else if lives >= origin && lives < end && header.p_filesz(endian) == 0 {
+                occupied += u64::from(header.p_memsz(endian));
+            }
+        }
+        Ok(occupied)
     }
 
     /// Names of the linked functions and variables, as the compiler wrote them.

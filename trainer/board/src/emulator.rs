@@ -45,6 +45,14 @@ impl<'a> Emulator<'a> {
         }
     }
 
+    pub(crate) fn board(&self) -> &'a Board {
+        self.board
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Runs a program to its end, with one virtual nanosecond per instruction so that the board's
     /// timers count instructions. `job` is laid at the board's job address before the start.
     pub fn run(&self, elf: &Path, job: Option<&[u8]>, limit: Duration) -> Result<Run> {
@@ -145,7 +153,7 @@ fn wait(mut child: Child, limit: Duration) -> Result<Run> {
 }
 
 /// The emulator reads a comma as the end of a value unless it is doubled.
-fn doubled_commas(path: &Path) -> String {
+pub(crate) fn doubled_commas(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 

@@ -1,8 +1,8 @@
 //! Building a program of a board's folder.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -33,54 +33,15 @@ pub struct Firmware<'a> {
 }
 
 impl Firmware<'_> {
+    fn as_build(&self) -> Build<'_> {
+        let Board { name, target, cpu, .. } = *self.board;
+        Build { board: name, target, cpu, program: self.program, link: &self.link, features: &[] }
+    }
+
     /// Builds it and returns the ELF file. What cargo says goes to stderr.
     pub fn build(&self) -> Result<PathBuf> {
-        let board = self.board;
-        let root = project_root()?;
-        let folder = root.join("firmware/boards").join(board.name);
-        if !folder.is_dir() {
-            bail!("board `{}` has no folder {}", board.name, folder.display());
-        }
-        let rust = Rust::find(board.target)?;
-        let target_dir = root.join("firmware/target").join(board.target_folder(&rust));
         let _lock = lock_builds()?;
-        let mut cargo = rust.cargo("build", board.target);
-        cargo
-            .current_dir(&folder)
-            .args(["--release", "--locked", "--bin", self.program])
-            .arg("--target-dir")
-            .arg(&target_dir)
-            .stdin(Stdio::null());
-        cargo.env_remove("TEFF_MODEL");
-        match &self.link {
-            Link::None => {
-                cargo.arg("--no-default-features");
-            }
-            Link::Default => {}
-            Link::File(model) => {
-                let model = model
-                    .canonicalize()
-                    .with_context(|| format!("cannot find the model {}", model.display()))?;
-                cargo.env("TEFF_MODEL", model);
-            }
-        }
-        // Cargo's words belong beside a progress display, never in a command's own output; they
-        // are shown when they matter.
-        let output = cargo.output().with_context(|| {
-            format!("cannot start cargo to build firmware for {}: run `{SETUP}`", board.name)
-        })?;
-        if !output.status.success() {
-            bail!(
-                "building `{}` for board {} failed:\n{}",
-                self.program,
-                board.name,
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            );
-        }
-        let elf = target_dir.join(board.target).join("release").join(self.program);
-        if !elf.is_file() {
-            bail!("cargo built `{}` but {} is not there", self.program, elf.display());
-        }
+        let elf = self.as_build().run()?;
         let Link::File(model) = &self.link else { return Ok(elf) };
         // The next model's program will have the same name. Models of several folders may have one
         // name too.
@@ -95,6 +56,115 @@ impl Firmware<'_> {
         fs::copy(&elf, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
         Ok(copy)
     }
+}
+
+/// A build of a board's program.
+#[derive(Clone, Copy, Debug)]
+pub struct Build<'a> {
+    /// Name of the board's folder.
+    pub board: &'a str,
+    /// Rust target triple.
+    pub target: &'a str,
+    /// Processor that the board's `.cargo/config.toml` names for `-C target-cpu`.
+    pub cpu: Option<&'a str>,
+    /// Name of the program.
+    pub program: &'a str,
+    /// The model in it.
+    pub link: &'a Link,
+    /// Features of the board's package.
+    pub features: &'a [&'a str],
+}
+
+impl Build<'_> {
+    /// Builds it and copies the ELF file to `to`.
+    ///
+    /// # Errors
+    /// As of [`Firmware::build`], or the copy cannot be written.
+    pub fn run_to(&self, to: &Path) -> Result<()> {
+        let _lock = lock_builds()?;
+        let elf = self.run()?;
+        fs::copy(&elf, to).with_context(|| format!("cannot write {}", to.display()))?;
+        Ok(())
+    }
+
+    /// The command that builds it in the board's folder, and the ELF file that it makes.
+    ///
+    /// # Errors
+    /// The board has no folder, no Rust here can build for it, or the model is not there.
+    pub fn command(&self) -> Result<(Command, PathBuf)> {
+        let folder = board_folder(self.board)?;
+        let rust = Rust::find(self.target)?;
+        let target_dir = project_root()?.join("firmware/target").join(target_folder(&rust, self.cpu));
+        let mut cargo = rust.cargo("build", self.target);
+        cargo
+            .current_dir(&folder)
+            .args(["--release", "--locked", "--bin", self.program])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            .stdin(Stdio::null());
+        cargo.env_remove("TEFF_MODEL");
+        match self.link {
+            Link::None => {
+                cargo.arg("--no-default-features");
+            }
+            Link::Default => {}
+            Link::File(model) => {
+                let model = std::path::absolute(model)
+                    .with_context(|| format!("cannot find the model {}", model.display()))?;
+                cargo.env("TEFF_MODEL", model);
+            }
+        }
+        if !self.features.is_empty() {
+            cargo.args(["--features", &self.features.join(",")]);
+        }
+        let elf = target_dir.join(self.target).join("release").join(self.program);
+        Ok((cargo, elf))
+    }
+
+    fn run(&self) -> Result<PathBuf> {
+        let board = self.board;
+        let (mut cargo, elf) = self.command()?;
+        if let Link::File(model) = self.link
+            && !model.is_file()
+        {
+            bail!("cannot find the model {}", model.display());
+        }
+        // Cargo's words belong beside a progress display, never in a command's own output; they
+        // are shown when they matter.
+        let output = cargo
+            .output()
+            .with_context(|| format!("cannot start cargo to build firmware for {board}: run `{SETUP}`"))?;
+        if !output.status.success() {
+            bail!(
+                "building `{}` for board {} failed:\n{}",
+                self.program,
+                board,
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        if !elf.is_file() {
+            bail!("cargo built `{}` but {} is not there", self.program, elf.display());
+        }
+        Ok(elf)
+    }
+}
+
+/// The folder of a board.
+///
+/// # Errors
+/// There is none.
+pub fn board_folder(board: &str) -> Result<PathBuf> {
+    let folder = project_root()?.join("firmware/boards").join(board);
+    if !folder.is_dir() {
+        bail!("board `{board}` has no folder {}", folder.display());
+    }
+    Ok(folder)
+}
+
+/// Where cargo builds with that Rust for that processor, in the folder `firmware/target`.
+pub(crate) fn target_folder(rust: &Rust, cpu: Option<&str>) -> PathBuf {
+    let flavour = PathBuf::from(rust.flavour);
+    cpu.map_or_else(|| flavour.clone(), |cpu| flavour.join(cpu))
 }
 
 /// Holds other builds of firmware off while one builds and takes its copy: programs of several

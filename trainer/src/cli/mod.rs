@@ -10,12 +10,16 @@ pub mod compile;
 pub mod conformance;
 pub mod evaluate;
 pub mod export;
+pub mod flash;
 pub mod inspect;
+mod line;
 pub mod matrix;
+pub mod monitor;
 pub mod profile;
 mod progress;
 pub mod quantize;
 mod quantizing;
+pub mod record;
 pub mod run;
 pub mod samples;
 pub mod train;
@@ -39,6 +43,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Record(record::Args),
     Train(train::Args),
     Export(export::Args),
     Quantize(quantize::Args),
@@ -51,6 +56,8 @@ enum Command {
     Matrix(matrix::Args),
     Verify(verify::Args),
     Profile(profile::Args),
+    Flash(flash::Args),
+    Monitor(monitor::Args),
     #[command(hide = true)]
     Samples(samples::Args),
     #[command(hide = true)]
@@ -120,6 +127,7 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Record(args) => record::run(args),
         Command::Train(args) => train::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),
@@ -132,6 +140,8 @@ pub fn main() -> ExitCode {
         Command::Matrix(args) => matrix::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Profile(args) => profile::run(args),
+        Command::Flash(args) => flash::run(args),
+        Command::Monitor(args) => monitor::run(args),
         Command::Samples(args) => samples::run(args),
         Command::Bits(args) => bits::run(args),
     };

@@ -160,6 +160,18 @@ fn file_name(state: &str, group: &str) -> String {
     format!("{state}/{group}_0.csv")
 }
 
+/// `seconds` of the machine that the emulated boards stand on, in one of its states: counts of all axes. Each `take`
+/// is another recording: at another load and, of a fault, with another severity.
+pub fn another(state: &str, seconds: f64, take: u64) -> Vec<i16> {
+    let (group, seed) = (format!("m{ON_THE_BOARDS:03}"), 1);
+    let machine = Machine::new(&mut Rng::for_purpose(seed, &format!("machine {group}")));
+    let mut rng = Rng::for_purpose(seed, &format!("recording {group} {state} {take}"));
+    machine.record(state, (seconds * RATE_HZ) as usize, &mut rng)
+}
+
+/// The machine whose recording the emulated boards replay.
+pub const ON_THE_BOARDS: usize = 121;
+
 /// The beginning of the README line that tells the settings.
 const SIMULATED: &str = "Simulated with";
 

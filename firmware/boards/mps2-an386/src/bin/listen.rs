@@ -9,6 +9,7 @@
 use core::cell::RefCell;
 use core::fmt::Write;
 
+use board::MACHINE;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::{entry, exception};
 use critical_section::Mutex;
@@ -16,13 +17,16 @@ use critical_section::Mutex;
 use defmt_semihosting as _;
 use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
-use teff_app::health::{Limits, Watched};
+use teff_app::health::{self, Limits, Watched};
 use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, StartError, Step, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::microphone::{I2s, Slots};
 use teff_app::sensor::simulated::SimulatedI2s;
-use teff_emulated::console::{self, Console};
+use teff_emulated::console;
+use teff_emulated::pace::Pace;
+use teff_emulated::report::{Happened, Report};
+use teff_emulated::signal::Signal;
 
 teff::include_model!(Listener, concat!(env!("OUT_DIR"), "/listen.teff"));
 
@@ -49,6 +53,7 @@ type Listening = Pipeline<'static, Listener, CLASSES, MEMORY, { stages(Listener:
 struct Interrupt {
     microphone: Microphone,
     intake: Intake<'static, 1>,
+    happened: Happened,
 }
 
 static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(None));
@@ -57,9 +62,12 @@ static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(No
 #[exception]
 fn PendSV() {
     critical_section::with(|token| {
-        if let Some(Interrupt { microphone, intake }) = INTERRUPT.borrow_ref_mut(token).as_mut() {
+        if let Some(Interrupt { microphone, intake, happened }) = INTERRUPT.borrow_ref_mut(token).as_mut() {
             let mut samples = [[0; 1]; 2 * PORTION];
-            microphone.poll(&mut samples, |gap, sample| intake.push_behind(gap, sample), |_| {});
+            let report = |event| {
+                let _ = happened.push_back(event);
+            };
+            microphone.poll(&mut samples, |gap, sample| intake.push_behind(gap, sample), report);
         }
     });
 }
@@ -89,9 +97,9 @@ fn main() -> ! {
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
     static mut QUEUE: Queue<1, QUEUE_LEN> = Queue::new();
 
-    let mut out = Console::open();
+    let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
     let (intake, outlet) = QUEUE.split();
-    let success = match start(ARENA, WORKSPACE, intake) {
+    let success = match start(ARENA, WORKSPACE, intake, &mut out) {
         Ok(pipeline) => run(pipeline, outlet, &mut out).is_ok(),
         Err(why) => {
             // Without a host nobody reads this.
@@ -99,7 +107,14 @@ fn main() -> ! {
             false
         }
     };
+    out.finish();
     console::exit(success)
+}
+
+/// What the microphone hears and its rate: the signal that the emulator was started with, else the recording.
+fn sound() -> (&'static [i16], u32) {
+    let given = Signal::given(MACHINE).filter(|signal| signal.axes == 1);
+    given.map_or((&SOUND, SOUND_HZ * 1000), |signal| (signal.samples, signal.rate_millihertz))
 }
 
 /// Starts the microphone and hands it to the interrupt; puts the pipeline together.
@@ -107,16 +122,19 @@ fn start(
     arena: &'static mut Arena<{ Listener::ARENA_BYTES }>,
     workspace: &'static mut [u32],
     intake: Intake<'static, 1>,
+    out: &mut Report,
 ) -> Result<Listening, StartError<'static>> {
     let session = Session::<Listener>::new(arena).map_err(StartError::Model)?;
     let needs = Needs::read(session.model())?;
-    let ring = SimulatedI2s::new(&SOUND, RING_WORDS);
-    let microphone = I2s::new(ring, Slots::Left, 0, SOUND_HZ * 1000);
+    let (heard, rate_millihertz) = sound();
+    let ring = SimulatedI2s::new(heard, RING_WORDS);
+    let microphone = I2s::new(ring, Slots::Left, 0, rate_millihertz);
     let microphone = Watched::new(microphone, LIMITS);
+    out.started(microphone.format());
     needs.check(microphone.format())?;
     let pipeline = Pipeline::new(session, workspace, microphone.format())?;
     critical_section::with(|token| {
-        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { microphone, intake });
+        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { microphone, intake, happened: Happened::new() });
     });
     Ok(pipeline)
 }
@@ -135,35 +153,31 @@ const LIMITS: Limits = Limits {
 };
 
 /// The task: takes what the interrupt left, until the recording is over.
-fn run(mut pipeline: Listening, mut outlet: Outlet<'static, 1>, out: &mut Console) -> core::fmt::Result {
-    let mut waiting = 0;
-    while elapse(PORTION, &mut waiting) {
+fn run(mut pipeline: Listening, mut outlet: Outlet<'static, 1>, out: &mut Report) -> core::fmt::Result {
+    let (_, rate_millihertz) = sound();
+    let (mut waiting, mut pace) = (0, Pace::start(MACHINE, rate_millihertz));
+    while elapse(pace.wait(PORTION), &mut waiting) {
         loop {
             let instant = outlet.pop();
             if let Some(instant) = &instant {
                 pipeline.take(instant);
             }
-            match pipeline.step(BUDGET) {
+            match pace.timed(|| pipeline.step(BUDGET)) {
                 Step::Idle if instant.is_none() => break,
                 Step::Idle | Step::Inferred(None) => {}
                 Step::Working => {
-                    elapse(1, &mut waiting);
+                    elapse(pace.meanwhile(1), &mut waiting);
                 }
                 Step::Inferred(Some(event)) => {
-                    let milliseconds = pipeline.heard() * 1000 / u64::from(SOUND_HZ);
-                    let (label, percent) = (pipeline.label(event.class), event.score * 100 / 256);
-                    writeln!(out, "{milliseconds:>6} ms  {label}  {percent} %")?;
+                    let label = pipeline.label(event.class);
+                    out.decision(pipeline.heard(), u64::from(rate_millihertz / 1000), &event, label)?;
                 }
             }
         }
+        tell(&pipeline, &outlet, &pace, out);
     }
-    let health = critical_section::with(|token| {
-        INTERRUPT
-            .borrow_ref(token)
-            .as_ref()
-            .map(|interrupt| *interrupt.microphone.counts())
-            .unwrap_or_default()
-    });
+    out.figures_are_due();
+    let health = tell(&pipeline, &outlet, &pace, out);
     let counts = pipeline.counts();
     writeln!(out, "{} samples, {} inferences", counts.instants, counts.inferences)?;
     writeln!(
@@ -174,4 +188,16 @@ fn run(mut pipeline: Listening, mut outlet: Outlet<'static, 1>, out: &mut Consol
         counts.gaps,
         health.saturated,
     )
+}
+
+/// Tells what happened to the microphone, and figures; returns those of the microphone.
+fn tell(pipeline: &Listening, outlet: &Outlet<'static, 1>, pace: &Pace, out: &mut Report) -> health::Counts {
+    let (happened, counts) = critical_section::with(|token| {
+        INTERRUPT.borrow_ref_mut(token).as_mut().map_or_else(Default::default, |interrupt| {
+            (core::mem::take(&mut interrupt.happened), *interrupt.microphone.counts())
+        })
+    });
+    happened.iter().for_each(|event| out.health(event));
+    out.figures(pipeline.counts(), &counts, outlet.overruns(), pace.inference_us());
+    counts
 }

@@ -9,6 +9,7 @@
 use core::cell::RefCell;
 use core::fmt::Write;
 
+use board::MACHINE;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::{entry, exception};
 use critical_section::Mutex;
@@ -16,7 +17,7 @@ use critical_section::Mutex;
 use defmt_semihosting as _;
 use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
-use teff_app::health::{Limits, Watched};
+use teff_app::health::{self, Limits, Watched};
 use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, StartError, Step, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
@@ -25,7 +26,10 @@ use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::simulated::SimulatedAdxl345;
 use teff_app::sensor::{NotOffered, Sensor};
-use teff_emulated::console::{self, Console};
+use teff_emulated::console;
+use teff_emulated::pace::Pace;
+use teff_emulated::report::{Happened, Report};
+use teff_emulated::signal::Signal;
 
 teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
 
@@ -33,6 +37,8 @@ teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
 include!(concat!(env!("OUT_DIR"), "/recording.rs"));
 
 const AXES: usize = 3;
+/// Of the recording.
+const RATE_MILLIHERTZ: u32 = 1_600_000;
 const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
@@ -48,6 +54,7 @@ type Chip = Watched<Rescaled<Adxl345<OnI2c<SimulatedAdxl345<'static>>>>>;
 struct Interrupt {
     sensor: Chip,
     intake: Intake<'static, AXES>,
+    happened: Happened,
 }
 
 static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(None));
@@ -56,9 +63,12 @@ static INTERRUPT: Mutex<RefCell<Option<Interrupt>>> = Mutex::new(RefCell::new(No
 #[exception]
 fn PendSV() {
     critical_section::with(|token| {
-        if let Some(Interrupt { sensor, intake }) = INTERRUPT.borrow_ref_mut(token).as_mut() {
+        if let Some(Interrupt { sensor, intake, happened }) = INTERRUPT.borrow_ref_mut(token).as_mut() {
             let mut instants = [[0; AXES]; FIFO_LEN];
-            sensor.poll(&mut instants, |gap, samples| intake.push_behind(gap, samples), |_| {});
+            let report = |event| {
+                let _ = happened.push_back(event);
+            };
+            sensor.poll(&mut instants, |gap, samples| intake.push_behind(gap, samples), report);
         }
     });
 }
@@ -88,16 +98,17 @@ fn main() -> ! {
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
     static mut QUEUE: Queue<AXES, 64> = Queue::new();
 
-    let mut out = Console::open();
+    let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
     let (intake, outlet) = QUEUE.split();
-    let success = match start(ARENA, WORKSPACE, intake) {
-        Ok(pipeline) => run(pipeline, outlet, &mut out).is_ok(),
+    let success = match start(ARENA, WORKSPACE, intake, &mut out) {
+        Ok((pipeline, rate)) => run(pipeline, rate, outlet, &mut out).is_ok(),
         Err(why) => {
             // Without a host nobody reads this.
             let _ = writeln!(out, "error: {why}");
             false
         }
     };
+    out.finish();
     console::exit(success)
 }
 
@@ -106,19 +117,26 @@ fn start(
     arena: &'static mut Arena<{ Machine::ARENA_BYTES }>,
     workspace: &'static mut [u32],
     intake: Intake<'static, AXES>,
-) -> Result<MachinePipeline, Why> {
+    out: &mut Report,
+) -> Result<(MachinePipeline, u32), Why> {
     let session = Session::<Machine>::new(arena).map_err(StartError::Model).map_err(Why::Start)?;
     let needs = Needs::read(session.model()).map_err(Why::Start)?;
     let setup = Setup::new(needs.rate_millihertz).map_err(Why::Setting)?;
-    let bus = OnI2c::new(SimulatedAdxl345::new(&RECORDING), ADDRESS);
+    let recording = Signal { axes: AXES, rate_millihertz: RATE_MILLIHERTZ, samples: &RECORDING };
+    let measured = Signal::given(MACHINE).filter(|signal| signal.axes == AXES).unwrap_or(recording);
+    if measured.rate_millihertz != needs.rate_millihertz {
+        return Err(Why::Rate { needed: needs.rate_millihertz, given: measured.rate_millihertz });
+    }
+    let bus = OnI2c::new(SimulatedAdxl345::new(measured.samples), ADDRESS);
     let chip = Adxl345::start(bus, setup).map_err(|_| Why::NoSensor)?;
+    out.started(chip.format());
     let sensor = needs.fit(chip).map_err(Why::Start)?;
     let pipeline = Pipeline::new(session, workspace, sensor.format()).map_err(Why::Start)?;
     let sensor = Watched::new(sensor, Limits::default());
     critical_section::with(|token| {
-        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { sensor, intake });
+        *INTERRUPT.borrow_ref_mut(token) = Some(Interrupt { sensor, intake, happened: Happened::new() });
     });
-    Ok(pipeline)
+    Ok((pipeline, needs.rate_millihertz))
 }
 
 type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY, { stages(Machine::PLAN.as_bytes()) }>;
@@ -126,33 +144,33 @@ type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY, { stages(Mach
 /// The task: takes what the interrupt left, until the recording is over.
 fn run(
     mut pipeline: MachinePipeline,
+    rate_millihertz: u32,
     mut outlet: Outlet<'static, AXES>,
-    out: &mut Console,
+    out: &mut Report,
 ) -> core::fmt::Result {
-    let mut waiting = 0;
-    while elapse(PORTION, &mut waiting) {
+    let (mut waiting, mut pace) = (0, Pace::start(MACHINE, rate_millihertz));
+    while elapse(pace.wait(PORTION), &mut waiting) {
         loop {
             let instant = outlet.pop();
             if let Some(instant) = &instant {
                 pipeline.take(instant);
             }
-            match pipeline.step(BUDGET) {
+            match pace.timed(|| pipeline.step(BUDGET)) {
                 Step::Idle if instant.is_none() => break,
                 Step::Idle | Step::Inferred(None) => {}
                 Step::Working => {
-                    elapse(1, &mut waiting);
+                    elapse(pace.meanwhile(1), &mut waiting);
                 }
                 Step::Inferred(Some(event)) => {
-                    let milliseconds = pipeline.heard() * 1000 / 1600;
-                    let (label, percent) = (pipeline.label(event.class), event.score * 100 / 256);
-                    writeln!(out, "{milliseconds:>6} ms  {label}  {percent} %")?;
+                    let label = pipeline.label(event.class);
+                    out.decision(pipeline.heard(), u64::from(rate_millihertz / 1000), &event, label)?;
                 }
             }
         }
+        tell(&pipeline, &outlet, &pace, out);
     }
-    let health = critical_section::with(|token| {
-        INTERRUPT.borrow_ref(token).as_ref().map(|interrupt| *interrupt.sensor.counts()).unwrap_or_default()
-    });
+    out.figures_are_due();
+    let health = tell(&pipeline, &outlet, &pace, out);
     let counts = pipeline.counts();
     writeln!(out, "{} instants, {} inferences", counts.instants, counts.inferences)?;
     writeln!(
@@ -165,9 +183,31 @@ fn run(
     )
 }
 
+/// Tells what happened to the sensor, and figures; returns those of the sensor.
+fn tell(
+    pipeline: &MachinePipeline,
+    outlet: &Outlet<'static, AXES>,
+    pace: &Pace,
+    out: &mut Report,
+) -> health::Counts {
+    let (happened, counts) = critical_section::with(|token| {
+        INTERRUPT.borrow_ref_mut(token).as_mut().map_or_else(Default::default, |interrupt| {
+            (core::mem::take(&mut interrupt.happened), *interrupt.sensor.counts())
+        })
+    });
+    happened.iter().for_each(|event| out.health(event));
+    out.figures(pipeline.counts(), &counts, outlet.overruns(), pace.inference_us());
+    counts
+}
+
 /// Why the program cannot start.
 enum Why {
     NoSensor,
+    /// The replayed signal has another rate than the model, in thousandths of a hertz.
+    Rate {
+        needed: u32,
+        given: u32,
+    },
     Setting(NotOffered),
     Start(StartError<'static>),
 }
@@ -176,6 +216,10 @@ impl core::fmt::Display for Why {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Why::NoSensor => f.write_str("the accelerometer does not answer"),
+            Why::Rate { needed, given } => write!(
+                f,
+                "the model needs {needed} samples per 1000 seconds, but the replayed signal has {given}"
+            ),
             Why::Setting(error) => error.fmt(f),
             Why::Start(error) => error.fmt(f),
         }
