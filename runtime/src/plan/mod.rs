@@ -9,6 +9,8 @@ pub mod file;
 mod format;
 mod header;
 mod lines;
+#[cfg(test)]
+mod mat_mul_tests;
 mod model;
 mod params;
 mod record;

@@ -436,8 +436,11 @@ fn each_product_is_within_one_step_of_exact_arithmetic() {
     let mut random = Random(3);
     for code in 0..16 {
         let order = MatrixOrder::from_code(code).unwrap();
-        for (left, right) in [(3usize, 3usize), (3, 1), (1, 3), (1, 1)] {
-            let (m, k, n) = (4usize, 7, 5);
+        // Square matrices too: whether left and right are told apart shows there.
+        for ((left, right), (m, k, n)) in [(3usize, 3usize), (3, 1), (1, 3), (1, 1)]
+            .into_iter()
+            .flat_map(|counts| [(counts, (4usize, 7usize, 5usize)), (counts, (5, 5, 5))])
+        {
             let stack = |by_row: bool, matrices: usize, rows: usize, columns: usize| {
                 if by_row { [1, rows, matrices, columns] } else { [1, matrices, rows, columns] }
             };
