@@ -129,8 +129,10 @@ impl<'a> Model<'a> {
     pub(crate) const fn mat_mul(&self, op: &OpRecord) -> MatMul {
         let (lhs, rhs, output) = (self.value(op.inputs[0]), self.value(op.inputs[1]), self.value(op.output));
         let order = MatrixOrder::of_bits(op.b);
-        let (left, right) =
-            (Matrices::new(lhs.view.extent, order.lhs_by_row), Matrices::new(rhs.view.extent, order.rhs_by_row));
+        let (left, right) = (
+            Matrices::new(lhs.view.extent, order.lhs_by_row),
+            Matrices::new(rhs.view.extent, order.rhs_by_row),
+        );
         let result = Matrices::new(output.view.extent, order.output_by_row);
         MatMul {
             matrices: result.count,
@@ -154,7 +156,8 @@ impl<'a> Model<'a> {
     /// Whether the extents of a matrix product go together, and its sums fit 32 bits.
     pub(super) const fn mat_mul_fits(&self, op: &OpRecord) -> bool {
         let Some(order) = MatrixOrder::from_code(op.b) else { return false };
-        let views = [self.value(op.inputs[0]).view, self.value(op.inputs[1]).view, self.value(op.output).view];
+        let views =
+            [self.value(op.inputs[0]).view, self.value(op.inputs[1]).view, self.value(op.output).view];
         let left = Matrices::new(views[0].extent, order.lhs_by_row);
         let right = Matrices::new(views[1].extent, order.rhs_by_row);
         let result = Matrices::new(views[2].extent, order.output_by_row);

@@ -250,7 +250,8 @@ fn products_read_their_operands_as_they_lie() {
                 .node("Transpose", &["a"], &["at"], &[ints("perm", &inverse(order_a))])
                 .node("Transpose", &["b"], &["bt"], &[ints("perm", &inverse(order_b))])
                 .named("product", "MatMul", &["at", "bt"], &["y"], &[]);
-            let graph = onnx::import(&file.finish()).unwrap_or_else(|e| panic!("{order_a:?} {order_b:?}: {e}"));
+            let graph =
+                onnx::import(&file.finish()).unwrap_or_else(|e| panic!("{order_a:?} {order_b:?}: {e}"));
             let inputs = [
                 graph.inputs[0].to_value(&transposed(&a, &[1, batch, m, k], &order_a)),
                 graph.inputs[1].to_value(&transposed(&b, &[1, batch, k, n], &order_b)),
@@ -445,8 +446,7 @@ fn each_product_is_within_one_step_of_exact_arithmetic() {
                 if by_row { [1, rows, matrices, columns] } else { [1, matrices, rows, columns] }
             };
             let (rows, columns) = if order.rhs_transposed { (n, k) } else { (k, n) };
-            let shapes =
-                [stack(order.lhs_by_row, left, m, k), stack(order.rhs_by_row, right, rows, columns)];
+            let shapes = [stack(order.lhs_by_row, left, m, k), stack(order.rhs_by_row, right, rows, columns)];
             let lens = shapes.map(|shape| shape.iter().product::<usize>());
             let mut b = Builder::new("product");
             // Both operands from one input, so that one run of it gives their scales.
@@ -455,12 +455,10 @@ fn each_product_is_within_one_step_of_exact_arithmetic() {
             let parts = [(0, lens[0]), (lens[0], lens[1])].map(|(start, len)| {
                 let mut weights = vec![0.0; len * (lens[0] + lens[1])];
                 (0..len).for_each(|i| weights[i * (lens[0] + lens[1]) + start + i] = 1.0);
-                let filter =
-                    teff_compiler::graph::Tensor::f32(&[len, lens[0] + lens[1]], weights).unwrap();
+                let filter = teff_compiler::graph::Tensor::f32(&[len, lens[0] + lens[1]], weights).unwrap();
                 b.fully_connected(&format!("part {start} {len}"), whole, filter, None)
             });
-            let [lhs, rhs] =
-                [0, 1].map(|i| b.reshape(&format!("operand {i}"), parts[i], shapes[i]));
+            let [lhs, rhs] = [0, 1].map(|i| b.reshape(&format!("operand {i}"), parts[i], shapes[i]));
             let y = b.mat_mul("product", lhs, rhs, order);
             b.output("y", y);
             let graph = b.finish().unwrap();

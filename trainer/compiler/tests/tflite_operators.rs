@@ -492,9 +492,8 @@ fn products_of_matrices() {
             }
             y
         };
-        let flags = Table::default()
-            .with(0, Field::Byte(i8::from(adj_x)))
-            .with(1, Field::Byte(i8::from(adj_y)));
+        let flags =
+            Table::default().with(0, Field::Byte(i8::from(adj_x))).with(1, Field::Byte(i8::from(adj_y)));
         let (shape, result) = ([1, 2, 3, 4], [1, 2, size as i32, size as i32]);
         let mut file = File::default();
         let input = file.input("x", &shape);

@@ -13,13 +13,7 @@ const ROWS: usize = 4;
 /// Columns of any other right operand at a time: as many sums as there are registers for.
 const LANES: usize = if cfg!(target_arch = "arm") { 4 } else { 16 };
 
-pub(super) fn mat_mul<L: Linked>(
-    op: &MatMul,
-    lhs: &[i8],
-    rhs: &[i8],
-    output: &mut [i8],
-    rows: Range<usize>,
-) {
+pub(super) fn mat_mul<L: Linked>(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
     for run in op.runs(rows) {
         let right = rhs.get(op.rhs.row(run.matrix, 0)..).unwrap_or(&[]);
         for i in 0..run.count {

@@ -94,11 +94,11 @@ impl MatMul {
         (first..last).filter_map(move |matrix| {
             let run = if by_row {
                 // The first row of this result that does not lie before the range.
-                let row = start.saturating_add(matrices).saturating_sub(1).saturating_sub(matrix)
-                    / matrices.max(1);
+                let row =
+                    start.saturating_add(matrices).saturating_sub(1).saturating_sub(matrix) / matrices.max(1);
                 let first = row.wrapping_mul(matrices).wrapping_add(matrix);
-                let count = end.saturating_add(matrices).saturating_sub(1).saturating_sub(matrix)
-                    / matrices.max(1);
+                let count =
+                    end.saturating_add(matrices).saturating_sub(1).saturating_sub(matrix) / matrices.max(1);
                 let count = count.saturating_sub(row);
                 Run { matrix, row, count, place: first.wrapping_sub(start), step: matrices }
             } else {
@@ -115,14 +115,7 @@ impl MatMul {
     /// An exact sum of products as an output value.
     #[inline(always)]
     pub fn finish(&self, sum: i32) -> i8 {
-        requantize(
-            sum,
-            self.mantissa,
-            self.shift,
-            self.output_zero_point,
-            self.output_min,
-            self.output_max,
-        )
+        requantize(sum, self.mantissa, self.shift, self.output_zero_point, self.output_min, self.output_max)
     }
 }
 
@@ -141,8 +134,11 @@ mod tests {
                         for run in op.runs(start..end) {
                             for i in 0..run.count {
                                 let (row, place) = (run.row + i, start + run.place + i * run.step);
-                                let expected =
-                                    if by_row { row * matrices + run.matrix } else { run.matrix * rows + row };
+                                let expected = if by_row {
+                                    row * matrices + run.matrix
+                                } else {
+                                    run.matrix * rows + row
+                                };
                                 assert_eq!(place, expected);
                                 seen[place] += 1;
                             }

@@ -25,12 +25,7 @@ pub(crate) fn position(op: &MatMul, row: usize) -> (usize, usize) {
 }
 
 /// `Σ_k (lhs[i][k] - lhs_zero_point) * (rhs[k][j] - rhs_zero_point)`.
-pub(crate) fn accumulator(
-    op: &MatMul,
-    lhs: &[i8],
-    rhs: &[i8],
-    (matrix, i, j): (usize, usize, usize),
-) -> i32 {
+pub(crate) fn accumulator(op: &MatMul, lhs: &[i8], rhs: &[i8], (matrix, i, j): (usize, usize, usize)) -> i32 {
     (0..op.inner).fold(0i32, |acc, k| {
         let (row, column) = if op.rhs_transposed { (j, k) } else { (k, j) };
         let a = i32::from(at(lhs, op.lhs.row(matrix, i) + k)) - i32::from(op.lhs_zero_point);

@@ -89,8 +89,7 @@ pub fn case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
     let Spec { matrices, rows, inner, columns, numbers, .. } = spec;
     let (lhs, lhs_len) = stack(matrices, rows, inner + spec.gap, spec.lhs_by_row, spec.shared_lhs);
     let (rhs_rows, rhs_columns) = if spec.rhs_transposed { (columns, inner) } else { (inner, columns) };
-    let (rhs, rhs_len) =
-        stack(matrices, rhs_rows, rhs_columns + spec.gap, spec.rhs_by_row, spec.shared_rhs);
+    let (rhs, rhs_len) = stack(matrices, rhs_rows, rhs_columns + spec.gap, spec.rhs_by_row, spec.shared_rhs);
     let output = View::new(matrices * rows, 1, columns, Layout::Nhwc);
     let input = View::new(matrices, rows, inner, Layout::Nhwc);
     let case = Case { input, output, window: None, groups: 1 };

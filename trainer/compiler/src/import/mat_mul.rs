@@ -44,7 +44,8 @@ impl Matrices {
 
     /// The four axes of a value that holds them.
     fn shape(&self, view: &View, by_row: bool) -> [usize; 4] {
-        let [batch, rows, columns] = [&self.batch, &self.rows, &self.columns].map(|atoms| view.size_of(atoms));
+        let [batch, rows, columns] =
+            [&self.batch, &self.rows, &self.columns].map(|atoms| view.size_of(atoms));
         if by_row { [1, rows, batch, columns] } else { [1, batch, rows, columns] }
     }
 }
@@ -79,7 +80,9 @@ pub(crate) fn multiply(
     let is_one = |batch: &[usize]| batch.iter().all(|&n| n == 1);
     if batch_a != batch_b && !is_one(&batch_a) && !is_one(&batch_b) {
         return Err(node
-            .error(format!("matrices of shapes {shapes}: they are repeated along some axes only, or do not match"))
+            .error(format!(
+                "matrices of shapes {shapes}: they are repeated along some axes only, or do not match"
+            ))
             .remedy("let both operands have the same axes before the last two, or one of them none"));
     }
 

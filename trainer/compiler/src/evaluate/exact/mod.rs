@@ -238,10 +238,8 @@ impl<'g> Exact<'g> {
                 let shapes = [four_axes(&input(0).shape), four_axes(&input(1).shape), y_shape];
                 let mut sums = vec![0i64; y.len()];
                 mat_mul::products(product, shapes, &centred(0)?, &centred(1)?, &mut sums);
-                let scaled = Product::new(
-                    [step(input(0))?, step(input(1))?],
-                    Finish::new(y, product.activation)?,
-                );
+                let scaled =
+                    Product::new([step(input(0))?, step(input(1))?], Finish::new(y, product.activation)?);
                 Ok(Outcome::collect(sums.iter().map(|&sum| scaled.apply(sum, rule))))
             }
             Op::Concat { axis } => {

@@ -18,13 +18,7 @@ const COLUMNS: usize = 4;
 /// Products of a column at a time.
 const GROUP: usize = 4;
 
-pub(super) fn mat_mul<L: Linked>(
-    op: &MatMul,
-    lhs: &[i8],
-    rhs: &[i8],
-    output: &mut [i8],
-    rows: Range<usize>,
-) {
+pub(super) fn mat_mul<L: Linked>(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
     // The left zero point in both halves of a word.
     let zero = u32::from(i16::from(op.lhs_zero_point) as u16) * 0x1_0001;
     for run in op.runs(rows) {
@@ -181,14 +175,7 @@ unsafe extern "C" fn multiply_rows(block: &mut Rows) {
 }
 
 /// Adds the products of a row with four columns of a matrix from `first` on.
-fn by_columns(
-    op: &MatMul,
-    zero: u32,
-    left: &[i8],
-    right: &[i8],
-    first: usize,
-    sums: &mut [i32; COLUMNS],
-) {
+fn by_columns(op: &MatMul, zero: u32, left: &[i8], right: &[i8], first: usize, sums: &mut [i32; COLUMNS]) {
     let stride = op.rhs.row_stride;
     let (groups, rest) = left.as_chunks::<GROUP>();
     let mut b = right.as_ptr().wrapping_add(first);

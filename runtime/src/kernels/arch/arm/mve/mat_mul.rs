@@ -24,13 +24,7 @@ pub(super) fn suits<L: Linked>(op: &MatMul) -> bool {
     !L::VARIANTS.has(Variant::RhsPlain) || op.rhs_transposed || op.columns >= COLUMNS
 }
 
-pub(super) fn mat_mul<L: Linked>(
-    op: &MatMul,
-    lhs: &[i8],
-    rhs: &[i8],
-    output: &mut [i8],
-    rows: Range<usize>,
-) {
+pub(super) fn mat_mul<L: Linked>(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
     for run in op.runs(rows) {
         let left = |i: usize| {
             let start = op.lhs.row(run.matrix, run.row.wrapping_add(i.min(run.count.wrapping_sub(1))));
