@@ -89,8 +89,7 @@ pub(crate) fn multiply(
     let (left, right) = (Matrices::of(&a.view), Matrices::of(&b.view));
     if let Some(lhs_by_row) = left.order(&a.view) {
         let (left, right) = (Operand::new(&a, left, lhs_by_row), right_operand(state, node, &b, right)?);
-        let (result, view) = push(state, node, left, right, activation)?;
-        return Ok((result, view));
+        return push(state, node, left, right, activation);
     }
     // The transposed product: its left operand is `bᵀ`, its right one `aᵀ`.
     let right_transposed = Matrices::of(&b.view).transposed();
