@@ -13,7 +13,7 @@ use crate::plan::{
     AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, OpKind, OpRecord, Ops, StaticModel, arena_range,
 };
 use crate::quant::QuantParams;
-use places::{Bands, Cells, whole};
+use places::{Bands, Cells, pair, whole};
 
 /// What [`Session::step`] left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,6 +339,14 @@ fn run<M: Ops, K: Kernels>(
             let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
             let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             K::For::<M>::place(&params, input, output, slices);
+        }
+        OpKind::MatMul if linked(OpKind::MatMul) => {
+            let params = model.mat_mul(op);
+            let Some((lhs, rhs, output)) = pair::<M>(model, arena, op) else { return };
+            let outputs = slices.start * params.columns..slices.end * params.columns;
+            if let Some(output) = output.get_mut(outputs) {
+                K::For::<M>::mat_mul(&params, lhs, rhs, output, slices);
+            }
         }
         _ => {}
     }

@@ -199,8 +199,7 @@ fn lifetimes(plan: &Model<'_>, ops: &[OpRecord]) -> Vec<Option<Range<usize>>> {
 }
 
 fn inputs_of(op: &OpRecord) -> impl Iterator<Item = u16> + use<> {
-    let binary = matches!(op.kind, OpKind::Add | OpKind::Mul);
-    op.inputs.into_iter().take(if binary { 2 } else { 1 })
+    op.inputs.into_iter().take(op.kind.operands())
 }
 
 fn layer(

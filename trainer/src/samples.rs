@@ -2,7 +2,7 @@
 //! where nothing overlaps, and chains that run in lock step. No model that predictions are judged by is among them.
 
 use anyhow::Result;
-use teff_compiler::graph::{Builder, Conv2d, Graph, Padding, Tensor, Unary, ValueId};
+use teff_compiler::graph::{Builder, Conv2d, Graph, MatrixOrder, Padding, Tensor, Unary, ValueId};
 use teff_compiler::{Compiled, Options, Target, compile_with, onnx};
 
 use crate::rng::Rng;
@@ -145,6 +145,22 @@ const ELEMENTS: &[[usize; 3]] =
 /// Height, width, channels of softmax.
 const SOFTMAX: &[[usize; 3]] = &[[1, 1, 10], [1, 1, 2], [1, 1, 100], [5, 1, 12], [1, 1, 32], [1, 1, 4]];
 
+/// Matrices, rows, products per output and columns of products of two activations.
+const MATRICES: &[Size] = &[
+    [1, 16, 16, 16],
+    [1, 1, 64, 32],
+    [1, 8, 64, 24],
+    [2, 10, 8, 10],
+    [4, 12, 16, 12],
+    [4, 24, 8, 24],
+    [2, 16, 24, 8],
+    [3, 7, 5, 9],
+    [1, 33, 17, 6],
+    [8, 4, 32, 4],
+    [1, 4, 100, 2],
+    [2, 20, 3, 20],
+];
+
 struct Layers {
     builder: Builder,
     rng: Rng,
@@ -210,7 +226,7 @@ fn around(filter: [usize; 2]) -> Padding {
 
 /// Layers beside each other, each with an input and an output of its own, in a few models.
 fn side_by_side() -> Result<Vec<Graph>> {
-    [convolutions, depthwise_and_connected, pools, elements].into_iter().map(finished).collect()
+    [convolutions, depthwise_and_connected, pools, elements, products].into_iter().map(finished).collect()
 }
 
 fn finished(make: fn(&mut Layers) -> Result<Vec<ValueId>>) -> Result<Graph> {
@@ -287,6 +303,21 @@ fn elements(layers: &mut Layers) -> Result<Vec<ValueId>> {
         results.push(layers.builder.mul(&names[1], c, d));
         results.push(layers.builder.unary(&names[2], e, Unary::HardSwish));
         results.push(layers.builder.pad(&names[3], f, around([3, 3])));
+    }
+    Ok(results)
+}
+
+fn products(layers: &mut Layers) -> Result<Vec<ValueId>> {
+    let mut results = Vec::new();
+    for &[matrices, rows, inner, columns] in MATRICES {
+        for rhs_transposed in [false, true] {
+            let order = MatrixOrder { rhs_transposed, ..MatrixOrder::default() };
+            let right = if rhs_transposed { [columns, inner] } else { [inner, columns] };
+            let a = layers.input([matrices, rows, inner]);
+            let b = layers.input([matrices, right[0], right[1]]);
+            let name = layers.name();
+            results.push(layers.builder.mat_mul(&name, a, b, order));
+        }
     }
     Ok(results)
 }

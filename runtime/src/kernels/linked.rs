@@ -53,6 +53,10 @@ pub enum Variant {
     PerChannel = 37,
     /// An operator whose input is a constant of the plan.
     ConstantInput = 38,
+    /// A product of matrices of which the right one is held transposed.
+    RhsTransposed = 39,
+    /// A product of matrices of which the right one is held as it is.
+    RhsPlain = 40,
 }
 
 impl Variants {

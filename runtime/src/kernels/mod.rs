@@ -8,7 +8,7 @@
 //! - Parameters and slices were checked when the plan was opened: lengths fit the views, weights the window. A
 //!   kernel never panics; given slices that do not fit, it leaves elements unwritten.
 //! - Spatial kernels compute the output rows `rows`; `output` holds exactly these rows. Input and output do not
-//!   overlap. Fully connected layers count output elements instead of rows.
+//!   overlap. Fully connected layers count output elements instead of rows, matrix products the rows of all results.
 //! - A call may be for a band of an operator: views and padding are then those of some of its rows, seen as an operator
 //!   of its own. A band runs in the scratch of the whole.
 //! - Element-wise kernels take cells, since the output may lie on an input.
@@ -31,7 +31,8 @@ pub mod suite;
 
 use linked::Linked;
 use params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
+    Softmax,
 };
 
 /// The fastest set for the processor that this crate is compiled for.
@@ -83,6 +84,10 @@ pub trait Kernels {
 
     /// Fully connected layer, output elements `outputs`; `output` holds exactly these.
     fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>);
+
+    /// Product of two stacks of matrices. Rows of the output, `op.columns` elements each, count as they lie: `output`
+    /// holds exactly the rows `rows`. Operands may overlap each other.
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>);
 
     /// Maximum over a window.
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>);

@@ -1,5 +1,9 @@
 //! Parameters of the kernels: plain structs, everything precomputed by the compiler.
 
+mod mat_mul;
+
+pub use mat_mul::{MatMul, Run, Stack};
+
 use crate::quant::{AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, requantize};
 use crate::shape::{Layout, View};
 

@@ -126,7 +126,7 @@ const fn is_same(a: &Range<usize>, b: &Range<usize>) -> bool {
 }
 
 const fn n_inputs(op: &OpRecord) -> usize {
-    if matches!(op.kind, OpKind::Add | OpKind::Mul) { 2 } else { 1 }
+    op.kind.operands()
 }
 
 const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), LoadError> {
@@ -226,6 +226,10 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
             require!(op.c == op.c as i8 as i32, parameters);
         }
         OpKind::Copy => require!(from.is(to), shape),
+        OpKind::MatMul => {
+            require!(model.mat_mul_fits(op), shape);
+            require!(op.a >= 0 && op.shift <= 30, parameters);
+        }
     }
     let scratch_end = op.scratch_offset as u64 + op.scratch_len as u64;
     require!(

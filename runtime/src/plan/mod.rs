@@ -9,6 +9,8 @@ pub mod file;
 mod format;
 mod header;
 mod lines;
+#[cfg(test)]
+mod mat_mul_tests;
 mod model;
 mod params;
 mod record;
@@ -27,7 +29,9 @@ pub(crate) use check::scratch_range;
 pub use header::{HEADER_LEN, Header, OpSet, Target, VERSION};
 pub use lines::{Group, MAX_GROUP};
 pub use model::{AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, Ops, StaticModel};
-pub use record::{Location, NONE, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord};
+pub use record::{
+    Location, MatrixOrder, NONE, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord,
+};
 pub use rows::Rows;
 pub(crate) use rows::{Band, Order};
 #[cfg(any(test, feature = "encode"))]

@@ -381,12 +381,16 @@ impl<'a> Model<'a> {
         if self.ops().any(|op| self.writes_lines(&op)) { set.with_groups() } else { set }
     }
 
-    /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output, or
-    /// [`OUTPUTS_PER_SLICE`] outputs of a fully connected layer.
+    /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output,
+    /// [`OUTPUTS_PER_SLICE`] outputs of a fully connected layer, or rows of the results of a matrix product.
     pub const fn slices(&self, op: &OpRecord) -> usize {
         match op.kind {
             OpKind::FullyConnected => self.value(op.output).view.extent.c.div_ceil(OUTPUTS_PER_SLICE),
             OpKind::Concat | OpKind::Pad | OpKind::Copy => self.value(op.inputs[0]).view.extent.h,
+            OpKind::MatMul => {
+                let output = self.value(op.output).view.extent;
+                output.h.saturating_mul(output.w)
+            }
             _ => self.value(op.output).view.extent.h,
         }
     }

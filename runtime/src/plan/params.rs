@@ -1,13 +1,14 @@
 //! Kernel parameters of an operator record. Nothing is checked here: on a record that does not fit, slices are empty.
 
 use super::model::Model;
-use super::record::{NONE, OpRecord};
+use super::record::{MatrixOrder, NONE, OpRecord};
 use crate::bytes::{as_i8, as_signed};
 use crate::kernels::params::{
-    Add, Average, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Place, Softmax,
+    Add, Average, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Place,
+    Softmax, Stack,
 };
 use crate::quant::{AddCoefficients, Requantize};
-use crate::shape::View;
+use crate::shape::{Extent, Layout, View};
 
 impl<'a> Model<'a> {
     const fn words(&self, offset: u32, count: usize) -> &'a [u32] {
@@ -125,6 +126,54 @@ impl<'a> Model<'a> {
         }
     }
 
+    pub(crate) const fn mat_mul(&self, op: &OpRecord) -> MatMul {
+        let (lhs, rhs, output) = (self.value(op.inputs[0]), self.value(op.inputs[1]), self.value(op.output));
+        let order = MatrixOrder::of_bits(op.b);
+        let (left, right) = (
+            Matrices::new(lhs.view.extent, order.lhs_by_row),
+            Matrices::new(rhs.view.extent, order.rhs_by_row),
+        );
+        let result = Matrices::new(output.view.extent, order.output_by_row);
+        MatMul {
+            matrices: result.count,
+            rows: result.rows,
+            inner: left.columns,
+            columns: result.columns,
+            lhs: left.stack,
+            rhs: right.stack,
+            rhs_transposed: order.rhs_transposed,
+            output_by_row: order.output_by_row,
+            lhs_zero_point: lhs.quant.zero_point,
+            rhs_zero_point: rhs.quant.zero_point,
+            mantissa: op.a,
+            shift: op.shift,
+            output_zero_point: output.quant.zero_point,
+            output_min: op.output_min,
+            output_max: op.output_max,
+        }
+    }
+
+    /// Whether the extents of a matrix product go together, and its sums fit 32 bits.
+    pub(super) const fn mat_mul_fits(&self, op: &OpRecord) -> bool {
+        let Some(order) = MatrixOrder::from_code(op.b) else { return false };
+        let views =
+            [self.value(op.inputs[0]).view, self.value(op.inputs[1]).view, self.value(op.output).view];
+        let left = Matrices::new(views[0].extent, order.lhs_by_row);
+        let right = Matrices::new(views[1].extent, order.rhs_by_row);
+        let result = Matrices::new(views[2].extent, order.output_by_row);
+        let (inner, columns) =
+            if order.rhs_transposed { (right.columns, right.rows) } else { (right.rows, right.columns) };
+        is_nhwc(views[0])
+            && is_nhwc(views[1])
+            && is_nhwc(views[2])
+            && left.columns <= MatMul::MAX_INNER
+            && left.columns == inner
+            && result.rows == left.rows
+            && result.columns == columns
+            && (left.count == result.count || left.count == 1)
+            && (right.count == result.count || right.count == 1)
+    }
+
     /// The 256 output values of a look-up.
     pub(crate) const fn table(&self, op: &OpRecord) -> &'a [i8] {
         self.weights(op)
@@ -159,6 +208,28 @@ impl<'a> Model<'a> {
             channel: 0,
         }
     }
+}
+
+/// A value seen as matrices.
+struct Matrices {
+    count: usize,
+    rows: usize,
+    columns: usize,
+    stack: Stack,
+}
+
+impl Matrices {
+    const fn new(extent: Extent, by_row: bool) -> Self {
+        let Extent { h, w, c } = extent;
+        let (count, rows, matrix_stride, row_stride) =
+            if by_row { (w, h, c, extent.row_len()) } else { (h, w, extent.row_len(), c) };
+        let matrix_stride = if count == 1 { 0 } else { matrix_stride };
+        Self { count, rows, columns: c, stack: Stack { matrix_stride, row_stride } }
+    }
+}
+
+const fn is_nhwc(view: View) -> bool {
+    matches!(view.layout, Layout::Nhwc)
 }
 
 impl Place {

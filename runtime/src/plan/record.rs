@@ -107,11 +107,13 @@ pub enum OpKind {
     Pad = 11,
     /// [`crate::kernels::params::Place`] with equal extents: a change of layout.
     Copy = 12,
+    /// [`crate::kernels::params::MatMul`].
+    MatMul = 13,
 }
 
 impl OpKind {
     /// All operators.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Conv2d,
         Self::DepthwiseConv2d,
         Self::FullyConnected,
@@ -124,6 +126,7 @@ impl OpKind {
         Self::Concat,
         Self::Pad,
         Self::Copy,
+        Self::MatMul,
     ];
 
     /// Name in reports.
@@ -141,6 +144,7 @@ impl OpKind {
             Self::Concat => "concat",
             Self::Pad => "pad",
             Self::Copy => "copy",
+            Self::MatMul => "mat_mul",
         }
     }
 
@@ -158,6 +162,7 @@ impl OpKind {
             10 => Some(Self::Concat),
             11 => Some(Self::Pad),
             12 => Some(Self::Copy),
+            13 => Some(Self::MatMul),
             _ => None,
         }
     }
@@ -174,10 +179,56 @@ impl OpKind {
         matches!(self, Self::Conv2d | Self::DepthwiseConv2d | Self::MaxPool2d | Self::AveragePool2d)
     }
 
+    /// Number of operands that are values.
+    pub const fn operands(self) -> usize {
+        match self {
+            Self::Add | Self::Mul | Self::MatMul => 2,
+            _ => 1,
+        }
+    }
+
     /// Whether output rows can be made one by one, each from some rows of the first input, so that the operator can be
     /// a member of a [`super::Group`].
     pub const fn runs_by_rows(self) -> bool {
         self.is_spatial() || self.is_elementwise()
+    }
+}
+
+/// How the operands of a matrix product lie: bits of `b` of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MatrixOrder {
+    /// The right matrices are held transposed: their channels are rows.
+    pub rhs_transposed: bool,
+    /// The matrices of the left operand lie along the width and their rows along the height, else the other way round.
+    pub lhs_by_row: bool,
+    /// The same of the right operand.
+    pub rhs_by_row: bool,
+    /// The same of the output.
+    pub output_by_row: bool,
+}
+
+impl MatrixOrder {
+    /// The order with this code; `None` for a code that is none.
+    pub const fn from_code(code: i32) -> Option<Self> {
+        if code < 0 || code > 15 { None } else { Some(Self::of_bits(code)) }
+    }
+
+    /// As [`MatrixOrder::from_code`], where other bits do not matter.
+    pub(super) const fn of_bits(code: i32) -> Self {
+        Self {
+            rhs_transposed: code & 1 != 0,
+            lhs_by_row: code & 2 != 0,
+            rhs_by_row: code & 4 != 0,
+            output_by_row: code & 8 != 0,
+        }
+    }
+
+    /// The code of the order.
+    pub const fn code(self) -> i32 {
+        self.rhs_transposed as i32
+            | (self.lhs_by_row as i32) << 1
+            | (self.rhs_by_row as i32) << 2
+            | (self.output_by_row as i32) << 3
     }
 }
 
@@ -194,6 +245,7 @@ impl OpKind {
 /// | softmax | mantissa | – | – | 256 exponentials, u32 |
 /// | concat | first row | first column | first channel | – |
 /// | pad | – | – | value of the border | – |
+/// | mat mul | mantissa | order of the operands ([`MatrixOrder`]) | – | – |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OpRecord {
     /// What is computed.

@@ -16,13 +16,19 @@ impl Model<'_> {
                 OpKind::FullyConnected => variants.with_fully_connected(&self.fully_connected(&op)),
                 OpKind::AveragePool2d => variants.with_average_pool_2d(&self.average_pool_2d(&op)),
                 OpKind::Mul if self.mul(&op).rhs_per_channel => variants.with(Variant::PerChannel),
+                OpKind::MatMul if self.mat_mul(&op).rhs_transposed => variants.with(Variant::RhsTransposed),
+                OpKind::MatMul => variants.with(Variant::RhsPlain),
                 _ => variants,
             };
-            if matches!(self.value(op.inputs[0]).location, Location::Data(_)) {
+            if self.is_constant(op.inputs[0]) || (op.kind.operands() > 1 && self.is_constant(op.inputs[1])) {
                 variants = variants.with(Variant::ConstantInput);
             }
             index += 1;
         }
         variants
+    }
+
+    const fn is_constant(&self, value: u16) -> bool {
+        matches!(self.value(value).location, Location::Data(_))
     }
 }

@@ -28,6 +28,30 @@ pub(super) fn whole<'p, M: Ops>(
     }
 }
 
+/// Both inputs, which may overlap each other, and the whole output of `op`.
+#[inline(never)]
+pub(super) fn pair<'p, M: Ops>(
+    model: &Model<'p>,
+    arena: &'p mut [i8],
+    op: &OpRecord,
+) -> Option<(&'p [i8], &'p [i8], &'p mut [i8])> {
+    let to = arena_range(&model.value(op.output))?;
+    let (before, rest) = arena.split_at_mut_checked(to.start)?;
+    let (output, behind) = rest.split_at_mut_checked(to.end.checked_sub(to.start)?)?;
+    let (before, behind) = (&*before, &*behind);
+    let operand = |index: u16| {
+        let value = model.value(index);
+        match arena_range(&value) {
+            Some(from) if from.start >= to.end => behind.get(from.start - to.end..from.end - to.end),
+            Some(from) => before.get(from),
+            None if !M::VARIANTS.has(Variant::ConstantInput) => None,
+            None => Some(model.constant(&value)),
+        }
+    };
+    let [lhs, rhs] = op.inputs;
+    Some((operand(lhs)?, operand(rhs)?, output))
+}
+
 /// The slices of a spatial operator, band by band: as many rows at once as can be written without touching input that
 /// they or later rows read.
 pub(super) struct Bands<'p, 'm> {

@@ -468,3 +468,88 @@ fn several_graphs_are_told_of() {
     file.outputs = vec![y];
     assert_eq!(import(&file.write()).unwrap().notes, ["Of the 2 graphs in the file the first one is read."]);
 }
+
+/// BATCH_MATMUL of a value with itself, `adj_x` and `adj_y` in turn: real numbers, then integers.
+#[test]
+fn products_of_matrices() {
+    let (batch, rows, columns) = (2usize, 3usize, 4usize);
+    let q: Vec<i8> = (0..batch * rows * columns).map(|i| (i * 53 % 256) as u8 as i8).collect();
+    for (adj_x, adj_y) in [(false, true), (true, false)] {
+        let size = if adj_x { columns } else { rows };
+        let product = |x: &[f64]| -> Vec<f64> {
+            let at = |p: usize, row: usize, column: usize| x[(p * rows + row) * columns + column];
+            let mut y = Vec::new();
+            for p in 0..batch {
+                for i in 0..size {
+                    for j in 0..size {
+                        y.push(if adj_x {
+                            (0..rows).map(|k| at(p, k, i) * at(p, k, j)).sum()
+                        } else {
+                            (0..columns).map(|k| at(p, i, k) * at(p, j, k)).sum()
+                        });
+                    }
+                }
+            }
+            y
+        };
+        let flags =
+            Table::default().with(0, Field::Byte(i8::from(adj_x))).with(1, Field::Byte(i8::from(adj_y)));
+        let (shape, result) = ([1, 2, 3, 4], [1, 2, size as i32, size as i32]);
+        let mut file = File::default();
+        let input = file.input("x", &shape);
+        let y = file.real("y", &result);
+        file.op(126, &[input, input], y, Some((101, flags.clone())));
+        file.outputs = vec![y];
+        let x = noise(24);
+        let wanted = product(&x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>());
+        near(&run(&file, &x).1, &wanted.iter().map(|&y| y as f32).collect::<Vec<f32>>());
+
+        let mut file = File::default();
+        let input = file.quantized_input(&shape, I8, 0.02, -5);
+        let y = file.quantized("y", &result, I8, 0.15, 11);
+        file.op(126, &[input, input], y, Some((101, flags)));
+        file.outputs = vec![y];
+        let real: Vec<f64> = q.iter().map(|&q| f64::from(0.02f32) * (f64::from(q) + 5.0)).collect();
+        let wanted: Vec<i8> = product(&real)
+            .iter()
+            .map(|y| ((y / f64::from(0.15f32)).round() + 11.0).clamp(-128.0, 127.0) as i8)
+            .collect();
+        let got = integers(&file.write(), &q);
+        assert_eq!(got, wanted, "adj_x {adj_x}");
+        assert!(got.iter().any(|q| *q != got[0]));
+    }
+    // As it is: the left operand is read row by row, the right one column by column.
+    let mut file = File::default();
+    let input = file.input("x", &[1, 2, 4, 4]);
+    let y = file.real("y", &[1, 2, 4, 4]);
+    file.op(126, &[input, input], y, None);
+    file.outputs = vec![y];
+    let x = noise(32);
+    let at = |p: usize, row: usize, column: usize| x[(p * 4 + row) * 4 + column];
+    let mut wanted = Vec::new();
+    for p in 0..2 {
+        for i in 0..4 {
+            (0..4).for_each(|j| wanted.push((0..4).map(|k| at(p, i, k) * at(p, k, j)).sum::<f32>()));
+        }
+    }
+    near(&run(&file, &x).1, &wanted);
+}
+
+#[test]
+fn products_that_do_not_fit_are_refused() {
+    let mut file = File::default();
+    let input = file.input("x", &[1, 2, 3]);
+    let c = file.reals("c", &[3, 2], &[1.0; 6]);
+    let y = file.real("y", &[1, 2, 2]);
+    file.op(126, &[input, c], y, None);
+    file.outputs = vec![y];
+    let error = import(&file.write()).unwrap_err().to_string();
+    assert!(error.contains("`y` (BATCH_MATMUL)") && error.contains("FULLY_CONNECTED"), "{error}");
+    let mut file = File::default();
+    let input = file.input("x", &[1, 2, 3]);
+    let y = file.real("y", &[1, 2, 3]);
+    file.op(126, &[input, input], y, None);
+    file.outputs = vec![y];
+    let error = import(&file.write()).unwrap_err().to_string();
+    assert!(error.contains("`y` (BATCH_MATMUL)") && error.contains("cannot be multiplied"), "{error}");
+}

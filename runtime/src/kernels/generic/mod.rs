@@ -10,6 +10,7 @@ mod depthwise_conv_2d;
 mod dot;
 mod elementwise;
 mod fully_connected;
+pub(in crate::kernels) mod mat_mul;
 mod place;
 mod pool;
 mod softmax;
@@ -24,7 +25,8 @@ use core::ops::Range;
 use super::Kernels;
 use super::linked::{All, Linked};
 use super::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
+    Softmax,
 };
 use super::reference::Reference;
 
@@ -77,6 +79,10 @@ impl<L: Linked> Kernels for With<L> {
             return Reference::fully_connected(op, input, output, outputs);
         }
         fully_connected::fully_connected(op, input, output, outputs);
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        mat_mul::mat_mul::<L>(op, lhs, rhs, output, rows);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {

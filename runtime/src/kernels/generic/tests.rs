@@ -66,6 +66,28 @@ fn short_slices_leave_elements_unwritten() {
         let average =
             AveragePool2d { input, output, window, counted_padding, average, output_min, output_max };
         Generic::average_pool_2d(&average, &values, &mut result, rows.clone());
+        for (rhs_transposed, output_by_row) in [(false, false), (true, false), (false, true), (true, true)] {
+            let stack = Stack { matrix_stride: h, row_stride: c };
+            let (matrices, inner, columns) = (out_h, w, out_w);
+            let product = MatMul {
+                matrices,
+                rows: h,
+                inner,
+                columns,
+                lhs: stack,
+                rhs: stack,
+                rhs_transposed,
+                output_by_row,
+                lhs_zero_point: -128,
+                rhs_zero_point: 127,
+                mantissa: 1 << 20,
+                shift: 0,
+                output_zero_point: 0,
+                output_min,
+                output_max,
+            };
+            Generic::mat_mul(&product, &values, weights, &mut result, rows.clone());
+        }
         let place = Place { input, output, top: window.pad_top, left: window.pad_left, channel: 1 };
         Generic::place(&place, &values, &mut result, rows);
 

@@ -8,6 +8,7 @@ pub(crate) mod conv_2d;
 pub(crate) mod depthwise_conv_2d;
 mod elementwise;
 pub(crate) mod fully_connected;
+pub(crate) mod mat_mul;
 mod max_pool_2d;
 mod place;
 mod softmax;
@@ -20,8 +21,8 @@ use core::ops::Range;
 use super::Kernels;
 use super::linked::Linked;
 use super::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
-    Window,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
+    Softmax, Window,
 };
 use crate::shape::View;
 
@@ -58,6 +59,10 @@ impl Kernels for Reference {
 
     fn fully_connected(op: &FullyConnected<'_>, input: &[i8], output: &mut [i8], outputs: Range<usize>) {
         fully_connected::fully_connected(op, input, output, outputs);
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        mat_mul::mat_mul(op, lhs, rhs, output, rows);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {

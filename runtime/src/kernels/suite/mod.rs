@@ -9,6 +9,7 @@ mod conv_2d;
 mod depthwise_conv_2d;
 mod elementwise;
 mod fully_connected;
+mod mat_mul;
 mod outcome;
 mod place;
 mod pool;
@@ -52,6 +53,10 @@ macro_rules! for_each_class {
             elementwise: [add, mul, lookup],
             softmax: [channels, positions, extremes],
             place: [concatenation, padding, layouts_and_rows],
+            mat_mul: [
+                k_remainders, column_blocks, row_blocks, stacks, zero_points, clamps_and_shifts, extremes,
+                row_ranges_of_output
+            ],
         }
     };
 }
@@ -118,6 +123,11 @@ macro_rules! kernel_suite {
             #[test]
             fn fully_connected() {
                 $crate::kernels::suite::Property::fully_connected::<$set>();
+            }
+
+            #[test]
+            fn mat_mul() {
+                $crate::kernels::suite::Property::mat_mul::<$set>();
             }
 
             #[test]

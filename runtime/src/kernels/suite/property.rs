@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::outcome::Outcome;
 use super::spec::{LAYOUTS, Numbers, Spec, Values};
 use super::trial::{Buffers, CHANNELS, INPUT_LEN, OUTPUT_LEN, Trial, WEIGHTS_LEN};
-use super::{conv_2d, depthwise_conv_2d, fully_connected, pool};
+use super::{conv_2d, depthwise_conv_2d, fully_connected, mat_mul, pool};
 use crate::kernels::Kernels;
 use crate::kernels::params::Average;
 
@@ -125,6 +125,41 @@ impl Property {
         check((1..=400usize, 1..=40usize, numbers()), K::NAME, |trial, (inputs, outputs, numbers)| {
             let outputs = outputs.min(WEIGHTS_LEN / inputs).max(1);
             fully_connected::case::<K>(trial, inputs, outputs, numbers, false);
+        });
+    }
+
+    pub(crate) fn mat_mul<K: Kernels>() {
+        let extents = (1..=4usize, 1..=9usize, 1..=70usize, 1..=40usize);
+        let order = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3u8, 0..6usize);
+        check((extents, order, any::<i8>(), numbers()), K::NAME, |trial, (extents, order, zero, numbers)| {
+            let (mut matrices, mut rows, mut inner, mut columns) = extents;
+            let (rhs_transposed, lhs_by_row, rhs_by_row, output_by_row, shared, gap) = order;
+            let fits = |matrices: usize, rows: usize, inner: usize, columns: usize| {
+                matrices * rows * (inner + gap) <= INPUT_LEN
+                    && matrices * inner.max(columns + gap) * columns.max(inner + gap) <= WEIGHTS_LEN
+                    && matrices * rows * columns <= OUTPUT_LEN
+            };
+            while !fits(matrices, rows, inner, columns) {
+                (matrices, rows) = (matrices.div_ceil(2), rows.div_ceil(2));
+                (inner, columns) = (inner.div_ceil(2), columns.div_ceil(2));
+            }
+            let spec = mat_mul::Spec {
+                matrices,
+                rows,
+                inner,
+                columns,
+                rhs_transposed,
+                lhs_by_row,
+                rhs_by_row,
+                output_by_row,
+                shared_lhs: shared == 1,
+                shared_rhs: shared == 2,
+                gap,
+                rhs_zero_point: zero,
+                numbers,
+                every_range: false,
+            };
+            mat_mul::case::<K>(trial, spec);
         });
     }
 

@@ -62,6 +62,11 @@ impl<const OPERATOR: usize> Kernels for Faulty<OPERATOR> {
         damage(OPERATOR == 2, output, outputs.end == op.outputs);
     }
 
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        Reference::mat_mul(op, lhs, rhs, output, rows.clone());
+        damage(OPERATOR == 10, output, rows.end == op.output_rows());
+    }
+
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         Reference::max_pool_2d(op, input, output, rows.clone());
         damage(OPERATOR == 3, output, rows.end == op.output.extent.h);
@@ -123,6 +128,7 @@ fn one_wrong_element_fails_every_class_of_its_operator() {
     expect_failures::<Faulty<7>>("elementwise/lookup");
     expect_failures::<Faulty<8>>("softmax/");
     expect_failures::<Faulty<9>>("place/");
+    expect_failures::<Faulty<10>>("mat_mul/");
 }
 
 #[test]

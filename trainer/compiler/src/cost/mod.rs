@@ -40,11 +40,14 @@ impl Work {
             OpKind::Conv2d => taps.saturating_mul(from.c / usize::from(op.groups).max(1)),
             OpKind::DepthwiseConv2d | OpKind::MaxPool2d | OpKind::AveragePool2d => taps,
             OpKind::FullyConnected => from.len(),
+            OpKind::MatMul => from.c,
             _ => 0,
         };
         let is_copy = matches!(op.kind, OpKind::Concat | OpKind::Pad | OpKind::Copy);
         let done = if is_copy { from } else { to };
-        let (rows, positions, outputs) = (done.h, done.h.saturating_mul(done.w), done.len());
+        let (positions, outputs) = (done.h.saturating_mul(done.w), done.len());
+        // The rows of matrices are positions.
+        let rows = if op.kind == OpKind::MatMul { positions } else { done.h };
         let calls = calls.clamp(1, rows.max(1));
         // What is gathered for one position before it is multiplied.
         let gathered = if op.kind == OpKind::Conv2d { per_output } else { 0 };
@@ -190,6 +193,7 @@ pub fn kernel(op: &OpRecord, input: View, output: View) -> String {
         OpKind::DepthwiseConv2d if (window.filter_h, window.filter_w) == (3, 3) => " 3x3",
         OpKind::AveragePool2d if is_global => " global",
         OpKind::Concat | OpKind::Pad | OpKind::Copy => return "place".to_string(),
+        OpKind::MatMul if op.b & 1 == 1 => " transposed",
         _ => "",
     };
     if has_weights(op.kind) && op.packing != Packing::Plain {

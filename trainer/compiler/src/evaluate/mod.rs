@@ -7,6 +7,7 @@
 mod conv;
 mod elementwise;
 pub mod exact;
+mod mat_mul;
 mod node;
 mod patches;
 

@@ -1,6 +1,6 @@
 //! One operator in floating point.
 
-use super::{State, conv, dequantized, elementwise, transposed};
+use super::{State, conv, dequantized, elementwise, mat_mul, transposed};
 use crate::graph::{Graph, Op, ValueId};
 
 /// Weights in the order in which the loops read them.
@@ -85,6 +85,10 @@ pub(crate) fn run_node(graph: &Graph, index: usize, prepared: &Prepared, state: 
                 _ => |a: f32, b: f32| a * b,
             };
             elementwise::binary(f, operand(0), x_shape, operand(1), b_shape, &mut output, y_shape);
+        }
+        Op::MatMul(product) => {
+            let shapes = [x_shape, shape(node.inputs[1]), y_shape];
+            mat_mul::products(product, shapes, operand(0), operand(1), &mut output);
         }
         Op::Concat { axis } => {
             let inner: usize = y_shape[axis + 1..].iter().product();

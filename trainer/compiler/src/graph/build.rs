@@ -1,6 +1,9 @@
 //! Building a graph by hand, operator by operator.
 
-use super::{Clamp, Conv2d, Graph, Node, Op, Padding, Pool2d, Port, Tensor, Unary, ValueId, output_shape};
+use super::{
+    Clamp, Conv2d, Graph, MatMul, MatrixOrder, Node, Op, Padding, Pool2d, Port, Tensor, Unary, ValueId,
+    output_shape,
+};
 use crate::error::{Error, Result};
 
 /// Builds a graph. Each method adds one operator and gives its result; the first fault is reported
@@ -175,6 +178,11 @@ impl Builder {
     /// Product of two activations.
     pub fn mul(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
         self.node(name, Op::Mul { activation: Clamp::NONE }, &[a, b])
+    }
+
+    /// Products of the matrices of two activations.
+    pub fn mat_mul(&mut self, name: &str, a: ValueId, b: ValueId, order: MatrixOrder) -> ValueId {
+        self.node(name, Op::MatMul(MatMul { order, activation: Clamp::NONE }), &[a, b])
     }
 
     /// Activations one after the other along an axis: 1 = h, 2 = w, 3 = c.

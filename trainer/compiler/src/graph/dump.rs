@@ -77,6 +77,19 @@ fn attributes(op: &Op) -> String {
                 parts.push("count_padding".into());
             }
         }
+        Op::MatMul(product) => {
+            let order = &product.order;
+            for (holds, text) in [
+                (order.rhs_transposed, "rhs=transposed"),
+                (order.lhs_by_row, "lhs=by_row"),
+                (order.rhs_by_row, "rhs=by_row"),
+                (order.output_by_row, "result=by_row"),
+            ] {
+                if holds {
+                    parts.push(text.into());
+                }
+            }
+        }
         Op::Concat { axis } => parts.push(format!("axis={axis}")),
         Op::Pad { padding, value } => {
             push_padding(&mut parts, padding);

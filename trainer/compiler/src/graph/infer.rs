@@ -1,6 +1,6 @@
 //! Shape of an operator's result from the shapes of its operands.
 
-use super::node::{Conv2d, Op, Padding};
+use super::node::{Conv2d, MatMul, Op, Padding};
 
 /// The shape of the result, or why there is none.
 ///
@@ -78,6 +78,7 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
             Ok([x[0], h, w, x[3]])
         }
         Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } => broadcast(x, nhwc(shapes, 1)?),
+        Op::MatMul(product) => mat_mul(product, x, nhwc(shapes, 1)?),
         Op::Concat { axis } => {
             if !(1..=3).contains(axis) {
                 return Err(format!("values are not joined along axis {axis}"));
@@ -109,6 +110,56 @@ pub fn output_shape(op: &Op, shapes: &[&[usize]]) -> Result<[usize; 4], String> 
         }
         Op::Softmax | Op::Unary(_) | Op::Requantize => Ok(x),
     }
+}
+
+/// An activation seen as a stack of matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stack {
+    pub matrices: usize,
+    pub rows: usize,
+    pub columns: usize,
+    by_row: bool,
+}
+
+impl Stack {
+    pub(crate) fn new(shape: [usize; 4], by_row: bool) -> Stack {
+        let [_, h, w, columns] = shape;
+        let (matrices, rows) = if by_row { (w, h) } else { (h, w) };
+        Stack { matrices, rows, columns, by_row }
+    }
+
+    fn shape(&self) -> [usize; 4] {
+        let (h, w) = if self.by_row { (self.rows, self.matrices) } else { (self.matrices, self.rows) };
+        [1, h, w, self.columns]
+    }
+
+    /// Place of a row, in elements. A single matrix is that of every product.
+    pub(crate) fn row(&self, matrix: usize, row: usize) -> usize {
+        let matrix = if self.matrices == 1 { 0 } else { matrix };
+        let place = if self.by_row { row * self.matrices + matrix } else { matrix * self.rows + row };
+        place * self.columns
+    }
+}
+
+fn mat_mul(product: &MatMul, a: [usize; 4], b: [usize; 4]) -> Result<[usize; 4], String> {
+    let order = &product.order;
+    let (left, right) = (Stack::new(a, order.lhs_by_row), Stack::new(b, order.rhs_by_row));
+    let (inner, columns) =
+        if order.rhs_transposed { (right.columns, right.rows) } else { (right.rows, right.columns) };
+    if left.columns != inner {
+        return Err(format!(
+            "matrices of {} x {} and {inner} x {columns} cannot be multiplied",
+            left.rows, left.columns
+        ));
+    }
+    if [a[0], b[0]] != [1, 1] {
+        return Err(format!("batches of {} and {} are not supported", a[0], b[0]));
+    }
+    let matrices = left.matrices.max(right.matrices);
+    if [left.matrices, right.matrices].iter().any(|&n| n != matrices && n != 1) {
+        return Err(format!("{} matrices and {} do not go together", left.matrices, right.matrices));
+    }
+    Ok(Stack { matrices, rows: left.rows, columns, by_row: order.output_by_row }.shape())
 }
 
 /// The common shape of two activations, where sizes of 1 are repeated.
@@ -197,6 +248,25 @@ mod tests {
         let op = Op::DepthwiseConv2d(conv);
         assert_eq!(output_shape(&op, &[&[1, 8, 8, 3], &[1, 3, 3, 6], &[6]]), Ok([1, 4, 8, 6]));
         assert!(output_shape(&op, &[&[1, 8, 8, 3], &[1, 3, 3, 4]]).is_err());
+    }
+
+    #[test]
+    fn matrix_products() {
+        use crate::graph::MatrixOrder;
+        let shape = |order: MatrixOrder, a: [usize; 4], b: [usize; 4]| {
+            output_shape(&Op::MatMul(MatMul { order, activation: Clamp::NONE }), &[&a, &b])
+        };
+        let plain = MatrixOrder::default();
+        assert_eq!(shape(plain, [1, 3, 4, 5], [1, 3, 5, 6]), Ok([1, 3, 4, 6]));
+        assert_eq!(shape(plain, [1, 3, 4, 5], [1, 1, 5, 6]), Ok([1, 3, 4, 6]));
+        assert_eq!(shape(plain, [1, 1, 4, 5], [1, 3, 5, 6]), Ok([1, 3, 4, 6]));
+        let attention = MatrixOrder { rhs_transposed: true, lhs_by_row: true, rhs_by_row: true, ..plain };
+        assert_eq!(shape(attention, [1, 4, 3, 5], [1, 6, 3, 5]), Ok([1, 3, 4, 6]));
+        let by_row = MatrixOrder { output_by_row: true, ..attention };
+        assert_eq!(shape(by_row, [1, 4, 3, 5], [1, 6, 3, 5]), Ok([1, 4, 3, 6]));
+        assert!(shape(plain, [1, 3, 4, 5], [1, 3, 4, 5]).unwrap_err().contains("4 x 5 and 4 x 5"));
+        assert!(shape(plain, [1, 2, 4, 5], [1, 3, 5, 6]).unwrap_err().contains("2 matrices and 3"));
+        assert!(shape(plain, [2, 1, 4, 5], [2, 1, 5, 6]).is_err());
     }
 
     #[test]

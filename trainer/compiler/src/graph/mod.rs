@@ -16,8 +16,9 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use build::{BatchNorm, Builder};
+pub(crate) use infer::Stack;
 pub use infer::output_shape;
-pub use node::{Clamp, Conv2d, Node, Op, Padding, Pool2d, Unary};
+pub use node::{Clamp, Conv2d, MatMul, MatrixOrder, Node, Op, Padding, Pool2d, Unary};
 pub use tensor::{ElementType, Elements, Tensor, checked_len, transposed_order};
 pub use value::{Quant, Value, ValueId};
 

@@ -1,6 +1,7 @@
 //! Nodes: operators with their attributes, inputs and outputs.
 
 use super::value::ValueId;
+pub use teff::plan::MatrixOrder;
 
 /// One operator of the graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +59,8 @@ pub enum Op {
         /// Range the result is limited to.
         activation: Clamp,
     },
+    /// Products of the matrices of two activations, pair by pair.
+    MatMul(MatMul),
     /// Activations one after the other along an axis.
     Concat {
         /// 1 = h, 2 = w, 3 = c.
@@ -110,6 +113,16 @@ impl Default for Conv2d {
             activation: Clamp::NONE,
         }
     }
+}
+
+/// Attributes of a matrix product. Each operand is a stack of matrices: `[1, matrices, rows, columns]`, or
+/// `[1, rows, matrices, columns]` where they lie row by row. A stack of one matrix takes part in every product.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct MatMul {
+    /// How operands and result lie, and whether the right matrices are held transposed.
+    pub order: MatrixOrder,
+    /// Range the result is limited to.
+    pub activation: Clamp,
 }
 
 /// Attributes of a pooling.
@@ -322,6 +335,7 @@ impl Op {
             Op::Add { .. } => "add",
             Op::Sub { .. } => "sub",
             Op::Mul { .. } => "mul",
+            Op::MatMul(_) => "mat_mul",
             Op::Concat { .. } => "concat",
             Op::Pad { .. } => "pad",
             Op::Reshape { .. } => "reshape",
@@ -336,6 +350,7 @@ impl Op {
         match self {
             Op::Conv2d(c) | Op::DepthwiseConv2d(c) => Some(c.activation),
             Op::MaxPool2d(p) | Op::AveragePool2d(p) => Some(p.activation),
+            Op::MatMul(m) => Some(m.activation),
             Op::FullyConnected { activation }
             | Op::Add { activation }
             | Op::Sub { activation }
@@ -349,6 +364,7 @@ impl Op {
         match self {
             Op::Conv2d(c) | Op::DepthwiseConv2d(c) => Some(&mut c.activation),
             Op::MaxPool2d(p) | Op::AveragePool2d(p) => Some(&mut p.activation),
+            Op::MatMul(m) => Some(&mut m.activation),
             Op::FullyConnected { activation }
             | Op::Add { activation }
             | Op::Sub { activation }

@@ -145,7 +145,7 @@ fn operand_count(op: &Op) -> std::ops::RangeInclusive<usize> {
     match op {
         Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected { .. } => 2..=3,
         Op::ScaleShift => 3..=3,
-        Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } => 2..=2,
+        Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::MatMul(_) => 2..=2,
         Op::Concat { .. } => 1..=usize::MAX,
         Op::MaxPool2d(_)
         | Op::AveragePool2d(_)

@@ -11,6 +11,7 @@ mod binary;
 mod constant;
 mod half;
 mod join;
+mod mat_mul;
 mod reduce;
 mod view;
 
@@ -20,5 +21,6 @@ pub(crate) use binary::combine;
 pub(crate) use constant::{Arithmetic, ConstantOperand, combine_with_constant, push_scale_shift};
 pub(crate) use half::half;
 pub(crate) use join::join;
+pub(crate) use mat_mul::multiply;
 pub(crate) use reduce::reduce;
 pub(crate) use view::View;

@@ -200,7 +200,7 @@ fn lifetimes(lowering: &mut Lowering<'_>) -> Vec<Buffer> {
     lives
 }
 
-/// Makes the result of the step before the first operand of sums and products, which is the one that can be read row by
+/// Makes the result of the step before the first operand of element-wise sums and products, which is the one that can be read row by
 /// row in lock step. Both are symmetric.
 fn read_last_result_first(lowering: &mut Lowering<'_>) {
     for index in 1..lowering.steps.len() {
@@ -209,7 +209,8 @@ fn read_last_result_first(lowering: &mut Lowering<'_>) {
         let [first, second] = record.inputs;
         let alike = lowering.operands.get(usize::from(second)).map(|operand| operand.view)
             == Some(lowering.operands[usize::from(first)].view);
-        if second == before && first != before && alike {
+        let symmetric = matches!(record.kind, OpKind::Add | OpKind::Mul);
+        if symmetric && second == before && first != before && alike {
             record.inputs.swap(0, 1);
             if record.kind == OpKind::Add {
                 std::mem::swap(&mut record.a, &mut record.b);

@@ -10,6 +10,7 @@ mod filter;
 mod flash;
 mod layout;
 mod lock_step;
+mod mat_mul;
 mod metadata;
 mod overlap;
 mod pool;
@@ -133,6 +134,7 @@ fn lower_node(lowering: &mut Lowering<'_>, node: &Node) -> Result<()> {
         Op::Add { activation } => elementwise::add(lowering, node, *activation, false),
         Op::Sub { activation } => elementwise::add(lowering, node, *activation, true),
         Op::Mul { activation } => elementwise::mul(lowering, node, *activation),
+        Op::MatMul(product) => mat_mul::mat_mul(lowering, node, product),
         Op::Unary(_) | Op::Requantize => elementwise::lookup(lowering, node),
         Op::Softmax => elementwise::softmax(lowering, node),
         Op::Concat { axis } => shape::concat(lowering, node, *axis),

@@ -187,6 +187,7 @@ impl<'g> Lowering<'g> {
         match record.kind {
             OpKind::FullyConnected => output.c.div_ceil(OUTPUTS_PER_SLICE),
             OpKind::Concat | OpKind::Pad | OpKind::Copy => self.operand(record.inputs[0]).view.extent.h,
+            OpKind::MatMul => output.h * output.w,
             _ => output.h,
         }
     }

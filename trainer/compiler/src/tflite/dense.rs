@@ -2,10 +2,10 @@
 
 use super::convolve::Layer;
 use super::node::{Node, options};
-use super::state::Import;
+use super::state::{Import, Item};
 use crate::error::Result;
-use crate::graph::{Elements, Op, Quant, Tensor, Unary};
-use crate::import::Activation;
+use crate::graph::{Clamp, Elements, Op, PortType, Quant, Tensor, Unary};
+use crate::import::{Activation, multiply};
 
 pub(super) fn fully_connected(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {
     let options = node.options(options::FULLY_CONNECTED)?;
@@ -52,6 +52,38 @@ pub(super) fn fully_connected(state: &mut Import<'_, '_>, node: &Node<'_>) -> Re
     let result = state.apply(node, result, later)?;
     let place = x.view.atoms.len() - x.view.axes[axis].len();
     state.give(node, result, x.view.with_axis(axis, n, place), x.kind)
+}
+
+/// Products of matrices of two activations; `adj_x` and `adj_y` say that one is transposed.
+pub(super) fn batch_mat_mul(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {
+    let options = node.options(options::BATCH_MATMUL)?;
+    let flag = |number: usize| options.map_or(Ok(false), |options| options.flag(number));
+    let transposed = [flag(0)?, flag(1)?];
+    // How weights of a hybrid product would be quantized; here both operands have a scale.
+    let _asymmetric = flag(2)?;
+    for operand in [0, 1] {
+        if matches!(state.item(node, operand)?, Item::Constant(_)) {
+            return Err(node
+                .fault(format!("operand {operand} is a constant"))
+                .remedy("use FULLY_CONNECTED for a product by constant weights"));
+        }
+    }
+    let mut operands = [state.activation(node, 0)?, state.activation(node, 1)?];
+    for (x, transposed) in operands.iter_mut().zip(transposed) {
+        let rank = x.view.axes.len();
+        if transposed && rank >= 2 {
+            let mut order: Vec<usize> = (0..rank).collect();
+            order.swap(rank - 2, rank - 1);
+            x.view = x.view.transposed(&order);
+        }
+    }
+    let [a, b] = operands;
+    if (a.kind == PortType::F32) != (b.kind == PortType::F32) {
+        return Err(node.fault(format!("its operands are {} and {}", a.kind.name(), b.kind.name())));
+    }
+    let kind = a.kind;
+    let (result, view) = multiply(state, node, a, b, Clamp::NONE)?;
+    state.give(node, result, view, kind)
 }
 
 pub(super) fn softmax(state: &mut Import<'_, '_>, node: &Node<'_>) -> Result<()> {

@@ -36,6 +36,7 @@ pub(super) mod options {
     pub const STRIDED_SLICE: u8 = 32;
     pub const PACK: u8 = 59;
     pub const LEAKY_RELU: u8 = 75;
+    pub const BATCH_MATMUL: u8 = 101;
     pub const GELU: u8 = 116;
 }
 

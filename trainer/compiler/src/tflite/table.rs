@@ -33,6 +33,11 @@ pub static OPERATORS: &[Operator] = &[
     op("ADD", BINARY, elementwise::binary),
     op("ARG_MAX", "at the end of a model: left out, the scores become the output", reshape::arg_max),
     op("AVERAGE_POOL_2D", "SAME and VALID; fused activation", pool::pool),
+    op(
+        "BATCH_MATMUL",
+        "two activations, matrix by matrix or one with all; adj_x and adj_y",
+        dense::batch_mat_mul,
+    ),
     op("CAST", "of constants, and of what ARG_MAX gives", reshape::cast),
     op("CEIL", UNARY, elementwise::unary),
     op("CONCATENATION", "activations along any axis; constants are folded", reshape::concat),

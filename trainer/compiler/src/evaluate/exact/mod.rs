@@ -11,6 +11,7 @@ mod sums;
 use teff::quant::round_half_away;
 
 use super::elementwise::steps;
+use super::mat_mul;
 use crate::error::{Error, Result};
 use crate::graph::{Clamp, ElementType, Elements, Graph, Node, Op, Pool2d, Quant, Value, ValueId};
 use quotient::{Dyadic, Quotient, Rounded};
@@ -233,6 +234,14 @@ impl<'g> Exact<'g> {
                     pair.sum(y_shape, steps, sign, &finish, rule)
                 })
             }
+            Op::MatMul(product) => {
+                let shapes = [four_axes(&input(0).shape), four_axes(&input(1).shape), y_shape];
+                let mut sums = vec![0i64; y.len()];
+                mat_mul::products(product, shapes, &centred(0)?, &centred(1)?, &mut sums);
+                let scaled =
+                    Product::new([step(input(0))?, step(input(1))?], Finish::new(y, product.activation)?);
+                Ok(Outcome::collect(sums.iter().map(|&sum| scaled.apply(sum, rule))))
+            }
             Op::Concat { axis } => {
                 let inner: usize = y_shape[axis + 1..].iter().product();
                 let row = y_shape[*axis] * inner;
@@ -381,6 +390,41 @@ fn average(pool: &Pool2d, x: &Input<'_>, from: Step, y: &Value, rule: Rule) -> R
         (finish.apply(steps), rounded.tie)
     };
     Ok(Outcome::collect(sums::pool_2d(pool, x, shape).iter().map(&mut mean)))
+}
+
+/// A sum of products of two activations on the scale of the result.
+struct Product {
+    exact: Quotient,
+    fixed: Fixed,
+    factor: f32,
+    finish: Finish,
+}
+
+impl Product {
+    fn new(from: [Step; 2], finish: Finish) -> Product {
+        let scales = from.map(|step| step.scale);
+        let factor = f64::from(scales[0]) * f64::from(scales[1]) / f64::from(finish.to.scale);
+        Product {
+            exact: Quotient::new(&[Dyadic::product(&scales)], Dyadic::float(finish.to.scale)),
+            fixed: Fixed::new(factor),
+            factor: scales[0] * scales[1] / finish.to.scale,
+            finish,
+        }
+    }
+
+    fn apply(&self, sum: i64, rule: Rule) -> (i8, bool) {
+        let steps = match rule {
+            Rule::Exact => {
+                let rounded = self.exact.round(&[sum]);
+                return (self.finish.apply(rounded.away), rounded.tie);
+            }
+            Rule::Double | Rule::Single => {
+                self.fixed.apply(rule, sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32)
+            }
+            Rule::Float => rules::float(sum, self.factor),
+        };
+        (self.finish.apply(steps), false)
+    }
 }
 
 /// Two operands, one of which may be repeated along axes of size 1.

@@ -3,7 +3,7 @@
 use super::shape::Form;
 use super::writer::{Writer, float, int, ints, string};
 use crate::error::{Error, Result};
-use crate::graph::{Clamp, Conv2d, Graph, Node, Op, Padding, Pool2d, Tensor, Unary, ValueId};
+use crate::graph::{Clamp, Conv2d, Graph, MatMul, Node, Op, Padding, Pool2d, Tensor, Unary, ValueId};
 use crate::onnx::proto::AttributeProto;
 
 pub(super) fn node(writer: &mut Writer<'_>, index: usize) -> Result<()> {
@@ -72,6 +72,7 @@ pub(super) fn node(writer: &mut Writer<'_>, index: usize) -> Result<()> {
             };
             finish(writer, node, name, &[&a, &b], Vec::new(), *activation, wanted)
         }
+        Op::MatMul(product) => mat_mul(writer, node, product),
         Op::Concat { axis } => {
             let parts: Vec<String> = node.inputs.iter().map(|&i| writer.take(i, Form::Nchw)).collect();
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -131,14 +132,27 @@ fn finish(
     activation: Clamp,
     form: Form,
 ) -> Result<()> {
+    finish_as(writer, node, (&node.name, op_type), inputs, attributes, activation, form)
+}
+
+/// As [`finish`], with another name for the node.
+fn finish_as(
+    writer: &mut Writer<'_>,
+    node: &Node,
+    (name, op_type): (&str, &str),
+    inputs: &[&str],
+    attributes: Vec<AttributeProto>,
+    activation: Clamp,
+    form: Form,
+) -> Result<()> {
     let value = node.output();
     let real = if activation.is_none() {
         let real = writer.real_name(value);
-        writer.node(op_type, &node.name, inputs, &real, attributes);
+        writer.node(op_type, name, inputs, &real, attributes);
         real
     } else {
         let before = writer.fresh(&format!("{}.before", node.name));
-        writer.node(op_type, &node.name, inputs, &before, attributes);
+        writer.node(op_type, name, inputs, &before, attributes);
         clamp(writer, node, &format!("{}.limit", node.name), &before, activation)
     };
     writer.give(value, &real, form);
@@ -221,6 +235,24 @@ fn convolution(writer: &mut Writer<'_>, node: &Node, conv: &Conv2d, depthwise: b
         int("group", groups as i64),
     ];
     finish(writer, node, "Conv", &inputs, attributes, conv.activation, Form::Nchw)
+}
+
+/// Tensors `[1, c, h, w]` of stacks of matrices, transposed to `[1, matrices, rows, columns]`, and back.
+fn mat_mul(writer: &mut Writer<'_>, node: &Node, product: &MatMul) -> Result<()> {
+    let order = &product.order;
+    let [a, b] = [0, 1].map(|i| writer.take(node.inputs[i], Form::Nchw));
+    let a = writer.transpose(&a, if order.lhs_by_row { &[0, 3, 2, 1] } else { &[0, 2, 3, 1] });
+    let b = match (order.rhs_transposed, order.rhs_by_row) {
+        (false, false) => writer.transpose(&b, &[0, 2, 3, 1]),
+        (false, true) => writer.transpose(&b, &[0, 3, 2, 1]),
+        (true, false) => writer.transpose(&b, &[0, 2, 1, 3]),
+        (true, true) => writer.transpose(&b, &[0, 3, 1, 2]),
+    };
+    let result = writer.step("MatMul", &node.name, &[&a, &b], Vec::new());
+    let axes = if order.output_by_row { vec![0, 3, 2, 1] } else { vec![0, 3, 1, 2] };
+    let attributes = vec![ints("perm", axes)];
+    let name = format!("{}.transposed", node.name);
+    finish_as(writer, node, (&name, "Transpose"), &[&result], attributes, product.activation, Form::Nchw)
 }
 
 fn dense(writer: &mut Writer<'_>, node: &Node, activation: Clamp) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Matrix products by constant weights, and softmax.
 
 use super::attributes::Reader;
-use super::state::{Activation, Constant, Import};
+use super::state::{Activation, Constant, Import, Item};
 use super::tensor::{Data, OnnxTensor};
 use crate::error::Result;
 use crate::graph::{Clamp, Elements, Op, PortType, Tensor, ValueId};
-use crate::import::View;
+use crate::import::{View, multiply};
 
 pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
     let (alpha, beta) = (node.float_or("alpha", 1.0)?, node.float_or("beta", 1.0)?);
@@ -35,15 +35,40 @@ pub(super) fn gemm(state: &mut Import, node: &Reader<'_>) -> Result<()> {
 }
 
 pub(super) fn mat_mul(state: &mut Import, node: &Reader<'_>) -> Result<()> {
-    let weights = match state.constant(node, 1) {
-        Ok(weights) => weights,
-        Err(error) => {
-            return Err(error.remedy("products of two activations (attention) are not supported yet"));
+    let constant =
+        |index: usize| -> Result<bool> { Ok(matches!(state.item(node, index)?, Item::Constant(_))) };
+    let (first, second) = (constant(0)?, constant(1)?);
+    let (value, view) = match (first, second) {
+        (true, false) => {
+            // `(W · x)ᵀ = xᵀ · Wᵀ`: the weights are those of a layer over the last axis but one.
+            let weights = state.constant(node, 0)?;
+            let mut x = state.activation(node, 1)?;
+            let Some(order) = last_two_swapped(x.view.axes.len()) else {
+                return Err(node.fault(format!("an operand of shape {:?} is no matrix", x.view.shape())));
+            };
+            x.view = x.view.transposed(&order);
+            let (value, view, _) = product(state, node, &x, &weights, true)?;
+            (value, view.transposed(&order))
+        }
+        (_, true) => {
+            let weights = state.constant(node, 1)?;
+            let x = state.activation(node, 0)?;
+            let (value, view, _) = product(state, node, &x, &weights, false)?;
+            (value, view)
+        }
+        (false, false) => {
+            let (a, b) = (state.activation(node, 0)?, state.activation(node, 1)?);
+            multiply(state, node, a, b, Clamp::NONE)?
         }
     };
-    let x = state.activation(node, 0)?;
-    let (value, view, _) = product(state, node, &x, &weights, false)?;
     state.give(node, value, view, PortType::F32)
+}
+
+/// The order of axes in which the last two have changed places; `None` where there are none.
+fn last_two_swapped(rank: usize) -> Option<Vec<usize>> {
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank.checked_sub(2)?, rank - 1);
+    Some(order)
 }
 
 /// `x · W`, without bias. Gives the result, its view and the number of outputs.

@@ -9,7 +9,8 @@ use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked};
 use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
+    Softmax,
 };
 
 /// The set for Cortex-M without the DSP extension.
@@ -74,6 +75,10 @@ impl<L: Linked> Kernels for With<L> {
             }
             _ => {}
         }
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        Generic::<L>::mat_mul(op, lhs, rhs, output, rows);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {

@@ -39,6 +39,8 @@ mod elementwise;
 #[cfg(teff_dsp)]
 mod fully_connected;
 #[cfg(teff_dsp)]
+mod mat_mul;
+#[cfg(teff_dsp)]
 mod memory;
 #[cfg(teff_dsp)]
 mod pool;

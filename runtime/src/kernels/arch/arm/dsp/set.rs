@@ -4,12 +4,13 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, pool, scratch, winograd};
+use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch, winograd};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
+    Softmax,
 };
 
 /// The set for the DSP extension.
@@ -78,6 +79,10 @@ impl<L: Linked> Kernels for With<L> {
             }
             _ => {}
         }
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        mat_mul::mat_mul::<L>(op, lhs, rhs, output, rows);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {

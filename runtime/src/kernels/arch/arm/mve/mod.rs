@@ -31,6 +31,8 @@ mod elementwise;
 #[cfg(teff_mve)]
 mod fully_connected;
 #[cfg(teff_mve)]
+mod mat_mul;
+#[cfg(teff_mve)]
 mod memory;
 #[cfg(teff_mve)]
 mod pool;

@@ -4,12 +4,13 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, pool, scratch};
+use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing, Place, Softmax,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
+    Softmax,
 };
 
 /// The set for Helium.
@@ -74,6 +75,14 @@ impl<L: Linked> Kernels for With<L> {
                 fully_connected::fully_connected::<L>(op, input, output, outputs)
             }
             _ => {}
+        }
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        if mat_mul::suits::<L>(op) {
+            mat_mul::mat_mul::<L>(op, lhs, rhs, output, rows);
+        } else {
+            Generic::<L>::mat_mul(op, lhs, rhs, output, rows);
         }
     }
 
