@@ -12,6 +12,7 @@
 //! | [`sampling`] | from the sensor to the queue; what happened to the sensor |
 //! | [`deciding`] | from the queue to decisions, in steps between which all else goes on |
 //! | [`recording`] | from the queue to the line, for `trainer record` |
+//! | [`lamp`] | a lamp that is lit by a low level |
 //! | [`outbox`] | frames of `teff-link` on a line that may be slow or cut |
 //!
 //! The programs `listen`, `motion` and `record` stand in `programs/`: they are the same on each board.
@@ -24,6 +25,7 @@ extern crate std;
 
 pub mod accelerometer;
 pub mod deciding;
+pub mod lamp;
 pub mod outbox;
 pub mod recording;
 pub mod sampling;
@@ -42,5 +44,13 @@ pub fn hello(board: &'static str, format: Format) -> Hello<'static> {
         unit: format.unit,
         counts_per_thousand_units: format.counts_per_thousand_units,
         full_scale: format.full_scale,
+    }
+}
+
+/// The board's name, which is its package's less `teff-`.
+pub const fn board_name(package: &'static str) -> &'static str {
+    match package.split_at_checked(5) {
+        Some((_, name)) => name,
+        None => package,
     }
 }

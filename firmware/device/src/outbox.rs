@@ -88,15 +88,24 @@ impl<'o> Speaker<'o> {
 
     /// Says every second for ever why the program cannot run.
     pub async fn refuse(&mut self, why: impl core::fmt::Display) -> ! {
-        let mut text = Line::default();
-        // What does not fit is cut off.
-        let _ = core::fmt::Write::write_fmt(&mut text, format_args!("{why}"));
+        let text = Line::new(why);
         loop {
-            #[cfg(feature = "defmt")]
-            defmt::error!("{=str}", text.as_str());
-            self.say(&Message::Log(Log { level: Level::Error, text: text.as_str() }));
+            self.say(&text.message());
             Timer::after_secs(1).await;
         }
+    }
+}
+
+/// Says every second for ever, to a line without an outbox, why the program cannot run.
+pub async fn refuse<W: Write>(mut line: W, why: impl core::fmt::Display) -> ! {
+    let (text, mut sender) = (Line::new(why), Sender::new());
+    loop {
+        let mut bytes = [0; MAX_FRAME_BYTES];
+        if let Ok(frame) = sender.frame(&text.message(), &mut bytes) {
+            // Said again in a second.
+            let _ = line.write_all(frame).await;
+        }
+        Timer::after_secs(1).await;
     }
 }
 
@@ -106,13 +115,21 @@ struct Line {
     len: usize,
 }
 
-impl Default for Line {
-    fn default() -> Self {
-        Line { bytes: [0; 200], len: 0 }
-    }
-}
-
 impl Line {
+    /// The beginning of a text, which goes to the log too.
+    fn new(text: impl core::fmt::Display) -> Self {
+        let mut line = Line { bytes: [0; 200], len: 0 };
+        // What does not fit is cut off.
+        let _ = core::fmt::Write::write_fmt(&mut line, format_args!("{text}"));
+        #[cfg(feature = "defmt")]
+        defmt::error!("{=str}", line.as_str());
+        line
+    }
+
+    fn message(&self) -> Message<'_> {
+        Message::Log(Log { level: Level::Error, text: self.as_str() })
+    }
+
     fn as_str(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..self.len).unwrap_or(&[])).unwrap_or("")
     }
@@ -135,7 +152,6 @@ impl core::fmt::Write for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::fmt::Write as _;
     use std::vec::Vec;
     use teff_app::sensor::bus::complete;
     use teff_link::{Account, Receiver};
@@ -170,8 +186,7 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
-        let mut line = Line::default();
-        let _ = write!(line, "{}", "ä".repeat(150));
+        let line = Line::new("ä".repeat(150));
         assert_eq!(line.as_str(), "ä".repeat(100));
     }
 }

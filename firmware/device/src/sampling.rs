@@ -14,7 +14,7 @@ use teff_link::Health;
 
 /// Instants of one read, at most: what the smallest chip buffers.
 const PORTION: usize = 32;
-/// Events of the sensor that nobody took yet. Those beyond are only counted.
+/// Conditions of the sensor that began or ended and that nobody took yet. Those beyond are only counted.
 const EVENTS: usize = 8;
 /// How long a sensor is left alone that fails, or has nothing.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// What the task that samples and the one that decides have in common, beside the queue.
 pub struct Sampling {
     counts: Mutex<CriticalSectionRawMutex, Cell<health::Counts>>,
-    events: Channel<CriticalSectionRawMutex, Event, EVENTS>,
+    events: Channel<CriticalSectionRawMutex, Health, EVENTS>,
     came: Signal<CriticalSectionRawMutex, ()>,
 }
 
@@ -82,8 +82,10 @@ impl Sampling {
         let mut instants = [[0; AXES]; PORTION];
         let hand_on = |gap, samples| intake.push_behind(gap, samples);
         let report = |event| {
-            // One that finds no room is in the counts.
-            let _ = self.events.try_send(event);
+            if let Some(health) = health_of(event) {
+                // One that finds no room is in the counts.
+                let _ = self.events.try_send(health);
+            }
         };
         let came = sensor.poll_async(&mut instants, hand_on, report).await;
         self.counts.lock(|counts| counts.set(*sensor.counts()));
@@ -105,23 +107,24 @@ impl Sampling {
 
     /// The oldest condition of the sensor that began or ended and was not taken yet, for the host.
     pub fn health(&self) -> Option<Health> {
-        while let Ok(event) = self.events.try_receive() {
-            let (condition, begins) = match event.what {
-                What::Begins(condition) => (condition, true),
-                What::Ends(condition) => (condition, false),
-                // These are figures.
-                What::BusError | What::SensorGap | What::Missing(_) | What::Restarted => continue,
-            };
-            let condition = match condition {
-                Condition::Stuck => teff_link::Condition::Stuck,
-                Condition::Saturated => teff_link::Condition::Saturated,
-                Condition::Unreachable => teff_link::Condition::Unreachable,
-                Condition::Silent => teff_link::Condition::Silent,
-            };
-            return Some(Health { instant: event.instant, condition, begins });
-        }
-        None
+        self.events.try_receive().ok()
     }
+}
+
+/// What the host is told of an event; nothing where it is in the figures.
+fn health_of(event: Event) -> Option<Health> {
+    let (condition, begins) = match event.what {
+        What::Begins(condition) => (condition, true),
+        What::Ends(condition) => (condition, false),
+        What::BusError | What::SensorGap | What::Missing(_) | What::Restarted => return None,
+    };
+    let condition = match condition {
+        Condition::Stuck => teff_link::Condition::Stuck,
+        Condition::Saturated => teff_link::Condition::Saturated,
+        Condition::Unreachable => teff_link::Condition::Unreachable,
+        Condition::Silent => teff_link::Condition::Silent,
+    };
+    Some(Health { instant: event.instant, condition, begins })
 }
 
 /// How often a chip that buffers some 32 instants is asked: every eight instants, between two

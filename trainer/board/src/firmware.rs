@@ -15,7 +15,7 @@ use crate::{Board, SETUP};
 pub enum Link {
     /// None: the program needs none.
     None,
-    /// The board's own, that of `models/machine`.
+    /// The board's own, that of `models/machine`, or of `models/digits` for `listen`.
     Default,
     /// This file, `.onnx` or `.teff`.
     File(PathBuf),
@@ -36,6 +36,7 @@ impl Firmware<'_> {
     /// Builds it and returns the ELF file. What cargo says goes to stderr.
     pub fn build(&self) -> Result<PathBuf> {
         let board = self.board;
+        board.check_runs(self.program)?;
         let root = project_root()?;
         let folder = root.join("firmware/boards").join(board.name);
         if !folder.is_dir() {

@@ -23,6 +23,7 @@ use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::microphone::{I2s, Slots};
 use teff_app::sensor::simulated::SimulatedI2s;
 use teff_emulated::console::{self, Console};
+use teff_emulated::fingerprint::Fingerprint;
 
 teff::include_model!(Listener, concat!(env!("OUT_DIR"), "/listen.teff"));
 
@@ -33,8 +34,10 @@ const WORKSPACE_WORDS: usize = workspace_words(Listener::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
 
-/// Samples between two interrupts: half of the ring, in which each has two words.
+/// Samples between two interrupts, at least: half of the ring, in which each has two words.
 const PORTION: usize = 64;
+/// Samples that come while the task waits, again and again: the times at which they come change nothing.
+const PORTIONS: [usize; 6] = [64, 1, 7, 33, 50, 17];
 const RING_WORDS: usize = 4 * PORTION;
 /// What comes during the longest slice of an inference, and more.
 const QUEUE_LEN: usize = 256;
@@ -136,14 +139,19 @@ const LIMITS: Limits = Limits {
 
 /// The task: takes what the interrupt left, until the recording is over.
 fn run(mut pipeline: Listening, mut outlet: Outlet<'static, 1>, out: &mut Console) -> core::fmt::Result {
-    let mut waiting = 0;
-    while elapse(PORTION, &mut waiting) {
+    let (mut waiting, mut fingerprint) = (0, Fingerprint::new());
+    let mut portions = PORTIONS.iter().cycle();
+    while portions.next().is_some_and(|samples| elapse(*samples, &mut waiting)) {
         loop {
             let instant = outlet.pop();
             if let Some(instant) = &instant {
                 pipeline.take(instant);
             }
-            match pipeline.step(BUDGET) {
+            let step = pipeline.step(BUDGET);
+            if matches!(step, Step::Inferred(_)) {
+                fingerprint.add(pipeline.heard(), pipeline.scores());
+            }
+            match step {
                 Step::Idle if instant.is_none() => break,
                 Step::Idle | Step::Inferred(None) => {}
                 Step::Working => {
@@ -166,6 +174,7 @@ fn run(mut pipeline: Listening, mut outlet: Outlet<'static, 1>, out: &mut Consol
     });
     let counts = pipeline.counts();
     writeln!(out, "{} samples, {} inferences", counts.instants, counts.inferences)?;
+    writeln!(out, "{:08x} is the fingerprint of their scores", fingerprint.value())?;
     writeln!(
         out,
         "{} windows missed, {} queue overruns, {} gaps, {} saturated",
