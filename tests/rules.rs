@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-counter", &[]),
     ("teff-trainer", &["teff", "teff-board", "teff-compiler"]),
     ("teff-fuzz", &["teff", "teff-compiler"]),
-    ("teff-tests", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-fuzz", "teff-trainer"]),
+    ("teff-tests", OF_THE_WHOLE),
     ("xtask", &["teff-board"]),
     ("teff-app", &["teff"]),
     ("teff-link", &[]),
@@ -35,6 +35,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-nucleo-h743zi", ON_A_REAL_BOARD),
     ("teff-rpi-pico", ON_A_REAL_BOARD),
     ("teff-rpi-pico-2", ON_A_REAL_BOARD),
+];
+
+/// What tests of the whole use.
+const OF_THE_WHOLE: &[&str] = &[
+    "teff",
+    "teff-app",
+    "teff-board",
+    "teff-compiler",
+    "teff-device",
+    "teff-fuzz",
+    "teff-link",
+    "teff-trainer",
 ];
 
 /// What the programs use that run on every emulated board.

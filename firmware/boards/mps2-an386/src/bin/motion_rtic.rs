@@ -33,14 +33,11 @@ const BUDGET: u32 = 15_000;
 type Chip = Watched<Rescaled<Adxl345<OnI2c<SimulatedAdxl345<'static>>>>>;
 type MachinePipeline = Pipeline<'static, Machine, CLASSES, MEMORY, { stages(Machine::PLAN.as_bytes()) }>;
 
-/// What RTIC asks of a chip's crate, as far as this program needs it: it has no interrupts but the core's
+/// What RTIC asks of a chip's crate, as far as this program needs it: it uses no interrupts but the core's
 /// own exceptions.
 mod device {
     /// Bits of a priority that the processor of this board has.
     pub const NVIC_PRIO_BITS: u8 = 3;
-
-    /// Interrupts of peripherals that are used: none.
-    pub use cortex_m::peripheral::scb::Exception as interrupt;
 }
 
 #[rtic::app(device = crate::device, peripherals = false)]
