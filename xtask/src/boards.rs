@@ -112,7 +112,10 @@ fn built_for(config: &str) -> Result<(Option<String>, Option<String>)> {
 
 fn size(program: &str, elf: &Path) -> Result<String> {
     let sizes = Elf::read(elf)?.sizes()?;
-    Ok(format!("  {program:<8}{:>9} bytes of flash,{:>8} of RAM without the stack", sizes.flash_bytes, sizes.ram_bytes))
+    Ok(format!(
+        "  {program:<8}{:>9} bytes of flash,{:>8} of RAM without the stack",
+        sizes.flash_bytes, sizes.ram_bytes
+    ))
 }
 
 #[cfg(test)]

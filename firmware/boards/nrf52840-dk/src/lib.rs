@@ -112,6 +112,9 @@ impl Sensors {
         config.ratio = pdm::Ratio::Ratio80;
         let microphone = Pdm::new(peripheral, Irqs, clock, data, config);
         sampler.spawn(defmt::unwrap!(sound::receive(microphone)));
-        Halved::new_async(Pcm::new(sound::Samples::new(), Slots::All, sound::RATE_MILLIHERTZ), rate_millihertz)
+        Halved::new_async(
+            Pcm::new(sound::Samples::new(), Slots::All, sound::RATE_MILLIHERTZ),
+            rate_millihertz,
+        )
     }
 }

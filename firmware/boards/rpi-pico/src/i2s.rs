@@ -3,12 +3,12 @@
 
 use core::convert::Infallible;
 
+use embassy_rp::Peri;
 use embassy_rp::dma::Channel;
 use embassy_rp::peripherals::{PIN_18, PIN_19, PIN_20, PIO0};
 use embassy_rp::pio::program::pio_asm;
 use embassy_rp::pio::{Config, Direction, FifoJoin, Pio, ShiftConfig, ShiftDirection, StateMachine};
 use embassy_rp::pio_programs::clock_divider::calculate_pio_clock_divider;
-use embassy_rp::Peri;
 use teff_app::sensor::microphone::AsyncWords;
 
 /// Bits of the clock in a pair of samples, and cycles of the state machine for each.

@@ -16,9 +16,7 @@ use embassy_rp::gpio::{Level, Output};
 use embassy_rp::i2c::{self, I2c};
 use embassy_rp::interrupt;
 use embassy_rp::interrupt::{InterruptExt, Priority};
-use embassy_rp::peripherals::{
-    DMA_CH0, I2C0, PIN_4, PIN_5, PIN_18, PIN_19, PIN_20, PIO0, USB,
-};
+use embassy_rp::peripherals::{DMA_CH0, I2C0, PIN_4, PIN_5, PIN_18, PIN_19, PIN_20, PIO0, USB};
 use embassy_rp::usb::Driver;
 use embassy_rp::{Peri, dma, pio, usb};
 use embassy_usb::class::cdc_acm::{self, CdcAcmClass, Sender};
