@@ -15,6 +15,7 @@ pub fn write(name: &str, to: &Path) {
     println!("cargo:rerun-if-changed={}", model.display());
     // Named in the board's `.cargo/config.toml`.
     println!("cargo:rerun-if-env-changed=TEFF_TARGET");
+    println!("cargo:rerun-if-env-changed=TEFF_RAM");
     let target = env::var("TEFF_TARGET").unwrap_or_else(|_| "generic".to_string());
     let written = if model.extension().is_some_and(|extension| extension == "teff") {
         fs::copy(&model, to).map(|_| ()).map_err(|error| format!("{}: {error}", model.display()))
@@ -24,7 +25,11 @@ pub fn write(name: &str, to: &Path) {
         fs::create_dir_all(&folder)
             .map_err(|error| format!("{}: {error}", folder.display()))
             .and_then(|()| target::parse_target(&target).map_err(|error| error.to_string()))
-            .and_then(|target| build::to_folder(&model, target, &folder).map_err(|error| error.to_string()))
+            .and_then(|target| {
+                let options = options()?;
+                let built = build::to_folder_with(&model, target, &options, &folder);
+                built.map_err(|error| error.to_string())
+            })
             .and_then(|(plan, _)| fs::rename(plan, to).map_err(|error| error.to_string()))
     };
     if let Err(why) = written {
@@ -32,6 +37,18 @@ pub fn write(name: &str, to: &Path) {
         println!("cargo::error={why}");
         std::process::exit(1);
     }
+}
+
+/// The budget of a board with little memory: bytes of the arena.
+#[cfg(feature = "model")]
+fn options() -> Result<teff_compiler::Options, String> {
+    use teff_compiler::options::parse_bytes;
+
+    let ram_bytes = match std::env::var("TEFF_RAM") {
+        Err(_) => None,
+        Ok(text) => Some(parse_bytes(&text).map_err(|error| format!("TEFF_RAM: {error}"))?),
+    };
+    Ok(teff_compiler::Options { ram_bytes, ..teff_compiler::Options::default() })
 }
 
 /// Programs that need no model are built without.

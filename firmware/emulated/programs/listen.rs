@@ -41,9 +41,9 @@ const PORTIONS: [usize; 6] = [64, 1, 7, 33, 50, 17];
 const RING_WORDS: usize = 4 * PORTION;
 /// What comes during the longest slice of an inference, and more.
 const QUEUE_LEN: usize = 256;
-/// Predicted instructions of one step of an inference. One sample comes in this time on a core of
-/// 400 MHz; a slower one misses some windows of this model, which looks at each hop of 128 samples.
-const BUDGET: u32 = 50_000;
+/// Predicted instructions of one step of an inference, in which one sample comes: the replay's time
+/// passes so slowly that the slowest core misses no window of this model, one for each 128 samples.
+const BUDGET: u32 = 400_000;
 
 type Microphone = Watched<I2s<SimulatedI2s<'static>>>;
 type Listening = Pipeline<'static, Listener, CLASSES, MEMORY, { stages(Listener::PLAN.as_bytes()) }>;
