@@ -79,7 +79,7 @@ impl Board {
         let p = embassy_nrf::init(config);
         interrupt::EGU1_SWI1.set_priority(Priority::P3);
         let mut settings = uarte::Config::default();
-        settings.baudrate = Baudrate::BAUD1M;
+        settings.baudrate = Baudrate::Baud1m;
         Board {
             line: UarteTx::new(p.UARTE0, Irqs, p.P0_06, settings),
             lamp: teff_device::lamp::Inverted(Output::new(p.P0_13, Level::High, OutputDrive::Standard)),
