@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use teff::plan::NONE;
 use teff::{ModelFile, STACK_BYTES};
-use teff_board::{BOARDS, Board, Case, Device, Elf, Emulator, Firmware, Link};
+use teff_board::{Board, Case, Device, Elf, Emulator, Firmware, Link};
 use teff_compiler::target::parse_target;
 use teff_compiler::{Target, compile};
 use teff_trainer::test_data::{find, skip};
@@ -14,7 +14,7 @@ use teff_trainer::test_data::{find, skip};
 /// text, of a 64-bit division, or of floating-point arithmetic by library calls.
 #[test]
 fn running_a_model_links_no_panic() {
-    for board in BOARDS {
+    for board in Board::all_that_run("footprint") {
         match board.ready() {
             Ok(()) => links_no_panic(board),
             Err(error) => skip("running_a_model_links_no_panic", &format!("{error:#}")),
@@ -87,7 +87,7 @@ fn engine_and_plan_are_as_small_as_promised() {
 fn the_stack_is_as_small_as_promised() {
     let test = "the_stack_is_as_small_as_promised";
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
-    for board in BOARDS {
+    for board in Board::all_that_run("verify") {
         if let Err(error) = board.ready() {
             skip(test, &format!("{error:#}"));
             continue;
@@ -114,7 +114,7 @@ fn the_stack_is_as_small_as_promised() {
 #[test]
 fn embedded_models_give_the_same_bits() {
     let test = "embedded_models_give_the_same_bits";
-    for board in BOARDS {
+    for board in Board::all_that_run("embedded") {
         if let Err(error) = board.ready() {
             skip(test, &format!("{error:#}"));
             continue;

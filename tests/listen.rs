@@ -36,7 +36,7 @@ fn root() -> &'static Path {
 }
 
 fn recording_file() -> PathBuf {
-    root().join("firmware/boards/mps2-an386/recordings/digits.wav")
+    root().join("firmware/emulated/recordings/digits.wav")
 }
 
 /// A WAV file of one channel with 16 bits.
@@ -83,9 +83,23 @@ fn the_replayed_digits_are_real_recordings() {
     assert!(committed == expected, "{} is not what is strung together now", recording_file().display());
 }
 
+/// The boards' fingerprint of all scores and the instants of their inferences: FNV-1a.
+fn board_fingerprint() -> u32 {
+    let path = root().join("firmware/emulated/programs/listen.out");
+    let text = fs::read_to_string(path).unwrap();
+    let (number, _) = text.lines().find_map(|line| line.split_once(" is the fingerprint")).unwrap();
+    u32::from_str_radix(number, 16).unwrap()
+}
+
+fn add_to_fingerprint(fingerprint: &mut u32, instant: u64, scores: impl Iterator<Item = u8>) {
+    for byte in instant.to_le_bytes().into_iter().chain(scores) {
+        *fingerprint = (*fingerprint ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    }
+}
+
 /// Time in milliseconds, label and score in per cent of each event on the board.
 fn board_events() -> Vec<(u64, String, u16)> {
-    let path = root().join("firmware/boards/mps2-an386/src/bin/listen.out");
+    let path = root().join("firmware/emulated/programs/listen.out");
     let text = fs::read_to_string(path).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(" ms  "));
     lines
@@ -111,7 +125,7 @@ fn the_host_hears_what_the_board_hears() {
         let mut microphone = I2s::new(ring, Slots::Left, 0, RATE_HZ * 1000);
         needs.check(microphone.format()).unwrap();
         let mut pipeline = Pipeline::<_, 16, 16>::new(session, &mut workspace, microphone.format()).unwrap();
-        let (mut samples, mut events) = ([0; 400], Vec::new());
+        let (mut samples, mut events, mut fingerprint) = ([0; 400], Vec::new(), 0x811c_9dc5);
         while !microphone.source_mut().is_over() {
             microphone.source_mut().advance(portion);
             let count = microphone.read(&mut samples).unwrap();
@@ -119,7 +133,11 @@ fn the_host_hears_what_the_board_hears() {
             for piece in samples[..count].chunks(101) {
                 pipeline.push(piece);
                 loop {
-                    match pipeline.step(1_000_000) {
+                    let step = pipeline.step(1_000_000);
+                    if matches!(step, Step::Inferred(_)) {
+                        add_to_fingerprint(&mut fingerprint, pipeline.heard(), pipeline.scores());
+                    }
+                    match step {
                         Step::Idle => break,
                         Step::Working | Step::Inferred(None) => {}
                         Step::Inferred(Some(event)) => {
@@ -132,6 +150,7 @@ fn the_host_hears_what_the_board_hears() {
             }
         }
         assert_eq!(events, expected, "in portions of {portion}");
+        assert_eq!(fingerprint, board_fingerprint(), "in portions of {portion}");
         assert_eq!((pipeline.counts().instants as usize, pipeline.missed()), (recording.len(), 0));
     }
     // The digits that were spoken, in their order, are what is heard.

@@ -37,14 +37,28 @@ fn model() -> ModelFile {
 }
 
 fn recording() -> Vec<i16> {
-    let path = root().join("firmware/boards/mps2-an386/recordings/machine.csv");
+    let path = root().join("firmware/emulated/recordings/machine.csv");
     let text = fs::read_to_string(path).unwrap();
     text.lines().skip(1).flat_map(|line| line.split(',')).map(|count| count.parse().unwrap()).collect()
 }
 
+/// The boards' fingerprint of all scores and the instants of their inferences: FNV-1a.
+fn board_fingerprint() -> u32 {
+    let path = root().join("firmware/emulated/programs/motion.out");
+    let text = fs::read_to_string(path).unwrap();
+    let (number, _) = text.lines().find_map(|line| line.split_once(" is the fingerprint")).unwrap();
+    u32::from_str_radix(number, 16).unwrap()
+}
+
+fn add_to_fingerprint(fingerprint: &mut u32, instant: u64, scores: impl Iterator<Item = u8>) {
+    for byte in instant.to_le_bytes().into_iter().chain(scores) {
+        *fingerprint = (*fingerprint ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    }
+}
+
 /// Time in milliseconds, label and score in per cent of each event on the board.
 fn board_events() -> Vec<(u64, String, u16)> {
-    let path = root().join("firmware/boards/mps2-an386/src/bin/motion.out");
+    let path = root().join("firmware/emulated/programs/motion.out");
     let text = fs::read_to_string(path).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(" ms  "));
     lines
@@ -68,12 +82,16 @@ fn the_host_decides_what_the_board_decides() {
         let session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();
         let mut pipeline = Pipeline::<_, 16, 16>::new(session, &mut workspace, sensor.format()).unwrap();
         let mut samples = [0; AXES * 32];
-        let mut events = Vec::new();
+        let (mut events, mut fingerprint) = (Vec::new(), 0x811c_9dc5);
         while !sensor.sensor_mut().is_over() {
             let Ok(instants) = sensor.read(&mut samples);
             pipeline.push(&samples[..AXES * instants]);
             loop {
-                match pipeline.step(1000) {
+                let step = pipeline.step(1000);
+                if matches!(step, Step::Inferred(_)) {
+                    add_to_fingerprint(&mut fingerprint, pipeline.heard(), pipeline.scores());
+                }
+                match step {
                     Step::Idle => break,
                     Step::Working => {}
                     Step::Inferred(None) => {}
@@ -85,6 +103,7 @@ fn the_host_decides_what_the_board_decides() {
             }
         }
         assert_eq!(events, expected, "in portions of {portion}");
+        assert_eq!(fingerprint, board_fingerprint(), "in portions of {portion}");
         assert_eq!(pipeline.missed(), 0);
     }
 }

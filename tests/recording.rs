@@ -39,7 +39,7 @@ fn the_replayed_recording_is_the_simulated_machine() {
             writeln!(text, "{x},{y},{z}").unwrap();
         }
     }
-    let path = root.join("firmware/boards/mps2-an386/recordings/machine.csv");
+    let path = root.join("firmware/emulated/recordings/machine.csv");
     if env::var_os("TEFF_OVERWRITE").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &text).unwrap();

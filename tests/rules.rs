@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-counter", &[]),
     ("teff-trainer", &["teff", "teff-board", "teff-compiler", "teff-link"]),
     ("teff-fuzz", &["teff", "teff-compiler"]),
-    ("teff-tests", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-fuzz", "teff-trainer"]),
+    ("teff-tests", OF_THE_WHOLE),
     ("xtask", &["teff-board"]),
     ("teff-app", &["teff", "teff-link"]),
     ("teff-link", &[]),
@@ -24,20 +24,47 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-emulated", &["teff-app", "teff-link"]),
     ("teff-sensord", &["teff", "teff-app", "teff-compiler"]),
     ("teff-rpi3-bare", &["teff", "teff-app", "teff-link"]),
+    ("teff-device", &["teff", "teff-app", "teff-link"]),
     ("teff-mps2-an385", ON_A_BOARD),
     ("teff-mps2-an385-m0", ON_A_BOARD),
     ("teff-mps2-an386", &["teff", "teff-app", "teff-emulated", "teff-link", "teff-verify"]),
     ("teff-mps2-an500", ON_A_BOARD),
     ("teff-mps2-an505", ON_A_BOARD),
     ("teff-mps3-an547", ON_A_BOARD),
+    ("teff-microbit", ON_A_BOARD),
+    ("teff-nrf52840-dk", ON_A_REAL_BOARD),
+    ("teff-nucleo-f446re", ON_A_REAL_BOARD),
+    ("teff-nucleo-h743zi", ON_A_REAL_BOARD),
+    ("teff-rpi-pico", ON_A_REAL_BOARD),
+    ("teff-rpi-pico-2", ON_A_REAL_BOARD),
+];
+
+/// What tests of the whole use.
+const OF_THE_WHOLE: &[&str] = &[
+    "teff",
+    "teff-app",
+    "teff-board",
+    "teff-compiler",
+    "teff-device",
+    "teff-fuzz",
+    "teff-link",
+    "teff-trainer",
 ];
 
 /// What the programs use that run on every emulated board.
-const ON_A_BOARD: &[&str] = &["teff", "teff-emulated", "teff-verify"];
+const ON_A_BOARD: &[&str] = &["teff", "teff-app", "teff-emulated", "teff-verify"];
+
+/// What the programs use that run on every real board.
+const ON_A_REAL_BOARD: &[&str] = &["teff", "teff-app", "teff-device"];
+
+/// Boards that are workspaces of their own, in `firmware/boards`.
+const REAL_BOARDS: [&str; 5] = ["nrf52840-dk", "nucleo-f446re", "nucleo-h743zi", "rpi-pico", "rpi-pico-2"];
 
 /// What a package's build script may use of ours.
 fn may_build_with(package: &str) -> &'static [&'static str] {
-    if package.starts_with("teff-mps") || package == "teff-rpi3-bare" { &["teff-compiler"] } else { &[] }
+    let board = package.strip_prefix("teff-").unwrap_or("");
+    let is_board = board.starts_with("mps") || board == "microbit" || board == "rpi3-bare" || REAL_BOARDS.contains(&board);
+    if is_board { &["teff-compiler"] } else { &[] }
 }
 
 const LONGEST_FILE: usize = 800;
@@ -62,6 +89,9 @@ fn all_packages() -> Vec<Value> {
     let mut all = packages("Cargo.toml");
     all.extend(packages("firmware/Cargo.toml"));
     all.extend(packages("firmware/boards/rpi-linux/Cargo.toml"));
+    for board in REAL_BOARDS {
+        all.extend(packages(&format!("firmware/boards/{board}/Cargo.toml")));
+    }
     all
 }
 
@@ -144,12 +174,13 @@ fn sources() -> Vec<(String, String)> {
 
 /// `runtime` casts bytes in one file and has instruction sets in folders of their own; the memory map
 /// of the emulated boards is in one file, that of the Raspberry Pi without an operating system too, and so are
-/// the calls from and to the emulator.
+/// the calls from and to the emulator. A real board's interrupt runs its executor.
 fn may_be_unsafe(path: &str) -> bool {
     path == "runtime/src/bytes.rs"
         || path.starts_with("runtime/src/kernels/arch/")
         || path == "firmware/emulated/src/memory.rs"
         || path == "firmware/boards/rpi3-bare/src/machine.rs"
+        || REAL_BOARDS.iter().any(|board| path == format!("firmware/boards/{board}/src/lib.rs"))
         || path == "trainer/board/counter/src/lib.rs"
 }
 

@@ -3,6 +3,7 @@
 //! One file per command; `toolchain` installs what commands need, `shell` runs programs.
 
 mod bench;
+mod boards;
 mod deb;
 mod demo;
 mod full;

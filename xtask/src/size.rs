@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
-use teff_board::{BOARDS, Board, Elf, Firmware, Link, Sizes};
+use teff_board::{Board, Elf, Firmware, Link, Sizes};
 
 use crate::demo::grouped;
 use crate::shell::{root, say};
@@ -81,7 +81,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
 /// The boards of these names, or all.
 pub fn boards(names: &[String]) -> Result<Vec<&'static Board>> {
     if names.is_empty() {
-        Ok(BOARDS.iter().collect())
+        Ok(Board::all_that_run("footprint").collect())
     } else {
         names.iter().map(|name| Board::find(name)).collect()
     }

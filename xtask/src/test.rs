@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::shell::{cargo, root, run_lines, say};
 use crate::tally::{Reader, Show, Tally};
 use crate::toolchain::Installer;
-use crate::{deb, lint, snapshot};
+use crate::{boards, deb, lint, snapshot};
 
 /// Which tests, and what to do with snapshots that differ.
 #[derive(Debug, Default, clap::Args)]
@@ -19,6 +19,10 @@ pub struct Args {
     /// Accept what the emulated boards write as the new snapshots
     #[arg(long)]
     overwrite: bool,
+
+    /// Build the programs of every board, not only of one for each architecture
+    #[arg(long)]
+    all_boards: bool,
 
     /// Only tests and snapshots whose name contains this
     filter: Option<String>,
@@ -56,6 +60,9 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         ]);
         tally.add(harness(&mut firmware, args.filter.as_deref())?);
         tally.add(linux_service(installer, args.filter.as_deref())?);
+        if args.filter.is_none() {
+            tally.add(boards::build(args.all_boards)?);
+        }
     }
     tally.add(snapshot::run(args.filter.as_deref(), args.overwrite)?);
     say("all tests have run");

@@ -5,7 +5,7 @@ use teff::dsp::Settings;
 
 use crate::pipeline::StartError;
 use crate::sensor::rescaled::Rescaled;
-use crate::sensor::{Format, Sensor};
+use crate::sensor::{AsyncSensor, Format, Sensor};
 
 /// What a model was trained with, as its metadata says: the line `teff.front_end`, and the line
 /// `teff.sensor` with the words `unit=g` and `range=16` (in units), each of which may be missing.
@@ -73,11 +73,32 @@ impl<'m> Needs<'m> {
     /// [`StartError`] names what the sensor cannot give, and what else was needed.
     pub fn fit<S: Sensor>(&self, sensor: S) -> Result<Rescaled<S>, StartError<'m>> {
         let given = sensor.format();
-        let needed = self.counts_per_thousand_units.unwrap_or(given.counts_per_thousand_units);
-        let name = given.sensor;
-        let refused = StartError::Scale { sensor: name, needed, given: given.counts_per_thousand_units };
-        let fitted = Rescaled::new(sensor, needed).ok_or(refused)?;
-        self.check(fitted.format())?;
+        self.fitted(given, Rescaled::new(sensor, self.scale(given)), |sensor| sensor.format())
+    }
+
+    /// What [`Needs::fit`] does, for an asynchronous sensor.
+    ///
+    /// # Errors
+    /// [`StartError`] names what the sensor cannot give, and what else was needed.
+    pub fn fit_async<S: AsyncSensor>(&self, sensor: S) -> Result<Rescaled<S>, StartError<'m>> {
+        let given = sensor.format();
+        self.fitted(given, Rescaled::new_async(sensor, self.scale(given)), |sensor| sensor.format())
+    }
+
+    /// Counts per thousand units that are needed: the sensor's own, where the model does not say.
+    fn scale(&self, given: Format) -> u32 {
+        self.counts_per_thousand_units.unwrap_or(given.counts_per_thousand_units)
+    }
+
+    fn fitted<S>(
+        &self,
+        given: Format,
+        rescaled: Option<S>,
+        format: impl FnOnce(&S) -> Format,
+    ) -> Result<S, StartError<'m>> {
+        let (sensor, needed, own) = (given.sensor, self.scale(given), given.counts_per_thousand_units);
+        let fitted = rescaled.ok_or(StartError::Scale { sensor, needed, given: own })?;
+        self.check(format(&fitted))?;
         Ok(fitted)
     }
 

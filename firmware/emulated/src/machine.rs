@@ -11,6 +11,8 @@ pub enum Machine {
     Mps2An505,
     /// Arm MPS3 with AN547: Cortex-M55, started in its secure state.
     Mps3An547,
+    /// BBC micro:bit: nRF51822.
+    Microbit,
 }
 
 impl Machine {
@@ -20,11 +22,12 @@ impl Machine {
             Machine::Mps2 | Machine::Mps2An500 => 25_000_000,
             Machine::Mps2An505 => 20_000_000,
             Machine::Mps3An547 => 32_000_000,
+            Machine::Microbit => 16_000_000,
         }
     }
 
     /// Where the emulator puts a job before the start, and how much room there is: memory that no
-    /// linker script of these boards hands out.
+    /// linker script of these boards hands out. None on the micro:bit.
     pub(crate) const fn job(self) -> (usize, usize) {
         match self {
             // PSRAM.
@@ -33,6 +36,7 @@ impl Machine {
             Machine::Mps2An505 => (0x8000_0000, 16 << 20),
             // The first part of the DDR4 memory.
             Machine::Mps3An547 => (0x6000_0000, 16 << 20),
+            Machine::Microbit => (0x2000_0000, 0),
         }
     }
 
@@ -43,6 +47,8 @@ impl Machine {
             // At their secure addresses.
             Machine::Mps2An505 => 0x5020_0000,
             Machine::Mps3An547 => 0x5930_3000,
+            // Of another make: no program uses it.
+            Machine::Microbit => 0x4000_2000,
         }
     }
 }

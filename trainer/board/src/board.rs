@@ -28,6 +28,8 @@ pub struct Board {
     pub job_address: u32,
     /// Room for a job.
     pub job_bytes: usize,
+    /// The programs that the board's memory is large enough for; none named means all.
+    pub only: &'static [&'static str],
 }
 
 /// The machine that most boards are: Arm MPS2 with 16 MB of PSRAM, which no program uses.
@@ -41,6 +43,7 @@ const MPS2: Board = Board {
     machine: "mps2-an386",
     job_address: 0x2100_0000,
     job_bytes: 16 << 20,
+    only: &[],
 };
 
 /// All boards with an emulator. The first is the one that commands take where none is named.
@@ -91,12 +94,51 @@ pub const BOARDS: &[Board] = &[
         job_address: 0x6000_0000,
         ..MPS2
     },
+    // `listen` is built for it where TEFF_MODEL names a model that is small enough.
+    Board {
+        name: "microbit",
+        title: "BBC micro:bit (nRF51822), Cortex-M0 with 16 KB of RAM",
+        target: "thumbv6m-none-eabi",
+        plan_target: "cortex-m0",
+        machine: "microbit",
+        job_address: 0,
+        job_bytes: 0,
+        only: &["motion"],
+        ..MPS2
+    },
 ];
 
 impl Board {
     /// Where cargo builds for the board with that Rust, in the folder `firmware/target`.
     pub fn target_folder(&self, rust: &Rust) -> PathBuf {
         crate::firmware::target_folder(rust, self.cpu)
+    }
+
+    /// Whether the board's memory is large enough for a program.
+    pub fn runs(&self, program: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&program)
+    }
+
+    /// The boards that run a program.
+    pub fn all_that_run(program: &str) -> impl Iterator<Item = &'static Board> {
+        BOARDS.iter().filter(move |board| board.runs(program))
+    }
+
+    /// Names the programs that the board runs, and the boards that run this one.
+    ///
+    /// # Errors
+    /// The board does not run it.
+    pub fn check_runs(&self, program: &str) -> Result<()> {
+        if self.runs(program) {
+            return Ok(());
+        }
+        let others: Vec<&str> = Board::all_that_run(program).map(|board| board.name).collect();
+        bail!(
+            "board `{}` has too little memory for the program `{program}`: it runs {}; `{program}` runs on {}",
+            self.name,
+            self.only.join(" and "),
+            others.join(", ")
+        )
     }
 
     /// The board of that name.
@@ -118,5 +160,20 @@ impl Board {
         Emulator::find(self)?;
         Rust::find(self.target)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_says_what_it_runs() {
+        let microbit = Board::find("microbit").unwrap();
+        microbit.check_runs("motion").unwrap();
+        let error = microbit.check_runs("verify").unwrap_err().to_string();
+        assert!(error.contains("it runs motion;") && error.contains("mps2-an386"), "{error}");
+        assert!(Board::all_that_run("verify").all(|board| board.job_bytes > 0));
+        assert_eq!(Board::all_that_run("motion").count(), BOARDS.len());
     }
 }

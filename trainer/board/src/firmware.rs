@@ -15,7 +15,7 @@ use crate::{Board, SETUP};
 pub enum Link {
     /// None: the program needs none.
     None,
-    /// The board's own, that of `models/machine`.
+    /// The board's own, that of `models/machine`, or of `models/digits` for `listen`.
     Default,
     /// This file, `.onnx` or `.teff`.
     File(PathBuf),
@@ -40,6 +40,7 @@ impl Firmware<'_> {
 
     /// Builds it and returns the ELF file. What cargo says goes to stderr.
     pub fn build(&self) -> Result<PathBuf> {
+        self.board.check_runs(self.program)?;
         let _lock = lock_builds()?;
         let elf = self.as_build().run()?;
         let Link::File(model) = &self.link else { return Ok(elf) };

@@ -86,7 +86,7 @@ fn outputs_of_a_plan_are_those_of_the_host_on_every_board() {
         .map(|seed| noise(seed, -128, 127).take(192).map(|value| value as u8).collect())
         .map(|input| Case { inputs: vec![input] })
         .collect();
-    for board in teff_board::BOARDS {
+    for board in Board::all_that_run("verify") {
         let Some(device) = open(board) else { continue };
         let results = device.infer(file.as_bytes(), &cases).unwrap();
         assert_eq!(results.len(), cases.len());
@@ -141,7 +141,7 @@ const LINES: [&str; 9] = [
 
 #[test]
 fn features_are_those_of_the_host_on_every_board() {
-    for board in teff_board::BOARDS {
+    for board in Board::all_that_run("verify") {
         let Some(device) = open(board) else { continue };
         for line in LINES {
             let config = FrontEndConfig::parse(line).unwrap();
@@ -188,7 +188,7 @@ fn on_host(blob: &[u8], recording: &[i16]) -> (Vec<i16>, Vec<i8>) {
 /// Between the marks of the program `exact` is a loop of two instructions, run so many times.
 #[test]
 fn loops_of_known_length_are_counted_to_the_instruction() {
-    for board in teff_board::BOARDS {
+    for board in Board::all_that_run("exact") {
         if let Err(error) = board.ready() {
             println!("SKIPPED {error:#}");
             continue;

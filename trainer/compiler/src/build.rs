@@ -13,9 +13,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compile::compile;
+use crate::compile::compile_with;
 use crate::error::{Error, Result};
 use crate::lower::Report;
+use crate::options::Options;
 use crate::target::Target;
 
 /// Compiles a model file to `<its name>.teff` in the folder that Cargo gives build scripts, tells
@@ -43,9 +44,22 @@ pub fn run(model: impl AsRef<Path>, target: Target) -> Report {
 /// # Errors
 /// The file cannot be read or compiled, or the plan not be written; the error names the file.
 pub fn to_folder(model: &Path, target: Target, folder: &Path) -> Result<(PathBuf, Report)> {
+    to_folder_with(model, target, &Options::default(), folder)
+}
+
+/// What [`to_folder`] does, with budgets.
+///
+/// # Errors
+/// As of [`to_folder`], or the model does not fit a budget.
+pub fn to_folder_with(
+    model: &Path,
+    target: Target,
+    options: &Options,
+    folder: &Path,
+) -> Result<(PathBuf, Report)> {
     let bytes = std::fs::read(model)
         .map_err(|e| Error::model(format!("cannot be read: {e}")).remedy("check the path").in_file(model))?;
-    let compiled = compile(&bytes, target).map_err(|e| e.in_file(model))?;
+    let compiled = compile_with(&bytes, target, options).map_err(|e| e.in_file(model))?;
     let name = model.file_stem().ok_or_else(|| Error::model("has no name").in_file(model))?;
     let plan = folder.join(name).with_extension("teff");
     let unfinished = folder.join(name).with_extension("teff.part");

@@ -6,6 +6,7 @@
 //! | [`bus`] | registers over I²C or SPI, blocking or asynchronous |
 //! | [`buffered`] | the driver of all chips that keep instants in a buffer |
 //! | [`microphone`] | PDM, I²S and ADC microphones |
+//! | [`halved`] | sound at half the rate of a microphone that has no lower one |
 //! | [`rescaled`] | another resolution than a model was trained with |
 //! | [`interrupt`] | an asynchronous sensor that waits for its interrupt line |
 //! | [`held`] | slow and analog channels at a fixed rate, a closure or the [`bme280`] |
@@ -20,6 +21,7 @@ pub mod bme280;
 pub mod buffered;
 pub mod bus;
 pub mod faulty;
+pub mod halved;
 pub mod held;
 pub mod icm42688;
 pub mod interrupt;

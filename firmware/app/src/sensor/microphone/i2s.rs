@@ -16,6 +16,24 @@ pub enum Slots {
     Right,
 }
 
+impl Slots {
+    /// How many words to ask for, so that no more than `room` samples come of them; at most `most`.
+    pub(super) fn wanted(self, room: usize, most: usize) -> usize {
+        if self == Slots::All { room.min(most) } else { room.saturating_mul(2).min(most) }
+    }
+
+    /// Whether the next word is a sample. `second` tells, and remembers, its place in a pair.
+    pub(super) fn takes(self, second: &mut bool) -> bool {
+        let is_second = *second;
+        *second = !is_second;
+        match self {
+            Slots::All => true,
+            Slots::Left => !is_second,
+            Slots::Right => is_second,
+        }
+    }
+}
+
 /// A microphone whose words come from a peripheral.
 #[derive(Debug)]
 pub struct I2s<S> {
@@ -50,20 +68,16 @@ pub(super) struct Filter {
 
 impl Convert<u32> for Filter {
     fn wanted(&self, room: usize, most: usize) -> usize {
-        if self.slots == Slots::All { room.min(most) } else { room.saturating_mul(2).min(most) }
+        self.slots.wanted(room, most)
     }
 
     fn convert(&mut self, words: &[u32], samples: &mut [i16]) -> usize {
         let room = samples.len();
         let mut to = samples.iter_mut();
         for word in words {
-            let wanted = match self.slots {
-                Slots::All => true,
-                Slots::Left => !self.second,
-                Slots::Right => self.second,
-            };
-            self.second = !self.second;
-            if wanted && let Some(to) = to.next() {
+            if self.slots.takes(&mut self.second)
+                && let Some(to) = to.next()
+            {
                 // Rounding up must not leave 32 bits.
                 let word = (*word as i32).min(i32::MAX - (1 << self.shift));
                 *to = saturate(shift_right_half_up(word, self.shift));

@@ -5,10 +5,12 @@
 
 mod adc;
 mod i2s;
+mod pcm;
 mod pdm;
 
 pub use adc::Adc;
 pub use i2s::{I2s, Slots};
+pub use pcm::Pcm;
 pub use pdm::{Decimation, FIR_TAPS, Pdm};
 
 use embedded_io::{ErrorType, Read, ReadReady};

@@ -27,6 +27,7 @@ use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::simulated::SimulatedAdxl345;
 use teff_app::sensor::{NotOffered, Sensor};
 use teff_emulated::console;
+use teff_emulated::fingerprint::Fingerprint;
 use teff_emulated::pace::Pace;
 use teff_emulated::report::{Happened, Report};
 use teff_emulated::signal::Signal;
@@ -43,8 +44,11 @@ const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
 
-/// Measurements between two interrupts: half of the chip's buffer.
+/// Measurements between two interrupts, at least: half of the chip's buffer.
 const PORTION: usize = 16;
+/// Measurements that come while the task waits, again and again: the times at which they come change
+/// nothing.
+const PORTIONS: [usize; 5] = [16, 1, 7, 13, 5];
 /// Predicted instructions of one step of an inference; one measurement comes in about this time.
 const BUDGET: u32 = 15_000;
 
@@ -148,14 +152,20 @@ fn run(
     mut outlet: Outlet<'static, AXES>,
     out: &mut Report,
 ) -> core::fmt::Result {
-    let (mut waiting, mut pace) = (0, Pace::start(MACHINE, rate_millihertz));
-    while elapse(pace.wait(PORTION), &mut waiting) {
+    let (mut waiting, mut fingerprint) = (0, Fingerprint::new());
+    let mut pace = Pace::start(MACHINE, rate_millihertz);
+    let mut portions = PORTIONS.iter().cycle();
+    while portions.next().is_some_and(|instants| elapse(pace.wait(*instants), &mut waiting)) {
         loop {
             let instant = outlet.pop();
             if let Some(instant) = &instant {
                 pipeline.take(instant);
             }
-            match pace.timed(|| pipeline.step(BUDGET)) {
+            let step = pace.timed(|| pipeline.step(BUDGET));
+            if matches!(step, Step::Inferred(_)) {
+                fingerprint.add(pipeline.heard(), pipeline.scores());
+            }
+            match step {
                 Step::Idle if instant.is_none() => break,
                 Step::Idle | Step::Inferred(None) => {}
                 Step::Working => {
@@ -173,6 +183,7 @@ fn run(
     let health = tell(&pipeline, &outlet, &pace, out);
     let counts = pipeline.counts();
     writeln!(out, "{} instants, {} inferences", counts.instants, counts.inferences)?;
+    writeln!(out, "{:08x} is the fingerprint of their scores", fingerprint.value())?;
     writeln!(
         out,
         "{} windows missed, {} queue overruns, {} sensor gaps, {} bus errors",
