@@ -63,7 +63,10 @@ const REAL_BOARDS: [&str; 5] = ["nrf52840-dk", "nucleo-f446re", "nucleo-h743zi",
 /// What a package's build script may use of ours.
 fn may_build_with(package: &str) -> &'static [&'static str] {
     let board = package.strip_prefix("teff-").unwrap_or("");
-    let is_board = board.starts_with("mps") || board == "microbit" || board == "rpi3-bare" || REAL_BOARDS.contains(&board);
+    let is_board = board.starts_with("mps")
+        || board == "microbit"
+        || board == "rpi3-bare"
+        || REAL_BOARDS.contains(&board);
     if is_board { &["teff-compiler"] } else { &[] }
 }
 

@@ -87,13 +87,12 @@ impl Elf {
                 continue;
             }
             let (stored, lives) = (u64::from(header.p_paddr(endian)), u64::from(header.p_vaddr(endian)));
-            if stored >= origin && stored < end {
+            if (origin..end).contains(&stored) {
                 occupied += u64::from(header.p_filesz(endian));
             }
             // Initial values of variables are stored in one place and live in another.
-            if lives >= origin && lives < end && !(stored >= origin && stored < end) {
-                occupied += u64::from(header.p_memsz(endian));
-            } else if lives >= origin && lives < end && header.p_filesz(endian) == 0 {
+            let counted = (origin..end).contains(&stored) && header.p_filesz(endian) > 0;
+            if (origin..end).contains(&lives) && !counted {
                 occupied += u64::from(header.p_memsz(endian));
             }
         }

@@ -317,7 +317,7 @@ impl Config {
 /// Numbers that become thousandths in 32 bits.
 fn positive(key: &str, value: Option<f64>) -> Result<()> {
     match value {
-        Some(value) if !(value >= 0.001 && value <= 4e6) => {
+        Some(value) if !(0.001..=4e6).contains(&value) => {
             bail!("`{key}` is {value}: it must be from 0.001 to 4000000")
         }
         _ => Ok(()),
