@@ -29,7 +29,7 @@ pub enum Progress {
 ///
 /// It was measured by painting, with every operator linked; one that embeds a model takes less. The linker scripts of the boards
 /// ask for room for it, and a test holds every emulated board to it.
-pub const STACK_BYTES: usize = 2048;
+pub const STACK_BYTES: usize = 2304;
 
 /// One model at work: a checked plan and the arena it runs in.
 ///

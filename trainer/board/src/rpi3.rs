@@ -23,6 +23,7 @@ pub const RPI3_BARE: Board = Board {
     machine: "raspi3b",
     job_address: 0,
     job_bytes: 0,
+    only: &PROGRAMS,
 };
 
 /// The programs of the board's folder. They do the same with what the model is of.

@@ -12,15 +12,15 @@ pub(super) const CHANNELS: usize = 4;
 #[inline(always)]
 pub(super) fn dot_2x4(x: [&[i8]; 2], w: [&[i8]; CHANNELS], acc: [i32; CHANNELS]) -> [[i32; CHANNELS]; 2] {
     let ([x0, x1], [w0, w1, w2, w3]) = (x, w);
-    let [mut a, mut b] = [acc, acc];
+    // Written out, for builds that are to be small and unroll nothing.
+    let ([mut a0, mut a1, mut a2, mut a3], [mut b0, mut b1, mut b2, mut b3]) = (acc, acc);
     for (((((&x0, &x1), &w0), &w1), &w2), &w3) in x0.iter().zip(x1).zip(w0).zip(w1).zip(w2).zip(w3) {
-        let w = [w0, w1, w2, w3];
-        for ((a, b), w) in a.iter_mut().zip(&mut b).zip(w) {
-            *a = multiply_add(*a, x0, w);
-            *b = multiply_add(*b, x1, w);
-        }
+        (a0, b0) = (multiply_add(a0, x0, w0), multiply_add(b0, x1, w0));
+        (a1, b1) = (multiply_add(a1, x0, w1), multiply_add(b1, x1, w1));
+        (a2, b2) = (multiply_add(a2, x0, w2), multiply_add(b2, x1, w2));
+        (a3, b3) = (multiply_add(a3, x0, w3), multiply_add(b3, x1, w3));
     }
-    [a, b]
+    [[a0, a1, a2, a3], [b0, b1, b2, b3]]
 }
 
 /// Adds the products of one vector with four weight rows.
@@ -29,13 +29,12 @@ pub(super) fn dot_1x4(x: &[i8], w: [&[i8]; CHANNELS], acc: [i32; CHANNELS]) -> [
     let [w0, w1, w2, w3] = w;
     if cfg!(target_arch = "arm") {
         // Each element is loaded once for four products.
-        let mut a = acc;
+        let [mut a0, mut a1, mut a2, mut a3] = acc;
         for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-            for (a, w) in a.iter_mut().zip([w0, w1, w2, w3]) {
-                *a = multiply_add(*a, x, w);
-            }
+            (a0, a1) = (multiply_add(a0, x, w0), multiply_add(a1, x, w1));
+            (a2, a3) = (multiply_add(a2, x, w2), multiply_add(a3, x, w3));
         }
-        a
+        [a0, a1, a2, a3]
     } else {
         // With vector registers the single reduction is widest.
         let [a0, a1, a2, a3] = acc;

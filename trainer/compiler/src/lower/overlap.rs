@@ -54,9 +54,13 @@ pub(super) fn candidates(lowering: &Lowering<'_>, lives: &[Buffer]) -> Vec<Candi
         let rows = Rows::new(&record.window, input_extent, output_extent);
         let band = POSITIONS.div_ceil(output_extent.w).next_multiple_of(rows_at_once(record));
         let group = positions_at_once(record.packing);
+        // Whole groups of positions, where what is left over would count.
+        let positions = band * output_extent.w;
+        let left_over = positions.next_multiple_of(group) - positions;
         let even = (band..band + group).find(|rows| {
             (rows * output_extent.w).is_multiple_of(group) && rows.is_multiple_of(rows_at_once(record))
         });
+        let even = even.filter(|_| left_over * 8 > positions);
         Some(Candidate {
             step,
             input,
