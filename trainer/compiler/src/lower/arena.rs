@@ -61,10 +61,13 @@ enum InPlace {
     LastOfTwo,
 }
 
+/// What lies where, and when.
+type Layout = (Arrangement, MemoryPlan);
+
 /// The best of the ways to run element-wise operators in place. The last one is tried where a budget is not kept else.
-fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<(Arrangement, MemoryPlan)> {
+fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<Layout> {
     let separate = lowering.operands.clone();
-    let mut best: Option<(Result<(Arrangement, MemoryPlan)>, Vec<Operand>)> = None;
+    let mut best: Option<(Result<Layout>, Vec<Operand>)> = None;
     let mut tried = Vec::new();
     for way in [InPlace::First, InPlace::Last, InPlace::LastOfTwo] {
         let fits = best.as_ref().is_some_and(|(found, _)| found.is_ok());
@@ -79,7 +82,7 @@ fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<(Arrangement
         tried.push(lowering.operands.clone());
         let lives = lifetimes(lowering);
         let found = place(lowering, &lives, options);
-        let need = |(arrangement, memory): &(Arrangement, MemoryPlan)| {
+        let need = |(arrangement, memory): &Layout| {
             let cost = options.ram_bytes.map(|_| price::overhead(lowering, &arrangement.groups));
             (cost, memory.arena_bytes)
         };
@@ -99,7 +102,7 @@ fn choose(lowering: &mut Lowering<'_>, options: &Options) -> Result<(Arrangement
 
 /// The plan with the least overhead that keeps to the budget; without a budget, nearly the smallest one of those that
 /// cost next to no instructions.
-fn place(lowering: &Lowering<'_>, lives: &[Buffer], options: &Options) -> Result<(Arrangement, MemoryPlan)> {
+fn place(lowering: &Lowering<'_>, lives: &[Buffer], options: &Options) -> Result<Layout> {
     let fits = |found: &MemoryPlan| options.ram_bytes.is_none_or(|limit| found.arena_bytes <= limit);
     let mut plain = Arrangement::new(lowering, lives, &[], Vec::new());
     let apart = memory::plan(&plain.lives, &[]);
