@@ -98,7 +98,6 @@ fn what_the_line_brings_is_what_the_emulated_boards_decide() {
         while complete(sampling.poll(&mut sensor, &mut intake)) > 0 {
             while deciding.step(&mut outlet, &mut speaker) {}
         }
-        drop(deciding);
         let mut line = Vec::new();
         // It waits for more when all is sent.
         assert!(poll_once(outbox.transmit(&mut line)).is_pending());

@@ -27,17 +27,13 @@ fn root() -> PathBuf {
 }
 
 fn skipped() -> bool {
-    for missing in [
-        find_program(RPI3_BARE.emulator).is_none().then(|| format!("`{}` is missing", RPI3_BARE.emulator)),
-        Rust::find(RPI3_BARE.target).err().map(|why| format!("{why:#}")),
-    ]
-    .into_iter()
-    .flatten()
-    {
+    let no_emulator = find_program(RPI3_BARE.emulator).is_none();
+    let missing = no_emulator.then(|| format!("`{}` is missing", RPI3_BARE.emulator));
+    let missing = missing.or_else(|| Rust::find(RPI3_BARE.target).err().map(|why| format!("{why:#}")));
+    if let Some(missing) = &missing {
         println!("SKIPPED the emulated Raspberry Pi: {missing}");
-        return true;
     }
-    false
+    missing.is_some()
 }
 
 /// A recording, what its samples are, and the program and model that it is for.
