@@ -6,6 +6,7 @@
 
 pub mod console;
 pub mod counter;
+pub mod float;
 mod machine;
 pub mod mark;
 pub mod memory;

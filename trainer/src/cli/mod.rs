@@ -10,6 +10,7 @@ pub mod compile;
 pub mod conformance;
 pub mod evaluate;
 pub mod export;
+pub mod front_ends;
 pub mod inspect;
 pub mod matrix;
 pub mod profile;
@@ -55,6 +56,8 @@ enum Command {
     Samples(samples::Args),
     #[command(hide = true)]
     Bits(bits::Args),
+    #[command(hide = true)]
+    FrontEnds(front_ends::Args),
 }
 
 /// How a sub-command reports its result.
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Profile(args) => profile::run(args),
         Command::Samples(args) => samples::run(args),
         Command::Bits(args) => bits::run(args),
+        Command::FrontEnds(args) => front_ends::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
