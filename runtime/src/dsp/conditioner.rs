@@ -68,8 +68,14 @@ impl<const STAGES: u32> Conditioner<'_, '_, STAGES> {
 
 fn copy(samples: &mut &[i16], target: &mut [i16]) -> usize {
     let n = target.len().min(samples.len());
-    let Some((now, later)) = samples.split_at_checked(n) else { return 0 };
-    for (to, from) in target.iter_mut().zip(now) {
+    let (Some((now, later)), Some(target)) = (samples.split_at_checked(n), target.get_mut(..n)) else {
+        return 0;
+    };
+    let ((eights, rest), (to_eights, to_rest)) = (now.as_chunks::<8>(), target.as_chunks_mut::<8>());
+    for (to, from) in to_eights.iter_mut().zip(eights) {
+        *to = *from;
+    }
+    for (to, from) in to_rest.iter_mut().zip(rest) {
         *to = *from;
     }
     *samples = later;

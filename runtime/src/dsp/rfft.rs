@@ -48,23 +48,35 @@ impl Extent {
 pub(super) struct Load<'s> {
     spectrum: &'s mut [u32],
     n: usize,
+    /// `n` with its bits reversed: where the next point goes.
+    at: usize,
     shift: u32,
 }
 
 impl<'s> Load<'s> {
     pub(super) fn new(spectrum: &'s mut [u32]) -> Self {
         let shift = usize::BITS - spectrum.len().trailing_zeros();
-        Load { spectrum, n: 0, shift }
+        Load { spectrum, n: 0, at: 0, shift }
     }
 
     /// The next point: an even sample and the odd one after it.
     #[inline(always)]
     pub(super) fn push(&mut self, even: i32, odd: i32) {
-        let at = self.n.reverse_bits().checked_shr(self.shift).unwrap_or(0);
-        if let Some(slot) = self.spectrum.get_mut(at) {
+        if let Some(slot) = self.spectrum.get_mut(self.at) {
             *slot = pack(even, odd);
         }
         self.n += 1;
+        if cfg!(teff_armv6m) {
+            // No instruction reverses bits there: add one at the top, and carry downwards.
+            let mut bit = self.spectrum.len() >> 1;
+            while self.at & bit != 0 {
+                self.at ^= bit;
+                bit >>= 1;
+            }
+            self.at |= bit;
+        } else {
+            self.at = self.n.reverse_bits().checked_shr(self.shift).unwrap_or(0);
+        }
     }
 
     /// Fills what is left with zeros.
@@ -77,6 +89,7 @@ impl<'s> Load<'s> {
 
 /// Rotates `word` by a twiddle in Q15: real and imaginary part, rounded down to three fractional bits.
 #[inline(always)]
+#[cfg(not(any(teff_dsp, teff_mve)))]
 fn rotate(word: u32, twiddle: u32) -> Complex {
     let ((re, im), (c, s)) = (unpack(word), unpack(twiddle));
     let real = re.wrapping_mul(c).wrapping_sub(im.wrapping_mul(s));
@@ -134,31 +147,47 @@ fn first_radix_4_pass(points: &mut [u32], bits: u32) -> (Extent, u32) {
     (extent, shift)
 }
 
-/// Joins four transforms of `turns.len()` points into one, all over the block. `turns[k]` holds the twiddles of the
-/// second, the third and the fourth of them for point `k`.
-fn radix_4_pass(points: &mut [u32], turns: &[[u32; 3]], bits: u32) -> (Extent, u32) {
-    let shift = radix_4_shift(bits);
-    let quarter = turns.len();
+/// Joins four transforms of `Q` points into one, all over the block. A turn holds the twiddles of the second, the third and
+/// the fourth of them for a point.
+///
+/// With `Q` known the four points of a butterfly lie at fixed distances: one pointer instead of four.
+#[inline(never)]
+fn radix_4_pass<const Q: usize>(points: &mut [u32], turns: &[[u32; 3]], shift: u32) -> Extent {
     let mut extent = Extent::default();
-    let mut rest = points;
-    while let Some((block, more)) = rest.split_at_mut_checked(quarter * 4) {
-        rest = more;
-        let Some((ab, cd)) = block.split_at_mut_checked(quarter * 2) else { break };
-        let (Some((a, b)), Some((c, d))) =
-            (ab.split_at_mut_checked(quarter), cd.split_at_mut_checked(quarter))
-        else {
-            break;
-        };
-        for ((((a, b), c), d), turn) in a.iter_mut().zip(b).zip(c).zip(d).zip(turns) {
-            let (re, im) = unpack(*a);
-            let inputs = [(re << 3, im << 3), rotate(*b, turn[0]), rotate(*c, turn[1]), rotate(*d, turn[2])];
-            butterfly([a, b, c, d], inputs, shift + 3, &mut extent);
-        }
-        if quarter == 0 {
-            break;
-        }
+    let Some(turns) = turns.first_chunk::<Q>() else { return extent };
+    for block in points.as_chunks_mut::<Q>().0.as_chunks_mut::<4>().0 {
+        butterflies(block, turns, shift + 3, &mut extent);
     }
-    (extent, shift)
+    extent
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+#[inline(always)]
+fn butterflies<const Q: usize>(
+    block: &mut [[u32; Q]; 4],
+    turns: &[[u32; 3]; Q],
+    shift: u32,
+    extent: &mut Extent,
+) {
+    extent.0 = crate::kernels::arch::arm::complex::butterflies(block, turns, shift, extent.0);
+}
+
+/// A butterfly for each point. The sums have `shift` bits too many, 3 of them fractional.
+#[cfg(not(any(teff_dsp, teff_mve)))]
+#[inline(always)]
+fn butterflies<const Q: usize>(
+    [a, b, c, d]: &mut [[u32; Q]; 4],
+    turns: &[[u32; 3]; Q],
+    shift: u32,
+    extent: &mut Extent,
+) {
+    for ((((a, b), c), d), turn) in a.iter_mut().zip(b).zip(c).zip(d).zip(turns) {
+        // In this order fewest values are alive at once.
+        let (fourth, third) = (rotate(*d, turn[2]), rotate(*c, turn[1]));
+        let second = rotate(*b, turn[0]);
+        let (re, im) = unpack(*a);
+        butterfly([a, b, c, d], [(re << 3, im << 3), second, third, fourth], shift, extent);
+    }
 }
 
 /// Number of words of twiddles for a transform of `fft_len` real samples.
@@ -196,8 +225,18 @@ pub(super) fn transform<'t>(points: &mut [u32], twiddles: &'t [u32]) -> (u32, u3
     while quarter < n {
         let (turns, rest) = twiddles.split_at_checked(quarter * 3).unwrap_or((&[], &[]));
         twiddles = rest;
-        let shift;
-        (extent, shift) = radix_4_pass(points, turns.as_chunks().0, extent.bits());
+        let shift = radix_4_shift(extent.bits());
+        let pass = match quarter {
+            2 => radix_4_pass::<2>,
+            4 => radix_4_pass::<4>,
+            8 => radix_4_pass::<8>,
+            16 => radix_4_pass::<16>,
+            32 => radix_4_pass::<32>,
+            64 => radix_4_pass::<64>,
+            128 => radix_4_pass::<128>,
+            _ => radix_4_pass::<256>,
+        };
+        extent = pass(points, turns.as_chunks().0, shift);
         shifts += shift;
         quarter *= 4;
     }

@@ -4,13 +4,110 @@
 use super::rfft::Load;
 use crate::quant::shift_right_half_up;
 
-/// Loads `samples` (one axis of a frame), tapered by the window of which `taper` is the first half, into `spectrum`.
+/// Left shift by which the largest of some samples uses all 15 bits; `bits` has ones wherever a sample or its complement
+/// has one.
+fn normalizing_shift(bits: i32) -> u32 {
+    bits.leading_zeros().saturating_sub(17).min(14)
+}
+
+/// Loads the samples of a frame, its older part and its newer part, tapered by the window of which `taper` is the first
+/// half, into `spectrum`.
 ///
 /// The samples are shifted left so that the largest uses all 15 bits: a quiet frame keeps its precision. Returns that
 /// shift, or `None` for a frame of zeros.
 ///
-/// samples in [-32768, 32767]; taper Q15, `frame_len / 2 + 1` entries.
-pub(super) fn load<I>(samples: I, frame_len: usize, taper: &[i16], spectrum: &mut [u32]) -> Option<u32>
+/// taper Q15, `frame_len / 2 + 1` entries.
+pub(super) fn load(
+    (older, newer): (&[i16], &[i16]),
+    frame_len: usize,
+    taper: &[i16],
+    spectrum: &mut [u32],
+) -> Option<u32> {
+    let mut bits = 0;
+    for part in [older, newer] {
+        let (fours, rest) = part.as_chunks::<4>();
+        fours.iter().for_each(|four| bits = four.iter().fold(bits, |bits, x| bits | (x ^ (x >> 15))));
+        bits = rest.iter().fold(bits, |bits, x| bits | (x ^ (x >> 15)));
+    }
+    // Without a bit they are all 0 or -1.
+    if bits == 0 && older.iter().chain(newer).all(|x| *x == 0) {
+        return None;
+    }
+    let shift = normalizing_shift(bits.into());
+    // The window is periodic: h[n] = h[frame_len - n], so that the peak of an even window stands once.
+    let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]);
+    let (older_rising, older_falling) = older.split_at_checked(taper.len()).unwrap_or((older, &[]));
+    let (first, second) = taper.split_at_checked(older_rising.len()).unwrap_or((taper, &[]));
+    let (newer_rising, newer_falling) = newer.split_at_checked(second.len()).unwrap_or((newer, &[]));
+    let (fourth, third) = falling.split_at_checked(newer_falling.len()).unwrap_or((falling, &[]));
+    let mut pairs = Pairs { load: Load::new(spectrum), even: None, down: 15_u32.saturating_sub(shift) };
+    for (samples, factors, is_rising) in [
+        (older_rising, first, true),
+        (older_falling, third, false),
+        (newer_rising, second, true),
+        (newer_falling, fourth, false),
+    ] {
+        pairs.add(samples, factors, is_rising);
+    }
+    pairs.finish();
+    Some(shift)
+}
+
+/// Tapers samples and loads them in pairs, which are the points of the transform.
+struct Pairs<'s> {
+    load: Load<'s>,
+    /// The first of a pair whose second is still to come.
+    even: Option<i32>,
+    /// Right shift of a product.
+    down: u32,
+}
+
+impl Pairs<'_> {
+    #[inline(always)]
+    fn tapered(&self, x: i16, factor: i16) -> i32 {
+        shift_right_half_up(i32::from(x).wrapping_mul(i32::from(factor)), self.down)
+    }
+
+    /// Samples with a factor each; factors that fall are read from their end.
+    #[inline(always)]
+    fn add(&mut self, samples: &[i16], factors: &[i16], is_rising: bool) {
+        let (mut samples, mut factors) = (samples, factors);
+        let next = if is_rising { <[i16]>::split_first } else { <[i16]>::split_last };
+        if let (Some(even), Some((x, xs)), Some((h, hs))) = (self.even, samples.split_first(), next(factors))
+        {
+            self.load.push(even, self.tapered(*x, *h));
+            self.even = None;
+            (samples, factors) = (xs, hs);
+        }
+        let (pairs, last) = samples.as_chunks::<2>();
+        let odd_factor = if is_rising {
+            let (twos, rest) = factors.as_chunks::<2>();
+            for ([x, y], [h, i]) in pairs.iter().zip(twos) {
+                self.load.push(self.tapered(*x, *h), self.tapered(*y, *i));
+            }
+            rest.first()
+        } else {
+            let (rest, twos) = factors.as_rchunks::<2>();
+            for ([x, y], [i, h]) in pairs.iter().zip(twos.iter().rev()) {
+                self.load.push(self.tapered(*x, *h), self.tapered(*y, *i));
+            }
+            rest.first()
+        };
+        if let (Some(x), Some(h)) = (last.first(), odd_factor) {
+            self.even = Some(self.tapered(*x, *h));
+        }
+    }
+
+    fn finish(mut self) {
+        if let Some(even) = self.even {
+            self.load.push(even, 0);
+        }
+        self.load.finish();
+    }
+}
+
+/// The same for samples that do not lie side by side, in [-32768, 32767].
+pub(super) fn load_each<I>(samples: I, frame_len: usize, taper: &[i16], spectrum: &mut [u32]) -> Option<u32>
 where
     I: Iterator<Item = i32> + Clone,
 {
@@ -19,7 +116,7 @@ where
     if any == 0 {
         return None;
     }
-    let shift = bits.leading_zeros().saturating_sub(17).min(14);
+    let shift = normalizing_shift(bits);
     let mut load = Load::new(spectrum);
     let mut rising = taper.iter();
     // The window is periodic: h[n] = h[frame_len - n], so that the peak of an even window stands once.
