@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use teff::dsp::{CEPSTRUM_FRAC_BITS, FrontEnd, Kind, LOG_FRAC_BITS, Settings};
+use teff::dsp::{CEPSTRUM_FRAC_BITS, FrontEnd, Kind, LOG_FRAC_BITS, Settings, Stat};
 use teff_board::{Board, Count, FrontEndCosts};
 use teff_compiler::front_end::{FrontEndConfig, build};
 
@@ -47,6 +47,9 @@ const LOG_RMS_TOLERANCE: f32 = 0.02;
 const CEPSTRUM_TOLERANCE: f32 = 0.25;
 /// The most that a statistic may differ, in counts: it is rounded to one.
 const COUNT_TOLERANCE: f32 = 1.0;
+/// The most that the count of crossings may differ: the integer one is of the rounded mean, and samples within half a count of it change
+/// sides.
+const CROSSINGS_TOLERANCE: f32 = 4.0;
 /// The most that the model input may differ, in its steps.
 const INPUT_TOLERANCE: u32 = 2;
 
@@ -186,7 +189,12 @@ fn compare(settings: &Settings, costs: &FrontEndCosts) -> Result<(f32, f32)> {
     for (at, (q, x)) in costs.frames.iter().zip(&costs.float_frames).enumerate() {
         let feature = at % usize::from(settings.features);
         let is_stat = settings.kind == Kind::MotionStats && feature % settings.features_per_axis() < n_stats;
+        let is_crossings = is_stat
+            && settings.stats & Stat::Crossings.bit() != 0
+            && feature % settings.features_per_axis()
+                == (settings.stats & (Stat::Crossings.bit() - 1)).count_ones() as usize;
         let (unit, tolerance) = match settings.kind {
+            _ if is_crossings => (1.0, CROSSINGS_TOLERANCE),
             Kind::Mfcc => ((1 << CEPSTRUM_FRAC_BITS) as f32, CEPSTRUM_TOLERANCE),
             _ if is_stat => (1.0, COUNT_TOLERANCE),
             _ => ((1 << LOG_FRAC_BITS) as f32, LOG_TOLERANCE),

@@ -75,8 +75,19 @@ impl<'s> Load<'s> {
             }
             self.at |= bit;
         } else {
-            self.at = self.n.reverse_bits().checked_shr(self.shift).unwrap_or(0);
+            self.at = self.n.reverse_bits() >> (self.shift & (usize::BITS - 1));
         }
+    }
+
+    /// The next points.
+    #[inline(always)]
+    pub(super) fn extend(&mut self, points: impl Iterator<Item = (i32, i32)>) {
+        // A copy, so that its fields are in registers.
+        let mut load = Load { spectrum: &mut *self.spectrum, ..*self };
+        for (even, odd) in points {
+            load.push(even, odd);
+        }
+        (self.n, self.at) = (load.n, load.at);
     }
 
     /// Fills what is left with zeros.
@@ -257,8 +268,8 @@ fn separate(front: u32, back: u32, (c, s): Complex) -> (Complex, Complex) {
 
 #[inline(always)]
 fn power(re: i32, im: i32, shift: u32) -> u32 {
-    let (re, im) =
-        (shift_right_half_up(re, shift).unsigned_abs(), shift_right_half_up(im, shift).unsigned_abs());
+    // Below 2^16 in size, so that the square is right without the sign too.
+    let (re, im) = (shift_right_half_up(re, shift) as u32, shift_right_half_up(im, shift) as u32);
     re.wrapping_mul(re).wrapping_add(im.wrapping_mul(im))
 }
 
@@ -273,7 +284,9 @@ pub(super) fn to_power(points: &mut [u32], (bits, shifts, twiddles): (u32, u32, 
         *first = power((re + im) * 2, 0, shift);
         let (front, back) = rest.split_at_mut_checked(n / 2).unwrap_or((&mut [], &mut []));
         if let Some((middle, front)) = front.split_last_mut() {
-            for ((a, b), t) in front.iter_mut().zip(back.iter_mut().rev()).zip(twiddles.iter().skip(1)) {
+            for ((a, b), t) in
+                front.iter_mut().zip(back.iter_mut().rev()).zip(twiddles.get(1..).unwrap_or(&[]))
+            {
                 let (x, y) = separate(*a, *b, unpack(*t));
                 *a = power(x.0, x.1, shift);
                 *b = power(y.0, y.1, shift);

@@ -26,7 +26,8 @@ pub(super) fn load(
     let mut bits = 0;
     for part in [older, newer] {
         let (fours, rest) = part.as_chunks::<4>();
-        fours.iter().for_each(|four| bits = four.iter().fold(bits, |bits, x| bits | (x ^ (x >> 15))));
+        let one = |x: i16| x ^ (x >> 15);
+        fours.iter().for_each(|[a, b, c, d]| bits |= one(*a) | one(*b) | one(*c) | one(*d));
         bits = rest.iter().fold(bits, |bits, x| bits | (x ^ (x >> 15)));
     }
     // Without a bit they are all 0 or -1.
@@ -62,12 +63,25 @@ struct Pairs<'s> {
     down: u32,
 }
 
-impl Pairs<'_> {
-    #[inline(always)]
-    fn tapered(&self, x: i16, factor: i16) -> i32 {
-        shift_right_half_up(i32::from(x).wrapping_mul(i32::from(factor)), self.down)
-    }
+#[inline(always)]
+fn tapered(x: i16, factor: i16, down: u32) -> i32 {
+    shift_right_half_up(i32::from(x).wrapping_mul(i32::from(factor)), down)
+}
 
+#[inline(never)]
+fn rise(load: &mut Load<'_>, samples: &[[i16; 2]], factors: &[[i16; 2]], down: u32) {
+    let pairs = samples.iter().zip(factors);
+    load.extend(pairs.map(|([x, y], [h, i])| (tapered(*x, *h, down), tapered(*y, *i, down))));
+}
+
+/// With factors that are read from their end.
+#[inline(never)]
+fn fall(load: &mut Load<'_>, samples: &[[i16; 2]], factors: &[[i16; 2]], down: u32) {
+    let pairs = samples.iter().zip(factors.iter().rev());
+    load.extend(pairs.map(|([x, y], [i, h])| (tapered(*x, *h, down), tapered(*y, *i, down))));
+}
+
+impl Pairs<'_> {
     /// Samples with a factor each; factors that fall are read from their end.
     #[inline(always)]
     fn add(&mut self, samples: &[i16], factors: &[i16], is_rising: bool) {
@@ -75,26 +89,23 @@ impl Pairs<'_> {
         let next = if is_rising { <[i16]>::split_first } else { <[i16]>::split_last };
         if let (Some(even), Some((x, xs)), Some((h, hs))) = (self.even, samples.split_first(), next(factors))
         {
-            self.load.push(even, self.tapered(*x, *h));
+            self.load.push(even, tapered(*x, *h, self.down));
             self.even = None;
             (samples, factors) = (xs, hs);
         }
         let (pairs, last) = samples.as_chunks::<2>();
         let odd_factor = if is_rising {
             let (twos, rest) = factors.as_chunks::<2>();
-            for ([x, y], [h, i]) in pairs.iter().zip(twos) {
-                self.load.push(self.tapered(*x, *h), self.tapered(*y, *i));
-            }
-            rest.first()
+            rise(&mut self.load, pairs, twos, self.down);
+            rest
         } else {
             let (rest, twos) = factors.as_rchunks::<2>();
-            for ([x, y], [i, h]) in pairs.iter().zip(twos.iter().rev()) {
-                self.load.push(self.tapered(*x, *h), self.tapered(*y, *i));
-            }
-            rest.first()
-        };
+            fall(&mut self.load, pairs, twos, self.down);
+            rest
+        }
+        .first();
         if let (Some(x), Some(h)) = (last.first(), odd_factor) {
-            self.even = Some(self.tapered(*x, *h));
+            self.even = Some(tapered(*x, *h, self.down));
         }
     }
 
