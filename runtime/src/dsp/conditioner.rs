@@ -71,13 +71,7 @@ fn copy(samples: &mut &[i16], target: &mut [i16]) -> usize {
     let (Some((now, later)), Some(target)) = (samples.split_at_checked(n), target.get_mut(..n)) else {
         return 0;
     };
-    let ((eights, rest), (to_eights, to_rest)) = (now.as_chunks::<8>(), target.as_chunks_mut::<8>());
-    for (to, from) in to_eights.iter_mut().zip(eights) {
-        *to = *from;
-    }
-    for (to, from) in to_rest.iter_mut().zip(rest) {
-        *to = *from;
-    }
+    target.copy_from_slice(now);
     *samples = later;
     n
 }

@@ -59,11 +59,10 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
             frame = rest;
             let Some((stats_to, spectrum_to)) = now.split_at_mut_checked(n_stats) else { return };
             let samples = AxisSamples::new(parts, axes, axis);
-            let average = stats::write::<STAGES>(&samples, settings, stats_to);
+            let range = stats::write::<STAGES>(&samples, settings, stats_to);
             if STAGES & stages::SPECTRUM != 0 && settings.has_spectrum() {
-                let centred = samples.map(move |x| (x - average).clamp(-32768, 32767));
-                let loaded =
-                    taper::load_each(centred, settings.frame_len.into(), self.tables.taper, self.spectrum);
+                let (taper, len) = (self.tables.taper, usize::from(settings.frame_len));
+                let loaded = taper::load_axis(&samples, range, len, taper, self.spectrum);
                 let spectrum = spectrum(loaded, self.tables, self.spectrum);
                 let bands = usize::from(settings.bands);
                 let Some((bands_to, peaks_to)) = spectrum_to.split_at_mut_checked(bands) else { return };

@@ -255,6 +255,7 @@ pub(super) fn transform<'t>(points: &mut [u32], twiddles: &'t [u32]) -> (u32, u3
 }
 
 /// Twice the real spectrum from the transform of the interleaved samples: bins `k` and `n - k`, which share their work.
+#[cfg(not(any(teff_dsp, teff_mve)))]
 #[inline(always)]
 fn separate(front: u32, back: u32, (c, s): Complex) -> (Complex, Complex) {
     let ((ar, ai), (br, bi)) = (unpack(front), unpack(back));
@@ -264,6 +265,17 @@ fn separate(front: u32, back: u32, (c, s): Complex) -> (Complex, Complex) {
     let tr = shift_right_half_up((or.wrapping_mul(c) >> 1).wrapping_sub(oi.wrapping_mul(s) >> 1), 14);
     let ti = shift_right_half_up((or.wrapping_mul(s) >> 1).wrapping_add(oi.wrapping_mul(c) >> 1), 14);
     ((er + tr, ei + ti), (er - tr, ti - ei))
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::complex::powers;
+
+/// Powers of bins `k` and `n - k`, from two points of the transform.
+#[cfg(not(any(teff_dsp, teff_mve)))]
+#[inline(always)]
+fn powers(front: u32, back: u32, turn: u32, shift: u32) -> (u32, u32) {
+    let (x, y) = separate(front, back, unpack(turn));
+    (power(x.0, x.1, shift), power(y.0, y.1, shift))
 }
 
 #[inline(always)]
@@ -287,9 +299,7 @@ pub(super) fn to_power(points: &mut [u32], (bits, shifts, twiddles): (u32, u32, 
             for ((a, b), t) in
                 front.iter_mut().zip(back.iter_mut().rev()).zip(twiddles.get(1..).unwrap_or(&[]))
             {
-                let (x, y) = separate(*a, *b, unpack(*t));
-                *a = power(x.0, x.1, shift);
-                *b = power(y.0, y.1, shift);
+                (*a, *b) = powers(*a, *b, *t, shift);
             }
             let (re, im) = unpack(*middle);
             *middle = power(re * 2, im * 2, shift);

@@ -30,6 +30,36 @@ impl<'f> AxisSamples<'f> {
     }
 }
 
+/// Every so-manieth sample of a part of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column<'f> {
+    part: &'f [i16],
+    at: usize,
+    axes: usize,
+}
+
+impl Column<'_> {
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<i32> {
+        let x = self.part.get(self.at)?;
+        self.at += self.axes;
+        Some(i32::from(*x))
+    }
+
+    /// How many there are, before the first was taken.
+    pub(super) fn len(&self) -> usize {
+        self.part.len().checked_div(self.axes).unwrap_or(0)
+    }
+}
+
+impl<'f> AxisSamples<'f> {
+    /// The older and the newer samples of an axis; `None` for the magnitude.
+    pub(super) fn columns(&self) -> Option<[Column<'f>; 2]> {
+        let column = |part| Column { part, at: self.axis, axes: self.axes };
+        (self.axis < self.axes).then(|| [column(self.older), column(self.newer)])
+    }
+}
+
 impl Iterator for AxisSamples<'_> {
     type Item = i32;
 
@@ -105,12 +135,13 @@ fn square_root_of_word(x: u32) -> u32 {
     root
 }
 
-/// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis.
+/// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis, its least and its
+/// largest sample.
 pub(super) fn write<const STAGES: u32>(
     samples: &AxisSamples<'_>,
     settings: &Settings,
     features: &mut [i16],
-) -> i32 {
+) -> (i32, (i32, i32)) {
     let (mut sum, mut squares) = (0_i32, 0_u64);
     let (mut least, mut most) = (32767, -32768);
     let n = samples.instants();
@@ -146,7 +177,7 @@ pub(super) fn write<const STAGES: u32>(
         };
         *to = value.clamp(-32768, 32767) as i16;
     }
-    average
+    (average, (least, most))
 }
 
 /// `√x / n`, rounded half up.

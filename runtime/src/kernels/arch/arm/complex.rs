@@ -1,4 +1,4 @@
-//! The radix-4 pass of the front end's Fourier transform, by the multiplications of 16-bit pairs that the DSP extension has.
+//! The radix-4 pass of the front end's Fourier transform and the powers of its bins, by the multiplications of 16-bit pairs that the DSP extension has.
 //!
 //! What the compiler makes of the portable pass (`dsp/rfft.rs`) has more values than registers. This order of instructions
 //! has eight, and a fourth of it would be moves to the stack otherwise.
@@ -112,4 +112,64 @@ pub(crate) fn butterflies<const Q: usize>(
         }
     }
     extent
+}
+
+/// Powers of the two bins that the points `front` and `back` of the transform of interleaved samples make with the twiddle
+/// `turn`, of twice the spectrum, its parts shifted right by `shift`, below 32, and rounded half up.
+#[inline(always)]
+pub(crate) fn powers(front: u32, back: u32, turn: u32, shift: u32) -> (u32, u32) {
+    // As above.
+    let rounding = (1 << (shift & 31)) >> 1 << 8 | shift;
+    let (x, y);
+    // SAFETY: arithmetic of registers.
+    unsafe {
+        asm!(
+            // Sums and differences of both points: e of the even samples, o of the odd ones.
+            "sxth {x}, {b}",
+            "sxtah {er}, {x}, {a}",
+            "rsb {oi}, {er}, {x}, lsl #1",
+            "asr {x}, {a}, #16",
+            "sub {ei}, {x}, {b}, asr #16",
+            "add {a}, {x}, {b}, asr #16",
+            // The odd ones turned.
+            "sxth {b}, {t}",
+            "asr {t}, {t}, #16",
+            "mul {x}, {a}, {b}",
+            "mul {a}, {a}, {t}",
+            "mul {t}, {oi}, {t}",
+            "mul {b}, {oi}, {b}",
+            "asr {x}, {x}, #1",
+            "sub {x}, {x}, {t}, asr #1",
+            "asr {a}, {a}, #1",
+            "add {a}, {a}, {b}, asr #1",
+            "add {x}, {x}, #8192",
+            "add {a}, {a}, #8192",
+            "asr {a}, {a}, #14",
+            // Both bins, with one half of what is shifted out.
+            "add {er}, {er}, {rounding}, lsr #8",
+            "add {a}, {a}, {rounding}, lsr #8",
+            "add {b}, {er}, {x}, asr #14",
+            "sub {x}, {er}, {x}, asr #14",
+            "add {t}, {a}, {ei}",
+            "sub {a}, {a}, {ei}",
+            "asr {b}, {b}, {rounding}",
+            "asr {x}, {x}, {rounding}",
+            "asr {t}, {t}, {rounding}",
+            "asr {a}, {a}, {rounding}",
+            "mul {b}, {b}, {b}",
+            "mul {x}, {x}, {x}",
+            "mla {b}, {t}, {t}, {b}",
+            "mla {x}, {a}, {a}, {x}",
+            a = inout(reg) front => _,
+            b = inout(reg) back => x,
+            t = inout(reg) turn => _,
+            rounding = in(reg) rounding,
+            x = out(reg) y,
+            er = out(reg) _,
+            ei = out(reg) _,
+            oi = out(reg) _,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    (x, y)
 }
