@@ -67,7 +67,7 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
                 let bands = usize::from(settings.bands);
                 let Some((bands_to, peaks_to)) = spectrum_to.split_at_mut_checked(bands) else { return };
                 log_bands(spectrum, settings, self.tables.bank, bands_to);
-                if STAGES & stages::PEAKS != 0 {
+                if STAGES & stages::PEAKS != 0 && settings.peaks > 0 {
                     let bins = (settings.first_bin.into(), settings.end_bin.into());
                     peaks::write(spectrum, bins, settings.floor_log2, peaks_to);
                 }

@@ -38,8 +38,8 @@ impl FilterBank<'_> {
         for edge in edges {
             let len = edge.saturating_sub(at);
             at = edge;
-            let (now, later) = bins.split_at_checked(len).unwrap_or((bins, &[]));
-            let (shares, more) = weights.split_at_checked(len).unwrap_or((weights, &[]));
+            let (now, later) = bins.split_at(len.min(bins.len()));
+            let (shares, more) = weights.split_at(len.min(weights.len()));
             (bins, weights) = (later, more);
             let (rising, total) = sums(now, shares);
             if let Some(risen) = risen.replace(rising) {

@@ -135,6 +135,35 @@ fn square_root_of_word(x: u32) -> u32 {
     root
 }
 
+/// What one pass over an axis finds.
+#[derive(Clone, Copy)]
+struct Totals {
+    sum: i32,
+    squares: u64,
+    least: i32,
+    most: i32,
+}
+
+impl Totals {
+    #[inline(always)]
+    fn add(&mut self, x: i32) {
+        self.sum = self.sum.wrapping_add(x);
+        self.squares += square(x);
+        self.least = self.least.min(x);
+        self.most = self.most.max(x);
+    }
+
+    #[inline(never)]
+    fn add_column(&mut self, column: Column<'_>) {
+        // A copy, so that its fields are in registers.
+        let (mut totals, mut column) = (*self, column);
+        while let Some(x) = column.next() {
+            totals.add(x);
+        }
+        *self = totals;
+    }
+}
+
 /// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis, its least and its
 /// largest sample.
 pub(super) fn write<const STAGES: u32>(
@@ -142,15 +171,16 @@ pub(super) fn write<const STAGES: u32>(
     settings: &Settings,
     features: &mut [i16],
 ) -> (i32, (i32, i32)) {
-    let (mut sum, mut squares) = (0_i32, 0_u64);
-    let (mut least, mut most) = (32767, -32768);
     let n = samples.instants();
-    samples.clone().for_each(|x| {
-        sum = sum.wrapping_add(x);
-        squares += square(x);
-        least = least.min(x);
-        most = most.max(x);
-    });
+    let mut totals = Totals { sum: 0, squares: 0, least: 32767, most: -32768 };
+    match samples.columns() {
+        Some([older, newer]) => {
+            totals.add_column(older);
+            totals.add_column(newer);
+        }
+        None => samples.clone().for_each(|x| totals.add(x)),
+    }
+    let Totals { sum, squares, least, most } = totals;
     let average = divide_half_away(sum, n);
     let scaled = squares * u64::from(n);
     let shape =
