@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use teff::dsp::{FrontEnd, Settings};
-use teff_board::{Board, Device};
+use teff_board::{BOARDS, Board, Device};
 use teff_compiler::front_end::{Extractor, build};
 use teff_trainer::dataset::{self, Samples};
+use teff_trainer::front_end_costs;
 use teff_trainer::recipe::Recipe;
 use teff_trainer::test_data::{find, skip};
 
@@ -92,4 +93,27 @@ fn features_of_gestures() {
 #[test]
 fn features_of_activities() {
     check("features_of_activities", "activity", Some("data/har-smartphone-raw"));
+}
+
+/// On every board the integers are the bits of this host, and floating point computes the same features: what
+/// `cargo xtask bench front-end` compares the costs of is the same work.
+#[test]
+fn front_ends_in_integers_and_in_floating_point() {
+    for board in BOARDS {
+        if let Err(error) = board.ready() {
+            skip("front_ends_in_integers_and_in_floating_point", &format!("{error:#}"));
+            continue;
+        }
+        for row in front_end_costs::measure(board).unwrap() {
+            println!(
+                "{} on {}: {} instructions, {} in floating point, which differs by {} at most, {} in the mean",
+                row.name,
+                board.name,
+                row.instructions,
+                row.float_instructions,
+                row.largest_difference,
+                row.rms_difference
+            );
+        }
+    }
 }

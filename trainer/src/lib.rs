@@ -14,6 +14,7 @@ pub mod evaluation;
 pub mod export;
 pub mod features;
 pub mod files;
+pub mod front_end_costs;
 pub mod golden;
 pub mod line;
 pub mod matrix;

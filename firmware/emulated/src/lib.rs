@@ -7,6 +7,7 @@
 pub mod console;
 pub mod counter;
 pub mod fingerprint;
+pub mod float;
 mod machine;
 pub mod mark;
 pub mod memory;

@@ -2,26 +2,36 @@
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
+pub enum Question {
+    /// Outputs of inferences.
     Inference,
+    /// Features of recordings.
     FrontEnd,
+    /// What an inference costs.
     Profile,
+    /// Checksums of outputs.
     Checksums,
+    /// What the frames of a front end cost, beside the same in floating point.
+    FrontEndCosts,
 }
 
 /// A job whose parts lie within its bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Job<'a> {
-    pub(crate) question: Question,
+pub struct Job<'a> {
+    /// What is asked.
+    pub question: Question,
     /// A plan or a front-end blob.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
     n_cases: usize,
     cases: &'a [u8],
 }
 
 impl<'a> Job<'a> {
-    /// Reads the header. The reason of a failure is meant for people.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Job<'a>, &'static str> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// The reason, meant for people.
+    pub fn read(bytes: &'a [u8]) -> Result<Job<'a>, &'static str> {
         if !bytes.starts_with(b"TJOB") {
             return Err("there is no job in memory");
         }
@@ -34,6 +44,7 @@ impl<'a> Job<'a> {
             2 => Question::FrontEnd,
             3 => Question::Profile,
             4 => Question::Checksums,
+            5 => Question::FrontEndCosts,
             _ => return Err("the job asks for something that this program does not know"),
         };
         let (body, body_len, cases, end) = (field(16)?, field(20)?, field(24)?, field(28)?);
@@ -47,7 +58,7 @@ impl<'a> Job<'a> {
     }
 
     /// The bytes of each case.
-    pub(crate) fn cases(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn cases(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.cases;
         (0..self.n_cases).map_while(move |_| {
             let len = word(rest, 0)?;

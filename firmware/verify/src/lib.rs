@@ -11,7 +11,7 @@
 #[cfg(test)]
 extern crate std;
 
-mod job;
+pub mod job;
 mod numbers;
 mod profile;
 
@@ -72,6 +72,7 @@ pub fn answer(
         Question::FrontEnd => features(&job, memory, instruments, out),
         Question::Profile => profile::profile(&job, memory.arena, instruments, out),
         Question::Checksums => checksums(&job, memory.arena, instruments, out),
+        Question::FrontEndCosts => Err(Failure::Job("the program `front_end` answers that, not this one")),
     });
     match result {
         Ok(()) => writeln!(out, "done").is_ok(),
@@ -248,8 +249,11 @@ fn features(
     Ok(())
 }
 
-/// Writes bytes in lines that a slow connection takes as a whole.
-fn write_hex(out: &mut impl Write, output: usize, bytes: impl Iterator<Item = u8>) -> fmt::Result {
+/// Writes bytes of an output in lines that a slow connection takes as a whole.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_hex(out: &mut impl Write, output: usize, bytes: impl Iterator<Item = u8>) -> fmt::Result {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let mut line = [0; 2 * BYTES_PER_LINE];
     let mut len = 0;

@@ -68,10 +68,10 @@ impl<const STAGES: u32> Conditioner<'_, '_, STAGES> {
 
 fn copy(samples: &mut &[i16], target: &mut [i16]) -> usize {
     let n = target.len().min(samples.len());
-    let Some((now, later)) = samples.split_at_checked(n) else { return 0 };
-    for (to, from) in target.iter_mut().zip(now) {
-        *to = *from;
-    }
+    let (Some((now, later)), Some(target)) = (samples.split_at_checked(n), target.get_mut(..n)) else {
+        return 0;
+    };
+    target.copy_from_slice(now);
     *samples = later;
     n
 }

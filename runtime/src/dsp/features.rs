@@ -59,14 +59,15 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
             frame = rest;
             let Some((stats_to, spectrum_to)) = now.split_at_mut_checked(n_stats) else { return };
             let samples = AxisSamples::new(parts, axes, axis);
-            let average = stats::write::<STAGES>(&samples, settings, stats_to);
+            let range = stats::write::<STAGES>(&samples, settings, stats_to);
             if STAGES & stages::SPECTRUM != 0 && settings.has_spectrum() {
-                let centred = samples.map(move |x| (x - average).clamp(-32768, 32767));
-                let spectrum = spectrum(centred, settings, self.tables, self.spectrum);
+                let (taper, len) = (self.tables.taper, usize::from(settings.frame_len));
+                let loaded = taper::load_axis(&samples, range, len, taper, self.spectrum);
+                let spectrum = spectrum(loaded, self.tables, self.spectrum);
                 let bands = usize::from(settings.bands);
                 let Some((bands_to, peaks_to)) = spectrum_to.split_at_mut_checked(bands) else { return };
                 log_bands(spectrum, settings, self.tables.bank, bands_to);
-                if STAGES & stages::PEAKS != 0 {
+                if STAGES & stages::PEAKS != 0 && settings.peaks > 0 {
                     let bins = (settings.first_bin.into(), settings.end_bin.into());
                     peaks::write(spectrum, bins, settings.floor_log2, peaks_to);
                 }
@@ -83,9 +84,9 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
             (&mut [][..], &mut *self.newest)
         };
         let bands = bands.get_mut(..settings.bands.into()).unwrap_or(&mut []);
-        let parts = self.framer.frame();
-        let samples = parts.0.iter().chain(parts.1).map(|x| i32::from(*x));
-        let spectrum = spectrum(samples, settings, self.tables, self.spectrum);
+        let frame = self.framer.frame();
+        let loaded = taper::load(frame, settings.frame_len.into(), self.tables.taper, self.spectrum);
+        let spectrum = spectrum(loaded, self.tables, self.spectrum);
         match &mut self.pcen {
             Some(pcen) if STAGES & stages::PCEN != 0 && settings.compression == Compression::Pcen => {
                 normalized_bands(spectrum, pcen, self.tables.bank, bands);
@@ -98,18 +99,14 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
     }
 }
 
-/// The power spectrum of one axis of a frame; `None` for a frame of zeros.
+/// The power spectrum of what was loaded with that shift; `None` for a frame of zeros.
 #[inline(never)]
-fn spectrum<'s, I>(
-    samples: I,
-    settings: &Settings,
+fn spectrum<'s>(
+    loaded: Option<u32>,
     tables: SpectrumTables<'_>,
     spectrum: &'s mut [u32],
-) -> Option<Spectrum<'s>>
-where
-    I: Iterator<Item = i32> + Clone,
-{
-    let loaded = taper::load(samples, settings.frame_len.into(), tables.taper, spectrum)?;
+) -> Option<Spectrum<'s>> {
+    let loaded = loaded?;
     let transformed = rfft::transform(spectrum, tables.twiddles);
     let exponent = rfft::to_power(spectrum, transformed) - loaded as i32;
     Some(Spectrum { bins: spectrum, exponent })

@@ -38,7 +38,7 @@ const fn log2_table() -> [u32; CHORDS + 1] {
 pub fn log2_q16(x: u64) -> i32 {
     let zeros = x.leading_zeros();
     // The leading one moves to bit 31: Q31 in [1, 2).
-    let mantissa = (x.checked_shl(zeros).unwrap_or(0) >> 32) as u32;
+    let mantissa = ((x << (zeros & 63)) >> 32) as u32;
     let chord = (mantissa >> 26) as usize & (CHORDS - 1);
     let between = (mantissa >> 10) & 0xffff;
     let low = LOG2_Q16.get(chord).copied().unwrap_or(0);
@@ -58,7 +58,8 @@ pub(super) fn band_feature(energy: u64, exponent: i32, floor_log2: i8) -> i16 {
     let feature = if floor_bit > 62 {
         floor << 16
     } else {
-        let floored = energy.saturating_add(if floor_bit >= 0 { 1 << (floor_bit & 63) } else { 0 });
+        // Both are at most 2^62.
+        let floored = energy.wrapping_add(if floor_bit >= 0 { 1 << (floor_bit & 63) } else { 0 });
         if floored == 0 { floor << 16 } else { log2_q16(floored) + ((2 * exponent - 16) << 16) }
     };
     let shift = 16 - LOG_FRAC_BITS;

@@ -32,20 +32,43 @@ impl FilterBank<'_> {
     pub(super) fn apply(&self, power: &[u32], mut band: impl FnMut(u64)) {
         let mut edges = self.edges.iter().map(|e| usize::from(*e));
         let mut at = edges.next().unwrap_or(0);
-        let mut bins = power.get(at..).unwrap_or(&[]).iter().zip(self.weights);
+        let mut bins = power.get(at..).unwrap_or(&[]);
+        let mut weights = self.weights;
         let mut risen = None;
         for edge in edges {
-            let (mut rising, mut falling) = (0_u64, 0_u64);
-            while at < edge {
-                at += 1;
-                let Some((p, w)) = bins.next() else { break };
-                let share = u64::from(*p) * u64::from(*w);
-                rising += share;
-                falling += (u64::from(*p) << 16) - share;
-            }
+            let len = edge.saturating_sub(at);
+            at = edge;
+            let (now, later) = bins.split_at(len.min(bins.len()));
+            let (shares, more) = weights.split_at(len.min(weights.len()));
+            (bins, weights) = (later, more);
+            let (rising, total) = sums(now, shares);
             if let Some(risen) = risen.replace(rising) {
-                band(falling + risen);
+                band((total << 16).wrapping_sub(rising).wrapping_add(risen));
             }
         }
+    }
+}
+
+/// Σ weight · power and Σ power, of at most 1024 bins.
+#[inline(always)]
+fn sums(bins: &[u32], weights: &[u16]) -> (u64, u64) {
+    let bins = bins.iter().zip(weights);
+    if cfg!(teff_armv6m) {
+        // A product there has 32 bits, which those of the halves of a power fit in.
+        let (mut high, mut low, mut total_high, mut total_low) = (0_u64, 0_u64, 0_u32, 0_u32);
+        bins.for_each(|(p, w)| {
+            high += u64::from((p >> 16).wrapping_mul(u32::from(*w)));
+            low += u64::from((p & 0xffff).wrapping_mul(u32::from(*w)));
+            total_high = total_high.wrapping_add(p >> 16);
+            total_low = total_low.wrapping_add(p & 0xffff);
+        });
+        ((high << 16) + low, (u64::from(total_high) << 16) + u64::from(total_low))
+    } else {
+        let (mut rising, mut total) = (0_u64, 0_u64);
+        bins.for_each(|(p, w)| {
+            rising += u64::from(*p) * u64::from(*w);
+            total += u64::from(*p);
+        });
+        (rising, total)
     }
 }

@@ -48,23 +48,46 @@ impl Extent {
 pub(super) struct Load<'s> {
     spectrum: &'s mut [u32],
     n: usize,
+    /// `n` with its bits reversed: where the next point goes.
+    at: usize,
     shift: u32,
 }
 
 impl<'s> Load<'s> {
     pub(super) fn new(spectrum: &'s mut [u32]) -> Self {
         let shift = usize::BITS - spectrum.len().trailing_zeros();
-        Load { spectrum, n: 0, shift }
+        Load { spectrum, n: 0, at: 0, shift }
     }
 
     /// The next point: an even sample and the odd one after it.
     #[inline(always)]
     pub(super) fn push(&mut self, even: i32, odd: i32) {
-        let at = self.n.reverse_bits().checked_shr(self.shift).unwrap_or(0);
-        if let Some(slot) = self.spectrum.get_mut(at) {
+        if let Some(slot) = self.spectrum.get_mut(self.at) {
             *slot = pack(even, odd);
         }
         self.n += 1;
+        if cfg!(teff_armv6m) {
+            // No instruction reverses bits there: add one at the top, and carry downwards.
+            let mut bit = self.spectrum.len() >> 1;
+            while self.at & bit != 0 {
+                self.at ^= bit;
+                bit >>= 1;
+            }
+            self.at |= bit;
+        } else {
+            self.at = self.n.reverse_bits() >> (self.shift & (usize::BITS - 1));
+        }
+    }
+
+    /// The next points.
+    #[inline(always)]
+    pub(super) fn extend(&mut self, points: impl Iterator<Item = (i32, i32)>) {
+        // A copy, so that its fields are in registers.
+        let mut load = Load { spectrum: &mut *self.spectrum, ..*self };
+        for (even, odd) in points {
+            load.push(even, odd);
+        }
+        (self.n, self.at) = (load.n, load.at);
     }
 
     /// Fills what is left with zeros.
@@ -77,6 +100,7 @@ impl<'s> Load<'s> {
 
 /// Rotates `word` by a twiddle in Q15: real and imaginary part, rounded down to three fractional bits.
 #[inline(always)]
+#[cfg(not(any(teff_dsp, teff_mve)))]
 fn rotate(word: u32, twiddle: u32) -> Complex {
     let ((re, im), (c, s)) = (unpack(word), unpack(twiddle));
     let real = re.wrapping_mul(c).wrapping_sub(im.wrapping_mul(s));
@@ -134,31 +158,47 @@ fn first_radix_4_pass(points: &mut [u32], bits: u32) -> (Extent, u32) {
     (extent, shift)
 }
 
-/// Joins four transforms of `turns.len()` points into one, all over the block. `turns[k]` holds the twiddles of the
-/// second, the third and the fourth of them for point `k`.
-fn radix_4_pass(points: &mut [u32], turns: &[[u32; 3]], bits: u32) -> (Extent, u32) {
-    let shift = radix_4_shift(bits);
-    let quarter = turns.len();
+/// Joins four transforms of `Q` points into one, all over the block. A turn holds the twiddles of the second, the third and
+/// the fourth of them for a point.
+///
+/// With `Q` known the four points of a butterfly lie at fixed distances: one pointer instead of four.
+#[inline(never)]
+fn radix_4_pass<const Q: usize>(points: &mut [u32], turns: &[[u32; 3]], shift: u32) -> Extent {
     let mut extent = Extent::default();
-    let mut rest = points;
-    while let Some((block, more)) = rest.split_at_mut_checked(quarter * 4) {
-        rest = more;
-        let Some((ab, cd)) = block.split_at_mut_checked(quarter * 2) else { break };
-        let (Some((a, b)), Some((c, d))) =
-            (ab.split_at_mut_checked(quarter), cd.split_at_mut_checked(quarter))
-        else {
-            break;
-        };
-        for ((((a, b), c), d), turn) in a.iter_mut().zip(b).zip(c).zip(d).zip(turns) {
-            let (re, im) = unpack(*a);
-            let inputs = [(re << 3, im << 3), rotate(*b, turn[0]), rotate(*c, turn[1]), rotate(*d, turn[2])];
-            butterfly([a, b, c, d], inputs, shift + 3, &mut extent);
-        }
-        if quarter == 0 {
-            break;
-        }
+    let Some(turns) = turns.first_chunk::<Q>() else { return extent };
+    for block in points.as_chunks_mut::<Q>().0.as_chunks_mut::<4>().0 {
+        butterflies(block, turns, shift + 3, &mut extent);
     }
-    (extent, shift)
+    extent
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+#[inline(always)]
+fn butterflies<const Q: usize>(
+    block: &mut [[u32; Q]; 4],
+    turns: &[[u32; 3]; Q],
+    shift: u32,
+    extent: &mut Extent,
+) {
+    extent.0 = crate::kernels::arch::arm::complex::butterflies(block, turns, shift, extent.0);
+}
+
+/// A butterfly for each point. The sums have `shift` bits too many, 3 of them fractional.
+#[cfg(not(any(teff_dsp, teff_mve)))]
+#[inline(always)]
+fn butterflies<const Q: usize>(
+    [a, b, c, d]: &mut [[u32; Q]; 4],
+    turns: &[[u32; 3]; Q],
+    shift: u32,
+    extent: &mut Extent,
+) {
+    for ((((a, b), c), d), turn) in a.iter_mut().zip(b).zip(c).zip(d).zip(turns) {
+        // In this order fewest values are alive at once.
+        let (fourth, third) = (rotate(*d, turn[2]), rotate(*c, turn[1]));
+        let second = rotate(*b, turn[0]);
+        let (re, im) = unpack(*a);
+        butterfly([a, b, c, d], [(re << 3, im << 3), second, third, fourth], shift, extent);
+    }
 }
 
 /// Number of words of twiddles for a transform of `fft_len` real samples.
@@ -196,8 +236,18 @@ pub(super) fn transform<'t>(points: &mut [u32], twiddles: &'t [u32]) -> (u32, u3
     while quarter < n {
         let (turns, rest) = twiddles.split_at_checked(quarter * 3).unwrap_or((&[], &[]));
         twiddles = rest;
-        let shift;
-        (extent, shift) = radix_4_pass(points, turns.as_chunks().0, extent.bits());
+        let shift = radix_4_shift(extent.bits());
+        let pass = match quarter {
+            2 => radix_4_pass::<2>,
+            4 => radix_4_pass::<4>,
+            8 => radix_4_pass::<8>,
+            16 => radix_4_pass::<16>,
+            32 => radix_4_pass::<32>,
+            64 => radix_4_pass::<64>,
+            128 => radix_4_pass::<128>,
+            _ => radix_4_pass::<256>,
+        };
+        extent = pass(points, turns.as_chunks().0, shift);
         shifts += shift;
         quarter *= 4;
     }
@@ -205,6 +255,7 @@ pub(super) fn transform<'t>(points: &mut [u32], twiddles: &'t [u32]) -> (u32, u3
 }
 
 /// Twice the real spectrum from the transform of the interleaved samples: bins `k` and `n - k`, which share their work.
+#[cfg(not(any(teff_dsp, teff_mve)))]
 #[inline(always)]
 fn separate(front: u32, back: u32, (c, s): Complex) -> (Complex, Complex) {
     let ((ar, ai), (br, bi)) = (unpack(front), unpack(back));
@@ -216,10 +267,21 @@ fn separate(front: u32, back: u32, (c, s): Complex) -> (Complex, Complex) {
     ((er + tr, ei + ti), (er - tr, ti - ei))
 }
 
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::complex::powers;
+
+/// Powers of bins `k` and `n - k`, from two points of the transform.
+#[cfg(not(any(teff_dsp, teff_mve)))]
+#[inline(always)]
+fn powers(front: u32, back: u32, turn: u32, shift: u32) -> (u32, u32) {
+    let (x, y) = separate(front, back, unpack(turn));
+    (power(x.0, x.1, shift), power(y.0, y.1, shift))
+}
+
 #[inline(always)]
 fn power(re: i32, im: i32, shift: u32) -> u32 {
-    let (re, im) =
-        (shift_right_half_up(re, shift).unsigned_abs(), shift_right_half_up(im, shift).unsigned_abs());
+    // Below 2^16 in size, so that the square is right without the sign too.
+    let (re, im) = (shift_right_half_up(re, shift) as u32, shift_right_half_up(im, shift) as u32);
     re.wrapping_mul(re).wrapping_add(im.wrapping_mul(im))
 }
 
@@ -234,10 +296,10 @@ pub(super) fn to_power(points: &mut [u32], (bits, shifts, twiddles): (u32, u32, 
         *first = power((re + im) * 2, 0, shift);
         let (front, back) = rest.split_at_mut_checked(n / 2).unwrap_or((&mut [], &mut []));
         if let Some((middle, front)) = front.split_last_mut() {
-            for ((a, b), t) in front.iter_mut().zip(back.iter_mut().rev()).zip(twiddles.iter().skip(1)) {
-                let (x, y) = separate(*a, *b, unpack(*t));
-                *a = power(x.0, x.1, shift);
-                *b = power(y.0, y.1, shift);
+            for ((a, b), t) in
+                front.iter_mut().zip(back.iter_mut().rev()).zip(twiddles.get(1..).unwrap_or(&[]))
+            {
+                (*a, *b) = powers(*a, *b, *t, shift);
             }
             let (re, im) = unpack(*middle);
             *middle = power(re * 2, im * 2, shift);

@@ -22,6 +22,42 @@ impl<'f> AxisSamples<'f> {
     pub(super) fn new((older, newer): (&'f [i16], &'f [i16]), axes: usize, axis: usize) -> Self {
         AxisSamples { older, newer, axes, axis }
     }
+
+    /// How many samples there are.
+    fn instants(&self) -> u32 {
+        let values = (self.older.len() + self.newer.len()) as u32;
+        NonZeroU32::new(self.axes as u32).map_or(0, |axes| values / axes)
+    }
+}
+
+/// Every so-manieth sample of a part of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column<'f> {
+    part: &'f [i16],
+    at: usize,
+    axes: usize,
+}
+
+impl Column<'_> {
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<i32> {
+        let x = self.part.get(self.at)?;
+        self.at += self.axes;
+        Some(i32::from(*x))
+    }
+
+    /// How many there are, before the first was taken.
+    pub(super) fn len(&self) -> usize {
+        self.part.len().checked_div(self.axes).unwrap_or(0)
+    }
+}
+
+impl<'f> AxisSamples<'f> {
+    /// The older and the newer samples of an axis; `None` for the magnitude.
+    pub(super) fn columns(&self) -> Option<[Column<'f>; 2]> {
+        let column = |part| Column { part, at: self.axis, axes: self.axes };
+        (self.axis < self.axes).then(|| [column(self.older), column(self.newer)])
+    }
 }
 
 impl Iterator for AxisSamples<'_> {
@@ -33,12 +69,35 @@ impl Iterator for AxisSamples<'_> {
         }
         let (instant, rest) = self.older.split_at_checked(self.axes.max(1))?;
         self.older = rest;
-        if let Some(x) = instant.get(self.axis) {
-            return Some(i32::from(*x));
-        }
-        let squares: u64 = instant.iter().map(|x| u64::from(i32::from(*x).unsigned_abs().pow(2))).sum();
-        Some(square_root(squares).min(32767) as i32)
+        Some(instant.get(self.axis).map_or_else(|| magnitude(instant), |x| i32::from(*x)))
     }
+
+    /// What `for_each` and `sum` are made of: without the state that `next` keeps.
+    #[inline(always)]
+    fn fold<B, F: FnMut(B, i32) -> B>(self, init: B, mut each: F) -> B {
+        let mut folded = init;
+        for part in [self.older, self.newer] {
+            let mut at = self.axis;
+            if self.axis < self.axes {
+                while let Some(x) = part.get(at) {
+                    folded = each(folded, i32::from(*x));
+                    at += self.axes;
+                }
+            } else {
+                for instant in part.chunks(self.axes.max(1)) {
+                    folded = each(folded, magnitude(instant));
+                }
+            }
+        }
+        folded
+    }
+}
+
+/// The length of a vector, at most 32767.
+#[inline(never)]
+fn magnitude(instant: &[i16]) -> i32 {
+    let squares: u64 = instant.iter().map(|x| u64::from(i32::from(*x).unsigned_abs().pow(2))).sum();
+    square_root(squares).min(32767) as i32
 }
 
 /// The largest integer whose square is at most `x`, bit by bit.
@@ -76,21 +135,52 @@ fn square_root_of_word(x: u32) -> u32 {
     root
 }
 
-/// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis.
+/// What one pass over an axis finds.
+#[derive(Clone, Copy)]
+struct Totals {
+    sum: i32,
+    squares: u64,
+    least: i32,
+    most: i32,
+}
+
+impl Totals {
+    #[inline(always)]
+    fn add(&mut self, x: i32) {
+        self.sum = self.sum.wrapping_add(x);
+        self.squares += square(x);
+        self.least = self.least.min(x);
+        self.most = self.most.max(x);
+    }
+
+    #[inline(never)]
+    fn add_column(&mut self, column: Column<'_>) {
+        // A copy, so that its fields are in registers.
+        let (mut totals, mut column) = (*self, column);
+        while let Some(x) = column.next() {
+            totals.add(x);
+        }
+        *self = totals;
+    }
+}
+
+/// Writes the statistics that `settings` asks for to the front of `features`. Returns the mean of the axis, its least and its
+/// largest sample.
 pub(super) fn write<const STAGES: u32>(
     samples: &AxisSamples<'_>,
     settings: &Settings,
     features: &mut [i16],
-) -> i32 {
-    let (mut n, mut sum, mut squares) = (0_u32, 0_i32, 0_u64);
-    let (mut least, mut most) = (32767, -32768);
-    for x in samples.clone() {
-        n += 1;
-        sum = sum.wrapping_add(x);
-        squares += u64::from(x.unsigned_abs().pow(2));
-        least = least.min(x);
-        most = most.max(x);
+) -> (i32, (i32, i32)) {
+    let n = samples.instants();
+    let mut totals = Totals { sum: 0, squares: 0, least: 32767, most: -32768 };
+    match samples.columns() {
+        Some([older, newer]) => {
+            totals.add_column(older);
+            totals.add_column(newer);
+        }
+        None => samples.clone().for_each(|x| totals.add(x)),
     }
+    let Totals { sum, squares, least, most } = totals;
     let average = divide_half_away(sum, n);
     let scaled = squares * u64::from(n);
     let shape =
@@ -117,7 +207,7 @@ pub(super) fn write<const STAGES: u32>(
         };
         *to = value.clamp(-32768, 32767) as i16;
     }
-    average
+    (average, (least, most))
 }
 
 /// `√x / n`, rounded half up.
@@ -126,17 +216,21 @@ fn root_per(x: u64, n: u32) -> i32 {
     (square_root(x).wrapping_add(n.get() / 2) / n) as i32
 }
 
+/// `x²` of a number of 16 bits, by the multiplication that the processor adds to 64 bits with.
+#[inline(always)]
+fn square(x: i32) -> u64 {
+    if cfg!(teff_armv6m) { u64::from(x.wrapping_mul(x) as u32) } else { (i64::from(x) * i64::from(x)) as u64 }
+}
+
 /// How often the samples change from below `average` to not below it, or back.
 fn crossings(samples: AxisSamples<'_>, average: i32) -> i32 {
-    let mut last = None;
-    let mut count = 0;
-    for x in samples {
-        let side = x < average;
-        if last.replace(side).is_some_and(|last| last != side) {
-            count += 1;
-        }
-    }
-    count
+    let first = samples.clone().next().unwrap_or(0).wrapping_sub(average);
+    let count = |(count, last): (u32, i32), x: i32| {
+        let now = x.wrapping_sub(average);
+        // The sign is that of being below.
+        (count + ((now ^ last) as u32 >> 31), now)
+    };
+    samples.fold((0, first), count).0 as i32
 }
 
 #[cfg(test)]

@@ -2,46 +2,227 @@
 //! transform.
 
 use super::rfft::Load;
+use super::stats::{AxisSamples, Column};
 use crate::quant::shift_right_half_up;
 
-/// Loads `samples` (one axis of a frame), tapered by the window of which `taper` is the first half, into `spectrum`.
+/// Left shift by which the largest of some samples uses all 15 bits; `bits` has ones wherever a sample or its complement
+/// has one.
+fn normalizing_shift(bits: i32) -> u32 {
+    bits.leading_zeros().saturating_sub(17).min(14)
+}
+
+/// Loads the samples of a frame, its older part and its newer part, tapered by the window of which `taper` is the first
+/// half, into `spectrum`.
 ///
 /// The samples are shifted left so that the largest uses all 15 bits: a quiet frame keeps its precision. Returns that
 /// shift, or `None` for a frame of zeros.
 ///
-/// samples in [-32768, 32767]; taper Q15, `frame_len / 2 + 1` entries.
-pub(super) fn load<I>(samples: I, frame_len: usize, taper: &[i16], spectrum: &mut [u32]) -> Option<u32>
-where
-    I: Iterator<Item = i32> + Clone,
-{
-    // Ones wherever a sample has one, and wherever it or its complement has.
-    let (any, bits) = samples.clone().fold((0, 0), |(any, bits), x| (any | x, bits | (x ^ (x >> 31))));
-    if any == 0 {
+/// taper Q15, `frame_len / 2 + 1` entries.
+pub(super) fn load(
+    (older, newer): (&[i16], &[i16]),
+    frame_len: usize,
+    taper: &[i16],
+    spectrum: &mut [u32],
+) -> Option<u32> {
+    let mut bits = 0;
+    for part in [older, newer] {
+        let (fours, rest) = part.as_chunks::<4>();
+        let one = |x: i16| x ^ (x >> 15);
+        fours.iter().for_each(|[a, b, c, d]| bits |= one(*a) | one(*b) | one(*c) | one(*d));
+        bits = rest.iter().fold(bits, |bits, x| bits | (x ^ (x >> 15)));
+    }
+    // Without a bit they are all 0 or -1.
+    if bits == 0 && older.iter().chain(newer).all(|x| *x == 0) {
         return None;
     }
-    let shift = bits.leading_zeros().saturating_sub(17).min(14);
-    let mut load = Load::new(spectrum);
-    let mut rising = taper.iter();
+    let shift = normalizing_shift(bits.into());
     // The window is periodic: h[n] = h[frame_len - n], so that the peak of an even window stands once.
-    let mut falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]).iter().rev();
-    let down = 15_u32.saturating_sub(shift);
-    let mut even = None;
-    samples.for_each(|x| {
-        let h = match rising.next() {
-            Some(h) => *h,
-            None => falling.next().copied().unwrap_or(0),
-        };
-        let tapered = shift_right_half_up(x.wrapping_mul(i32::from(h)), down);
-        match even.take() {
-            None => even = Some(tapered),
-            Some(even) => load.push(even, tapered),
+    let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]);
+    let (older_rising, older_falling) = older.split_at_checked(taper.len()).unwrap_or((older, &[]));
+    let (first, second) = taper.split_at_checked(older_rising.len()).unwrap_or((taper, &[]));
+    let (newer_rising, newer_falling) = newer.split_at_checked(second.len()).unwrap_or((newer, &[]));
+    let (fourth, third) = falling.split_at_checked(newer_falling.len()).unwrap_or((falling, &[]));
+    let mut pairs = Pairs { load: Load::new(spectrum), even: None, down: 15_u32.saturating_sub(shift) };
+    for (samples, factors, is_rising) in [
+        (older_rising, first, true),
+        (older_falling, third, false),
+        (newer_rising, second, true),
+        (newer_falling, fourth, false),
+    ] {
+        pairs.add(samples, factors, is_rising);
+    }
+    pairs.finish();
+    Some(shift)
+}
+
+/// Tapers samples and loads them in pairs, which are the points of the transform.
+struct Pairs<'s> {
+    load: Load<'s>,
+    /// The first of a pair whose second is still to come.
+    even: Option<i32>,
+    /// Right shift of a product.
+    down: u32,
+}
+
+#[inline(always)]
+fn tapered(x: i16, factor: i16, down: u32) -> i32 {
+    shift_right_half_up(i32::from(x).wrapping_mul(i32::from(factor)), down)
+}
+
+#[inline(never)]
+fn rise(load: &mut Load<'_>, samples: &[[i16; 2]], factors: &[[i16; 2]], down: u32) {
+    let pairs = samples.iter().zip(factors);
+    load.extend(pairs.map(|([x, y], [h, i])| (tapered(*x, *h, down), tapered(*y, *i, down))));
+}
+
+/// With factors that are read from their end.
+#[inline(never)]
+fn fall(load: &mut Load<'_>, samples: &[[i16; 2]], factors: &[[i16; 2]], down: u32) {
+    let pairs = samples.iter().zip(factors.iter().rev());
+    load.extend(pairs.map(|([x, y], [i, h])| (tapered(*x, *h, down), tapered(*y, *i, down))));
+}
+
+impl Pairs<'_> {
+    /// Samples with a factor each; factors that fall are read from their end.
+    #[inline(always)]
+    fn add(&mut self, samples: &[i16], factors: &[i16], is_rising: bool) {
+        let (mut samples, mut factors) = (samples, factors);
+        let next = if is_rising { <[i16]>::split_first } else { <[i16]>::split_last };
+        if let (Some(even), Some((x, xs)), Some((h, hs))) = (self.even, samples.split_first(), next(factors))
+        {
+            self.load.push(even, tapered(*x, *h, self.down));
+            self.even = None;
+            (samples, factors) = (xs, hs);
         }
-    });
+        let (pairs, last) = samples.as_chunks::<2>();
+        let odd_factor = if is_rising {
+            let (twos, rest) = factors.as_chunks::<2>();
+            rise(&mut self.load, pairs, twos, self.down);
+            rest
+        } else {
+            let (rest, twos) = factors.as_rchunks::<2>();
+            fall(&mut self.load, pairs, twos, self.down);
+            rest
+        }
+        .first();
+        if let (Some(x), Some(h)) = (last.first(), odd_factor) {
+            self.even = Some(tapered(*x, *h, self.down));
+        }
+    }
+
+    fn finish(mut self) {
+        if let Some(even) = self.even {
+            self.load.push(even, 0);
+        }
+        self.load.finish();
+    }
+}
+
+/// The same for one of several axes, or their magnitude: its samples less `mean`, saturated to 16 bits. `extremes` are the
+/// least and the largest sample.
+pub(super) fn load_axis(
+    axis: &AxisSamples<'_>,
+    (mean, extremes): (i32, (i32, i32)),
+    frame_len: usize,
+    taper: &[i16],
+    spectrum: &mut [u32],
+) -> Option<u32> {
+    let (least, most) = (centred(extremes.0, mean), centred(extremes.1, mean));
+    if least == 0 && most == 0 {
+        return None;
+    }
+    // The highest bit of all samples is that of one of both ends.
+    let shift = normalizing_shift((least ^ (least >> 31)) | (most ^ (most >> 31)));
+    let down = 15_u32.saturating_sub(shift);
+    let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]);
+    let mut load = Load::new(spectrum);
+    let mut even = None;
+    if let Some([older, newer]) = axis.columns() {
+        let mut strided = Strided { column: older, mean, down, even: None };
+        let (first, second) = taper.split_at_checked(older.len()).unwrap_or((taper, &[]));
+        strided.add(&mut load, first, true);
+        let left = older.len().saturating_sub(first.len());
+        let (rest, third) =
+            falling.split_at_checked(falling.len().saturating_sub(left)).unwrap_or((&[], falling));
+        strided.add(&mut load, third, false);
+        strided.column = newer;
+        strided.add(&mut load, second, true);
+        strided.add(&mut load, rest, false);
+        even = strided.even;
+    } else {
+        let (mut rising, mut falling) = (taper.iter(), falling.iter());
+        axis.clone().for_each(|x| {
+            let factor = rising.next().or_else(|| falling.next_back()).copied().unwrap_or(0);
+            let now = tapered(centred(x, mean) as i16, factor, down);
+            match even.take() {
+                None => even = Some(now),
+                Some(even) => load.push(even, now),
+            }
+        });
+    }
     if let Some(even) = even {
         load.push(even, 0);
     }
     load.finish();
     Some(shift)
+}
+
+#[inline(always)]
+fn centred(x: i32, mean: i32) -> i32 {
+    x.wrapping_sub(mean).clamp(-32768, 32767)
+}
+
+/// Tapers the samples of one axis and loads them in pairs.
+struct Strided<'f> {
+    /// Those that are still to come.
+    column: Column<'f>,
+    mean: i32,
+    down: u32,
+    even: Option<i32>,
+}
+
+impl Strided<'_> {
+    /// As many samples as there are factors, which are read from their end where they fall.
+    fn add(&mut self, load: &mut Load<'_>, factors: &[i16], is_rising: bool) {
+        let mut factors = factors;
+        if self.even.is_some() {
+            let next = if is_rising { factors.split_first() } else { factors.split_last() };
+            let Some((factor, rest)) = next else { return };
+            factors = rest;
+            self.single(load, *factor);
+        }
+        let odd = if is_rising {
+            let (twos, rest) = factors.as_chunks::<2>();
+            self.pairs(load, twos.iter().map(|[h, i]| (*h, *i)));
+            rest
+        } else {
+            let (rest, twos) = factors.as_rchunks::<2>();
+            self.pairs(load, twos.iter().rev().map(|[i, h]| (*h, *i)));
+            rest
+        };
+        if let [factor] = odd {
+            self.single(load, *factor);
+        }
+    }
+
+    fn single(&mut self, load: &mut Load<'_>, factor: i16) {
+        let Some(x) = self.column.next() else { return };
+        let now = tapered(centred(x, self.mean) as i16, factor, self.down);
+        match self.even.take() {
+            None => self.even = Some(now),
+            Some(even) => load.push(even, now),
+        }
+    }
+
+    #[inline(never)]
+    fn pairs(&mut self, load: &mut Load<'_>, factors: impl Iterator<Item = (i16, i16)>) {
+        let (mut column, mean, down) = (self.column, self.mean, self.down);
+        load.extend(factors.map_while(|(h, i)| {
+            let (x, y) = (column.next()?, column.next()?);
+            Some((tapered(centred(x, mean) as i16, h, down), tapered(centred(y, mean) as i16, i, down)))
+        }));
+        self.column = column;
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | `TJOB` |
 //! | 4 | version, 1 |
-//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference, 4 checksums |
+//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference, 4 checksums, 5 costs of a front end |
 //! | 12 | number of cases |
 //! | 16 | offset of the plan (inference) or of the front-end blob, a multiple of 16 |
 //! | 20 | its length |
@@ -23,6 +23,10 @@
 //! counted in), and slice by slice; then `stack BYTES`. A case of checksums is a seed and a number of
 //! inferences, a word each; its output 0 has the checksum of each ([`crate::numbers`]), a word each. Every
 //! second inference runs in steps, of budgets that the board draws.
+//!
+//! Costs of a front end are answered by the program `front_end`. Its one case is samples. The output 0 is the features of
+//! all frames behind the first, output 1 the same in floating point, 32 bits each; outputs 2 and 3 are the model input of the newest
+//! window, quantized by the integer front end and by the one in floating point.
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub enum Kind {
     Profile = 3,
     /// Run the plan on inputs that the board draws, and give a checksum of the outputs of each.
     Checksums = 4,
+    /// Count what the frames of a front end cost, and the same computation in floating point.
+    FrontEndCosts = 5,
 }
 
 const HEADER_BYTES: usize = 32;

@@ -43,7 +43,8 @@ pub fn count_program(board: &'static Board, program: &str) -> Result<Vec<Count>>
     Ok(regions)
 }
 
-fn count(
+/// Runs a program with the plugin, and gives what ran between each two marks of it.
+pub(crate) fn count(
     emulator: &Emulator<'_>,
     board: &Board,
     program: &Path,

@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod evaluate;
 pub mod export;
 pub mod flash;
+pub mod front_ends;
 pub mod inspect;
 mod line;
 pub mod matrix;
@@ -62,6 +63,8 @@ enum Command {
     Samples(samples::Args),
     #[command(hide = true)]
     Bits(bits::Args),
+    #[command(hide = true)]
+    FrontEnds(front_ends::Args),
 }
 
 /// How a sub-command reports its result.
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Monitor(args) => monitor::run(args),
         Command::Samples(args) => samples::run(args),
         Command::Bits(args) => bits::run(args),
+        Command::FrontEnds(args) => front_ends::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 mod anchor;
 pub mod bits;
 mod fit;
+mod front_end;
 mod mcu;
 mod record;
 
@@ -24,6 +25,8 @@ enum What {
     Mcu(mcu::Args),
     /// Fit the compiler's cost model to counted instructions of layers made for it
     Fit(fit::Args),
+    /// Instructions of a frame of the front end, in integers and in floating point, on all emulated boards
+    FrontEnd(front_end::Args),
     /// Compare host and boards bit by bit, in every plan that the compiler can make
     Bits(bits::Args),
 }
@@ -33,6 +36,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     match &args.what {
         What::Mcu(args) => mcu::run(installer, args),
         What::Fit(args) => fit::run(installer, args),
+        What::FrontEnd(args) => front_end::run(installer, args),
         What::Bits(args) => bits::run(installer, args),
     }
 }

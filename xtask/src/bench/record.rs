@@ -203,7 +203,7 @@ fn date(days: u64) -> String {
 }
 
 /// The first line that a program writes; nothing where it cannot be run.
-fn first_line(command: &mut Command) -> Option<String> {
+pub fn first_line(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8_lossy(&output.stdout).lines().next().map(String::from)
 }

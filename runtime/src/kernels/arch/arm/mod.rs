@@ -6,3 +6,5 @@ pub mod mve;
 
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod clamp;
+#[cfg(any(teff_dsp, teff_mve))]
+pub(crate) mod complex;

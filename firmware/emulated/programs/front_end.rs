@@ -1,0 +1,237 @@
+//! Runs the front end that the job holds, in integers and in floating point, with marks around each frame of either; answers
+//! with the features of both.
+#![no_std]
+#![no_main]
+
+use core::fmt::Write;
+
+use cortex_m_rt::entry;
+use panic_semihosting as _;
+use teff::dsp::{FrontEnd, Kind, Settings, Stat};
+use teff_emulated::console::{self, Console};
+use teff_emulated::{float, mark, memory};
+use teff_verify::job::{Job, Question};
+use teff_verify::write_hex;
+
+/// For the integer front end.
+const WORKSPACE_WORDS: usize = 16 << 10;
+/// For tables and memory of the one in floating point, in numbers of 32 bits.
+const FLOATS: usize = 32 << 10;
+/// Bytes of a window.
+const WINDOW: usize = 4 << 10;
+/// Numbers of a table of 16 bits.
+const SHORTS: usize = 4 << 10;
+
+/// Memory that this program has once.
+struct Room {
+    workspace: &'static mut [u32],
+    floats: &'static mut [f32],
+    window: &'static mut [i8],
+    edges: &'static mut [u16],
+    samples: &'static mut [i16],
+}
+
+#[entry]
+fn main() -> ! {
+    static mut WORKSPACE_OF_INTEGERS: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    static mut FLOATING: [f32; FLOATS] = [0.0; FLOATS];
+    static mut QUANTIZED: [i8; WINDOW] = [0; WINDOW];
+    static mut EDGES: [u16; SHORTS] = [0; SHORTS];
+    static mut SAMPLES: [i16; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    cortex_m::interrupt::disable();
+    let mut out = Console::open();
+    let room = Room {
+        workspace: WORKSPACE_OF_INTEGERS,
+        floats: FLOATING,
+        window: QUANTIZED,
+        edges: EDGES,
+        samples: SAMPLES,
+    };
+    let result = Job::read(memory::job(board::MACHINE)).and_then(|job| run(&job, room, &mut out));
+    let success = match result {
+        Ok(()) => writeln!(out, "done").is_ok(),
+        Err(why) => {
+            // Where even this line cannot be written there is nobody to tell.
+            let _ = writeln!(out, "error {why}");
+            false
+        }
+    };
+    console::exit(success)
+}
+
+fn run(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static str> {
+    const NOT_WRITTEN: &str = "the answer could not be written";
+    if job.question != Question::FrontEndCosts {
+        return Err("the program `front_end` answers no other question than its own");
+    }
+    let case = job.cases().next().ok_or("the job has no samples")?;
+    let mut integer =
+        FrontEnd::new(job.body, room.workspace).map_err(|_| "the blob or its workspace is refused")?;
+    let settings = *integer.settings();
+    let samples = room.samples.get_mut(..case.len() / 2).ok_or("there are too many samples")?;
+    for (to, pair) in samples.iter_mut().zip(case.as_chunks().0) {
+        *to = i16::from_le_bytes(*pair);
+    }
+    let window = room.window.get_mut(..settings.window_features() * 2).ok_or("the window is too large")?;
+    let (window, input) = window.split_at_mut(settings.window_features());
+    let mut floats = Floats(room.floats);
+    let mut stats = [Stat::Mean; Stat::ALL.len()].map(|_| float::Stat::Mean);
+    let tables = tables(job.body, &settings, &mut floats, room.edges, &mut stats)?;
+    let axes = usize::from(settings.axes);
+    let memory = float::Memory {
+        ring: floats.take(tables.frame_len * axes)?,
+        spectrum: floats.take(tables.fft_len)?,
+        bands: floats.take(settings.bands.into())?,
+        features: floats.take(settings.features.into())?,
+        window,
+    };
+    let mut floating = float::FrontEnd::new(tables, memory);
+
+    writeln!(out, "case 0").map_err(|_| NOT_WRITTEN)?;
+    let first = tables.frame_len * axes;
+    let (mut now, mut rest) = samples.split_at_checked(first).ok_or("there are too few samples")?;
+    let mut counted = false;
+    loop {
+        let mut pushed = now;
+        if counted {
+            mark::begin();
+        }
+        let hop = integer.push(&mut pushed);
+        if counted {
+            mark::end();
+            mark::begin();
+        }
+        floating.hop(now);
+        if counted {
+            mark::end();
+        }
+        if hop.is_none() || !pushed.is_empty() {
+            return Err("a hop is no frame");
+        }
+        if counted {
+            let frame = integer.frame().iter().flat_map(|value| value.to_le_bytes());
+            write_hex(out, 0, frame).map_err(|_| NOT_WRITTEN)?;
+            let frame = floating.frame().iter().flat_map(|value| value.to_le_bytes());
+            write_hex(out, 1, frame).map_err(|_| NOT_WRITTEN)?;
+        }
+        // The first frame has no part of another one behind it.
+        counted = true;
+        match rest.split_at_checked(usize::from(settings.hop_len) * axes) {
+            Some((hop, more)) => (now, rest) = (hop, more),
+            None => break,
+        }
+    }
+    if !integer.write_input(input) {
+        return Err("there are too few samples for a window");
+    }
+    write_hex(out, 2, input.iter().map(|q| *q as u8)).map_err(|_| NOT_WRITTEN)?;
+    write_hex(out, 3, floating.window().map(|q| q as u8)).map_err(|_| NOT_WRITTEN)?;
+    writeln!(out, "instructions 0").map_err(|_| NOT_WRITTEN)
+}
+
+/// Cuts arrays off the memory of numbers in floating point.
+struct Floats(&'static mut [f32]);
+
+impl Floats {
+    fn take(&mut self, len: usize) -> Result<&'static mut [f32], &'static str> {
+        let rest = core::mem::take(&mut self.0);
+        let (now, later) = rest.split_at_mut_checked(len).ok_or("the tables do not fit the board")?;
+        self.0 = later;
+        Ok(now)
+    }
+
+    /// Numbers of 16 bits from byte `at` of the blob, divided by `unit`.
+    fn table(
+        &mut self,
+        blob: &[u8],
+        at: usize,
+        len: usize,
+        value: impl Fn([u8; 2]) -> f32,
+    ) -> Result<&'static [f32], &'static str> {
+        let to = self.take(len)?;
+        for (to, pair) in to.iter_mut().zip(blob.get(at..).unwrap_or(&[]).as_chunks().0) {
+            *to = value(*pair);
+        }
+        Ok(to)
+    }
+}
+
+/// The tables of the front end in floating point, from those of the blob.
+fn tables<'a>(
+    blob: &[u8],
+    settings: &Settings,
+    floats: &mut Floats,
+    edges: &'static mut [u16],
+    stats: &'a mut [float::Stat],
+) -> Result<float::Tables<'a>, &'static str> {
+    let at = settings.tables();
+    let signed = |pair| f32::from(i16::from_le_bytes(pair)) / 32_768.0;
+    let weight = |pair| f32::from(u16::from_le_bytes(pair)) / 65_536.0;
+    let (frame_len, bands) = (usize::from(settings.frame_len), usize::from(settings.bands));
+    let taper = floats.take(if settings.has_spectrum() { frame_len } else { 0 })?;
+    for (n, to) in taper.iter_mut().enumerate() {
+        let entry = at.taper + 2 * n.min(frame_len - n);
+        *to = blob.get(entry..).and_then(|rest| rest.first_chunk()).map_or(0.0, |pair| signed(*pair));
+    }
+    let edges = edges.get_mut(..if bands > 0 { bands + 2 } else { 0 }).ok_or("there are too many bands")?;
+    for (to, pair) in edges.iter_mut().zip(blob.get(at.edges..).unwrap_or(&[]).as_chunks().0) {
+        *to = u16::from_le_bytes(*pair);
+    }
+    let mut n_stats = 0;
+    for stat in Stat::ALL.into_iter().filter(|stat| settings.stats & stat.bit() != 0) {
+        let same = match stat {
+            Stat::Mean => float::Stat::Mean,
+            Stat::Std => float::Stat::Std,
+            Stat::Rms => float::Stat::Rms,
+            Stat::Min => float::Stat::Min,
+            Stat::Max => float::Stat::Max,
+            Stat::Crossings => float::Stat::Crossings,
+            Stat::Skew | Stat::Kurtosis => return Err("skew and kurtosis are not compared"),
+        };
+        if let Some(to) = stats.get_mut(n_stats) {
+            *to = same;
+        }
+        n_stats += 1;
+    }
+    let entries = usize::from(settings.requantize_len);
+    let pairs = floats.take(2 * entries)?.as_chunks_mut().0;
+    let entry_bytes = blob.get(at.requantize..).unwrap_or(&[]).as_chunks::<8>().0;
+    for (entry, ([factor, addend], bytes)) in pairs.iter_mut().zip(entry_bytes).enumerate() {
+        let [a, b, c, d, e, f, g, h] = *bytes;
+        let multiplier = i32::from_le_bytes([a, b, c, d]) as f32 / 2_147_483_648.0;
+        let offset = i32::from_le_bytes([e, f, g, h]) as f32;
+        let step = multiplier * (1_u32 << settings.shift) as f32;
+        // Features of the other front end are integers, with this many to a unit.
+        let n = if entries == 1 { 0 } else { entry };
+        *factor = step * units(settings, n, n_stats);
+        *addend = f32::from(settings.zero_point) - offset * step;
+    }
+    Ok(float::Tables {
+        kind: match settings.kind {
+            Kind::LogMel => float::Kind::LogMel,
+            Kind::Mfcc => float::Kind::Mfcc,
+            Kind::MotionStats => float::Kind::MotionStats,
+            Kind::Image | Kind::RawWindow => return Err("this kind of front end is not compared"),
+        },
+        axes: settings.axes.into(),
+        frame_len,
+        fft_len: settings.fft_len.into(),
+        floor: (0..settings.floor_log2).fold(1.0, |floor, _| 2.0 * floor),
+        taper,
+        edges,
+        weights: floats.table(blob, at.weights, (settings.end_bin - settings.first_bin).into(), weight)?,
+        dct: floats.table(blob, at.dct, usize::from(settings.coefficients) * bands, signed)?,
+        stats: stats.get(..n_stats).unwrap_or(&[]),
+        quantize: pairs,
+    })
+}
+
+/// Steps of the integer feature in a unit of the other.
+fn units(settings: &Settings, feature: usize, n_stats: usize) -> f32 {
+    use teff::dsp::{CEPSTRUM_FRAC_BITS, LOG_FRAC_BITS};
+    match settings.kind {
+        Kind::Mfcc => (1 << CEPSTRUM_FRAC_BITS) as f32,
+        Kind::MotionStats if feature % settings.features_per_axis() < n_stats => 1.0,
+        _ => (1 << LOG_FRAC_BITS) as f32,
+    }
+}
