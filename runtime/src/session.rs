@@ -155,7 +155,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
                 (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
-            let slices = model.slices(op);
+            let slices = model.slices_of(op, M::OPS);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
             let affordable = (left.saturating_sub(op.call_cost) / op.slice_cost.max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
@@ -197,7 +197,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
             return;
         }
         observe(index);
-        let slices = model.slices(&op);
+        let slices = model.slices_of(&op, M::OPS);
         run::<M, K>(model, self.arena, &op, 0..slices, 0);
     }
 

@@ -384,10 +384,24 @@ impl<'a> Model<'a> {
     /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output,
     /// [`OUTPUTS_PER_SLICE`] outputs of a fully connected layer, or rows of the results of a matrix product.
     pub const fn slices(&self, op: &OpRecord) -> usize {
+        self.slices_of(op, OpSet::ALL)
+    }
+
+    /// As [`Model::slices`], where no operator is outside of `linked`.
+    #[inline(always)]
+    pub(crate) const fn slices_of(&self, op: &OpRecord, linked: OpSet) -> usize {
         match op.kind {
-            OpKind::FullyConnected => self.value(op.output).view.extent.c.div_ceil(OUTPUTS_PER_SLICE),
-            OpKind::Concat | OpKind::Pad | OpKind::Copy => self.value(op.inputs[0]).view.extent.h,
-            OpKind::MatMul => {
+            OpKind::FullyConnected if linked.contains(OpKind::FullyConnected) => {
+                self.value(op.output).view.extent.c.div_ceil(OUTPUTS_PER_SLICE)
+            }
+            OpKind::Concat | OpKind::Pad | OpKind::Copy
+                if linked.contains(OpKind::Concat)
+                    || linked.contains(OpKind::Pad)
+                    || linked.contains(OpKind::Copy) =>
+            {
+                self.value(op.inputs[0]).view.extent.h
+            }
+            OpKind::MatMul if linked.contains(OpKind::MatMul) => {
                 let output = self.value(op.output).view.extent;
                 output.h.saturating_mul(output.w)
             }

@@ -45,7 +45,7 @@ struct Case {
 }
 
 fn machine() -> Case {
-    let path = root().join("firmware/boards/mps2-an386/recordings/machine.csv");
+    let path = root().join("firmware/emulated/recordings/machine.csv");
     let text = fs::read_to_string(path).unwrap();
     let samples = text.lines().skip(1).flat_map(|line| line.split(',')).map(|word| word.parse().unwrap());
     let format = Format {
@@ -60,7 +60,7 @@ fn machine() -> Case {
 }
 
 fn digits() -> Case {
-    let bytes = fs::read(root().join("firmware/boards/mps2-an386/recordings/digits.wav")).unwrap();
+    let bytes = fs::read(root().join("firmware/emulated/recordings/digits.wav")).unwrap();
     let samples = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
     let format = Format {
         sensor: "microphone",

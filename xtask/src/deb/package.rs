@@ -63,10 +63,7 @@ impl Package {
             (root.join("docs/sensord.md"), format!("{docs}/sensord.md")),
             (folder.join("examples/dry-run.toml"), format!("{examples}/dry-run.toml")),
             (root.join("models/machine/model.onnx"), format!("{examples}/machine.onnx")),
-            (
-                root.join("firmware/boards/mps2-an386/recordings/machine.csv"),
-                format!("{examples}/machine.csv"),
-            ),
+            (root.join("firmware/emulated/recordings/machine.csv"), format!("{examples}/machine.csv")),
         ] {
             package.files.insert(to, File { bytes: read(&from)?, mode: 0o644 });
         }

@@ -27,7 +27,7 @@ pub fn model(name: &str) -> PathBuf {
 
 /// A recording that the emulated boards replay too.
 pub fn recording(name: &str) -> PathBuf {
-    root().join("firmware/boards/mps2-an386/recordings").join(name)
+    root().join("firmware/emulated/recordings").join(name)
 }
 
 /// The samples of a recording.
