@@ -57,7 +57,8 @@ fn found() -> Result<Vec<RealBoard>> {
     let mut found = Vec::new();
     for folder in entries.flatten().map(|entry| entry.path()) {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-        if manifest.lines().any(|line| line.trim() == "[workspace]") {
+        let names_target = folder.join(".cargo/config.toml").is_file();
+        if names_target && manifest.lines().any(|line| line.trim() == "[workspace]") {
             let board = RealBoard::read(folder)?;
             // Others have programs and tests of their own.
             if board.target.starts_with("thumb") {

@@ -192,7 +192,7 @@ mod tests {
         complete(sampling.came());
         let told: [_; 4] = core::array::from_fn(|_| sampling.health());
         let told = told.map(|health| health.map(|health| (health.instant, health.condition, health.begins)));
-        use teff_link::Condition::{Stuck, Unreachable};
+        use teff_link::Condition::{Silent, Stuck, Unreachable};
         assert_eq!(
             told,
             [
@@ -202,6 +202,9 @@ mod tests {
                 Some((840, Stuck, false))
             ]
         );
+        // The recording is over then.
+        let last = sampling.health().map(|health| (health.instant, health.condition, health.begins));
+        assert_eq!(last, Some((2000, Silent, true)));
         assert_eq!(sampling.health(), None);
         let counts = sampling.counts();
         assert_eq!((counts.instants, counts.bus_errors, counts.withheld), (2000, 21, 100));
