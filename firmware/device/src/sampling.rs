@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(last, Some((2000, Silent, true)));
         assert_eq!(sampling.health(), None);
         let counts = sampling.counts();
-        assert_eq!((counts.instants, counts.bus_errors, counts.withheld), (2000, 21, 100));
+        assert_eq!((counts.instants, counts.bus_errors, counts.withheld), (2000, 20, 100));
         let mut taken = 0;
         while outlet.pop().is_some() {
             taken += 1;
