@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Result, bail};
 
 use crate::firmware::board_folder;
+use crate::rpi3;
 use crate::uf2::Family;
 use crate::{BOARDS, Board};
 
@@ -129,7 +130,7 @@ const REAL: &[Destination] = &[
         way: Way::Card {
             image: "kernel8.img",
             vendor: &["bootcode.bin", "start.elf", "fixup.dat"],
-            settings: "arm_64bit=1\nkernel=kernel8.img\ndtoverlay=disable-bt\nenable_uart=1\ninit_uart_clock=48000000\n",
+            settings: rpi3::CONFIG,
         },
     },
 ];
