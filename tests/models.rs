@@ -73,6 +73,12 @@ fn digits_is_as_accurate_as_its_card_says() {
 }
 
 #[test]
+fn digits_small_is_as_accurate_as_its_card_says() {
+    let test = "digits_small_is_as_accurate_as_its_card_says";
+    check(test, "digits_small", Some("data/free-spoken-digits"), 0.97);
+}
+
+#[test]
 fn fashion_is_as_accurate_as_its_card_says() {
     check("fashion_is_as_accurate_as_its_card_says", "fashion", Some("data/fashion-mnist"), 0.91);
 }
@@ -91,7 +97,7 @@ fn golden_vectors_are_the_same_bits_everywhere() {
     if let Err(error) = &emulated {
         skip(test, &format!("{error:#}"));
     }
-    for model in ["machine", "digits", "fashion", "gesture"] {
+    for model in ["machine", "digits", "digits_small", "fashion", "gesture"] {
         let path = onnx(model);
         let file = golden::beside(&path).unwrap();
         let golden = arrays::read(&file).unwrap();

@@ -184,7 +184,7 @@ fn the_decision_is_written_as_one_line() {
 fn every_key_of_a_recipe_stands_on_its_page() {
     let page = std::fs::read_to_string("../docs/recipes.md").unwrap();
     let front_end = std::fs::read_to_string("../docs/front-end.md").unwrap();
-    for name in ["machine", "digits", "fashion", "gesture", "activity"] {
+    for name in ["machine", "digits", "digits_small", "fashion", "gesture", "activity"] {
         for line in text_of(name).lines() {
             let Some((key, _)) = line.split_once(" = ") else { continue };
             let stands =

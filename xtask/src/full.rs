@@ -15,8 +15,14 @@ use crate::test;
 use crate::toolchain::Installer;
 
 /// What the integers of a model must reach on its test split, as a mean where it is trained more than once.
-const LEAST: &[(&str, f64)] =
-    &[("activity", 0.89), ("digits", 0.98), ("fashion", 0.91), ("gesture", 0.85), ("machine", 0.95)];
+const LEAST: &[(&str, f64)] = &[
+    ("activity", 0.89),
+    ("digits", 0.98),
+    ("digits_small", 0.97),
+    ("fashion", 0.91),
+    ("gesture", 0.85),
+    ("machine", 0.95),
+];
 
 /// Where the data is.
 #[derive(Debug, clap::Args)]

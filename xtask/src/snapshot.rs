@@ -1,7 +1,8 @@
 //! Emulator snapshots: `firmware/boards/<board>/src/bin/<case>.rs` runs on the emulated board and
 //! must write exactly what stands beside it in `<case>.out`. The programs of
 //! `firmware/emulated/programs` run on every board that has the memory, and must write the same
-//! everywhere.
+//! everywhere; a board that links another model has a snapshot of its own,
+//! `firmware/boards/<board>/<case>.out`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,17 +37,25 @@ pub fn run(filter: Option<&str>, overwrite: bool) -> Result<Tally> {
 
 struct Case {
     name: String,
+    source: PathBuf,
     snapshot: PathBuf,
 }
 
 /// The programs of a board that have a snapshot: its own, and those that all boards share.
 fn cases(board: &Board) -> Result<Vec<Case>> {
     let firmware = root()?.join("firmware");
-    let own = firmware.join("boards").join(board.name).join("src/bin");
+    let folder = firmware.join("boards").join(board.name);
+    let own = folder.join("src/bin");
     let mut cases = if own.is_dir() { cases_in(&own)? } else { Vec::new() };
-    let shared = cases_in(&firmware.join("emulated/programs"))?;
+    let mut shared = cases_in(&firmware.join("emulated/programs"))?;
     if shared.is_empty() {
         bail!("no program of all boards has a snapshot");
+    }
+    for case in &mut shared {
+        let of_the_board = folder.join(&case.name).with_extension("out");
+        if of_the_board.exists() {
+            case.snapshot = of_the_board;
+        }
     }
     cases.extend(shared);
     cases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -61,7 +70,7 @@ fn cases_in(folder: &Path) -> Result<Vec<Case>> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "out"));
     let case = |snapshot: PathBuf| {
         let name = snapshot.file_stem()?.to_str()?.to_string();
-        Some(Case { name, snapshot })
+        Some(Case { name, source: snapshot.with_extension("rs"), snapshot })
     };
     Ok(snapshots.filter_map(case).collect())
 }
@@ -69,9 +78,8 @@ fn cases_in(folder: &Path) -> Result<Vec<Case>> {
 fn check(board: &Board, case: &Case, overwrite: bool) -> Result<()> {
     let emulator = Emulator::find(board)?;
     say(&format!("building and running {} on emulated {}", case.name, board.name));
-    let source = case.snapshot.with_extension("rs");
-    let source = fs::read_to_string(&source)
-        .with_context(|| format!("cannot read the program {}", source.display()))?;
+    let source = fs::read_to_string(&case.source)
+        .with_context(|| format!("cannot read the program {}", case.source.display()))?;
     let link = if source.contains("include_model!") { Link::Default } else { Link::None };
     let elf = Firmware { board, program: &case.name, link }.build()?;
     let run = emulator.run(&elf, None, TIME_LIMIT)?;
