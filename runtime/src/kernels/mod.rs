@@ -48,13 +48,16 @@ pub type Native = arch::arm::base::Base;
 #[cfg(not(any(teff_mve, teff_dsp, teff_armv6m, teff_armv7m)))]
 pub type Native = generic::Generic;
 
-/// A set of kernels: one function per operator.
+/// A set of kernels: one function per operator. What a set has no kernel of its own for, the portable one does.
 pub trait Kernels {
     /// Name in reports and test messages.
     const NAME: &'static str;
 
     /// The same kernels with only the variants that `L` says. A set that has no variants to leave out is its own.
     type For<L: Linked>: Kernels;
+
+    /// The variants of the portable kernels that stand in for those that the set does not have.
+    type Variants: Linked;
 
     /// The packings of weights that this set reads. Every set reads [`Packing::Plain`].
     const READS: &'static [Packing];
@@ -87,27 +90,43 @@ pub trait Kernels {
 
     /// Product of two stacks of matrices. Rows of the output, `op.columns` elements each, count as they lie: `output`
     /// holds exactly the rows `rows`. Operands may overlap each other.
-    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>);
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        generic::With::<Self::Variants>::mat_mul(op, lhs, rhs, output, rows);
+    }
 
     /// Maximum over a window.
-    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>);
+    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        generic::With::<Self::Variants>::max_pool_2d(op, input, output, rows);
+    }
 
     /// Average over a window.
-    fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>);
+    fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        generic::With::<Self::Variants>::average_pool_2d(op, input, output, rows);
+    }
 
     /// Element-wise sum; the three slices have the same length. `output` may be either operand.
-    fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]);
+    fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        generic::With::<Self::Variants>::add(op, lhs, rhs, output);
+    }
 
     /// Element-wise product. `lhs` and `output` hold whole rows of `op.view`; `output` may be `lhs`, or `rhs` unless
     /// that is per channel.
-    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]);
+    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        generic::With::<Self::Variants>::mul(op, lhs, rhs, output);
+    }
 
     /// `output[i] = table[input[i] + 128]`; `output` may be `input`. `table` has 256 elements.
-    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]);
+    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+        generic::With::<Self::Variants>::lookup(table, input, output);
+    }
 
     /// Softmax over the channels of each position in whole rows; `output` may be `input`.
-    fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]);
+    fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
+        generic::With::<Self::Variants>::softmax(op, input, output);
+    }
 
     /// Copies the input rows `rows` to their place in the whole output.
-    fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>);
+    fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        generic::With::<Self::Variants>::place(op, input, output, rows);
+    }
 }

@@ -44,6 +44,7 @@ pub struct With<L>(PhantomData<L>);
 impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "generic";
     type For<M: Linked> = With<M>;
+    type Variants = L;
     const READS: &'static [Packing] = if READS_ALL { &Packing::ALL } else { &[Packing::Plain] };
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {

@@ -19,7 +19,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::Kernels;
-use super::linked::Linked;
+use super::linked::{All, Linked};
 use super::params::{
     Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
     Softmax, Window,
@@ -33,6 +33,7 @@ pub struct Reference;
 impl Kernels for Reference {
     const NAME: &'static str = "reference";
     type For<L: Linked> = Self;
+    type Variants = All;
     const READS: &'static [Packing] = &Packing::ALL;
 
     fn conv_2d_scratch_len(_: &Conv2d<'_>) -> usize {

@@ -58,7 +58,9 @@ fn check<S: Strategy>(strategy: S, set: &'static str, test: impl Fn(&mut Trial<'
 where
     S::Value: core::fmt::Debug,
 {
-    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    // As many as PROPTEST_CASES says, which `Config::default` reads, and no fewer than 400.
+    let default = Config::default();
+    let config = Config { cases: default.cases.max(400), failure_persistence: None, ..default };
     let result = TestRunner::new(config).run(&(strategy, any::<u32>()), |(value, seed)| {
         let mut buffers = Buffers::new();
         let mut trial = Trial::new(&mut buffers, set, "property", seed);

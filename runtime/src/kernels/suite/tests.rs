@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use super::{Buffers, Outcome, classes, run, run_class};
 use crate::kernels::Kernels;
-use crate::kernels::linked::Linked;
+use crate::kernels::linked::{All, Linked};
 use crate::kernels::params::*;
 use crate::kernels::reference::Reference;
 
@@ -31,6 +31,7 @@ fn damage_cells(is_faulty: bool, output: &[Cell<i8>]) {
 impl<const OPERATOR: usize> Kernels for Faulty<OPERATOR> {
     const NAME: &'static str = "faulty";
     type For<L: Linked> = Self;
+    type Variants = All;
     const READS: &'static [Packing] = Reference::READS;
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {

@@ -20,7 +20,7 @@ const PACKED_LEN: usize = 8192;
 /// Output channels.
 pub(super) const CHANNELS: usize = 72;
 /// Scratch bytes.
-const SCRATCH_LEN: usize = 8192;
+const SCRATCH_LEN: usize = 9216;
 
 #[derive(Debug)]
 #[repr(align(16))]

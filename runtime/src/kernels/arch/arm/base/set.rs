@@ -1,6 +1,5 @@
 //! The set: fast paths where there is one, the portable kernels for the rest.
 
-use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
@@ -8,10 +7,7 @@ use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked};
-use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
-    Softmax,
-};
+use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, Packing};
 
 /// The set for Cortex-M without the DSP extension.
 pub type Base = With<All>;
@@ -25,6 +21,7 @@ type Generic<L> = generic::With<L>;
 impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "base";
     type For<M: Linked> = With<M>;
+    type Variants = L;
     const READS: &'static [Packing] = &[Packing::Plain, Packing::Base];
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
@@ -75,37 +72,5 @@ impl<L: Linked> Kernels for With<L> {
             }
             _ => {}
         }
-    }
-
-    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::<L>::mat_mul(op, lhs, rhs, output, rows);
-    }
-
-    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::<L>::max_pool_2d(op, input, output, rows);
-    }
-
-    fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::<L>::average_pool_2d(op, input, output, rows);
-    }
-
-    fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::add(op, lhs, rhs, output);
-    }
-
-    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::mul(op, lhs, rhs, output);
-    }
-
-    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::lookup(table, input, output);
-    }
-
-    fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::softmax(op, input, output);
-    }
-
-    fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::<L>::place(op, input, output, rows);
     }
 }

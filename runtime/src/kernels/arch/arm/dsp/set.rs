@@ -8,10 +8,7 @@ use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, p
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
-use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing, Place,
-    Softmax,
-};
+use crate::kernels::params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, Packing};
 
 /// The set for the DSP extension.
 pub type Dsp = With<All>;
@@ -25,6 +22,7 @@ type Generic<L> = generic::With<L>;
 impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "dsp";
     type For<M: Linked> = With<M>;
+    type Variants = L;
     const READS: &'static [Packing] = &[Packing::Plain, Packing::Dsp, Packing::DspWinograd];
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
@@ -85,10 +83,6 @@ impl<L: Linked> Kernels for With<L> {
         mat_mul::mat_mul::<L>(op, lhs, rhs, output, rows);
     }
 
-    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::<L>::max_pool_2d(op, input, output, rows);
-    }
-
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
             pool::global_average(op, input, output);
@@ -99,21 +93,5 @@ impl<L: Linked> Kernels for With<L> {
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
         elementwise::add(op, lhs, rhs, output);
-    }
-
-    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::mul(op, lhs, rhs, output);
-    }
-
-    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::lookup(table, input, output);
-    }
-
-    fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
-        Generic::<L>::softmax(op, input, output);
-    }
-
-    fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-        Generic::<L>::place(op, input, output, rows);
     }
 }
