@@ -15,8 +15,35 @@ use crate::shell::{root, say};
 use crate::size;
 use crate::toolchain::Installer;
 
-/// The flash budget of a model's second measurement, where its weights have a larger form that takes fewer instructions.
-const FLASH_BYTES: u64 = 1_000_000;
+/// What a model is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Budget {
+    /// As it comes.
+    None,
+    /// A larger form of weights, where it takes fewer instructions.
+    Flash,
+    /// A smaller arena, of 32,000 bytes.
+    Ram,
+}
+
+impl Budget {
+    /// Name of the form behind the model's, and the option with its bytes.
+    fn option(self) -> Option<(&'static str, [&'static str; 2])> {
+        match self {
+            Budget::None => None,
+            Budget::Flash => Some(("--flash", ["--flash", "1000000"])),
+            Budget::Ram => Some(("--ram 32k", ["--ram", "32k"])),
+        }
+    }
+
+    /// What differs from the model's plan as it comes where the budget makes another of it.
+    fn key(self) -> &'static str {
+        if self == Budget::Ram { "arena_bytes" } else { "plan_bytes" }
+    }
+}
+
+/// An arena with as many is not made smaller: [`Budget::Ram`].
+const RAM_BYTES: u64 = 32_000;
 
 /// Which boards and models.
 #[derive(Debug, clap::Args)]
@@ -62,14 +89,18 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     let mut failed = Vec::new();
     for board in &boards {
         for model in &models {
-            let subject = Subject { board, model, flash: None };
-            let with_flash = Subject { flash: Some(FLASH_BYTES), ..subject };
+            let subject = Subject { board, model, budget: Budget::None };
             let measured = measure(&trainer, &anchor, subject, !args.no_code).and_then(|row| {
-                let larger = plan(&trainer, with_flash)?;
-                let same = larger.bytes.as_u64() == row["plan_bytes"].as_u64();
-                rows.push(row);
-                if !same {
-                    rows.push(measure(&trainer, &anchor, with_flash, !args.no_code)?);
+                rows.push(row.clone());
+                for budget in [Budget::Flash, Budget::Ram] {
+                    if budget == Budget::Ram && row["arena_bytes"].as_u64() <= Some(RAM_BYTES) {
+                        continue;
+                    }
+                    let subject = Subject { budget, ..subject };
+                    let plan = plan(&trainer, subject)?;
+                    if plan.report[budget.key()].as_u64() != row[budget.key()].as_u64() {
+                        rows.push(measure(&trainer, &anchor, subject, !args.no_code)?);
+                    }
                 }
                 Ok(())
             });
@@ -106,39 +137,42 @@ fn core(board: &Board) -> &'static str {
 struct Subject<'a> {
     board: &'static Board,
     model: &'a Path,
-    /// Bytes that the plan may have, for larger forms of weights.
-    flash: Option<u64>,
+    budget: Budget,
 }
 
 /// A compiled plan.
 struct Plan {
     file: PathBuf,
-    bytes: Value,
+    /// What `trainer compile --json` says of it.
+    report: Value,
 }
 
 fn plan(trainer: &Trainer, subject: Subject<'_>) -> Result<Plan> {
-    let Subject { board, model, flash } = subject;
+    let Subject { board, model, budget } = subject;
     let folder = root()?.join("target/bench").join(board.name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let form = if flash.is_some() { "-flash" } else { "" };
+    let form = match budget {
+        Budget::None => "",
+        Budget::Flash => "-flash",
+        Budget::Ram => "-ram",
+    };
     let file = folder.join(format!("{}{form}.teff", size::name(model)));
     let (path, out) = (model.to_string_lossy(), file.to_string_lossy());
     let mut words = vec!["compile", &path, "--target", board.plan_target, "--out", &out];
-    let budget = flash.map(|bytes| bytes.to_string());
-    if let Some(budget) = &budget {
-        words.extend(["--flash", budget]);
+    if let Some((_, option)) = budget.option() {
+        words.extend(option);
     }
     let report = trainer.json(&words)?;
-    Ok(Plan { bytes: report["plan_bytes"].clone(), file })
+    Ok(Plan { file, report })
 }
 
 /// Counts one inference.
 fn measure(trainer: &Trainer, anchor: &Anchor, subject: Subject<'_>, with_code: bool) -> Result<Value> {
-    let Subject { board, model, flash } = subject;
+    let Subject { board, model, budget } = subject;
     let name = size::name(model);
     let plan = plan(trainer, subject)?;
     // With its plan's own file a model has no names of nodes, which no figure needs.
-    let path = if flash.is_some() { plan.file.to_string_lossy() } else { model.to_string_lossy() };
+    let path = if budget != Budget::None { plan.file.to_string_lossy() } else { model.to_string_lossy() };
     let profile = trainer.json(&["profile", &path, "--board", board.name])?;
     let code_bytes = if with_code { Some(size::footprint(board, &plan.file)?.engine_bytes) } else { None };
     let instructions = profile["instructions"].as_u64().context("the profile has no instructions")?;
@@ -167,8 +201,7 @@ fn measure(trainer: &Trainer, anchor: &Anchor, subject: Subject<'_>, with_code: 
         layers.iter().map(layer).collect()
     });
     Ok(json!({
-        "model": if flash.is_some() { format!("{name} --flash") } else { name },
-        "flash_budget": flash,
+        "model": budget.option().map_or(name.clone(), |(form, _)| format!("{name} {form}")),
         "core": core(board),
         "board": board.name,
         "macs": profile["macs"],
@@ -184,7 +217,7 @@ fn measure(trainer: &Trainer, anchor: &Anchor, subject: Subject<'_>, with_code: 
         "ratio_to_anchor": figures.as_ref().map(|figures| ratio(instructions, figures.instructions)),
         "anchor_instructions": figures.as_ref().map(|figures| figures.instructions),
         "anchor_arena_bytes": figures.as_ref().map(|figures| figures.arena_bytes),
-        "anchor_cycles_range": figures.filter(|_| ["m3", "m4"].contains(&core(board))).map(|figures| [figures.cycles.0, figures.cycles.1]),
+        "anchor_cycles_range": figures.and_then(|figures| figures.cycles).map(|(least, most)| [least, most]),
         "anchor_outputs": against,
         "layers": layers,
     }))
