@@ -7,6 +7,7 @@ use super::pcen::Pcen;
 use super::peaks::{self, Spectrum};
 use super::settings::Settings;
 use super::stats::AxisSamples;
+use super::taper::Loaded;
 use super::{dct, log, rfft, stages, stats, taper};
 use crate::quant::divide_half_away;
 
@@ -102,13 +103,13 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
 /// The power spectrum of what was loaded with that shift; `None` for a frame of zeros.
 #[inline(never)]
 fn spectrum<'s>(
-    loaded: Option<u32>,
+    loaded: Option<Loaded>,
     tables: SpectrumTables<'_>,
     spectrum: &'s mut [u32],
 ) -> Option<Spectrum<'s>> {
     let loaded = loaded?;
-    let transformed = rfft::transform(spectrum, tables.twiddles);
-    let exponent = rfft::to_power(spectrum, transformed) - loaded as i32;
+    let transformed = rfft::transform(spectrum, loaded.extent, tables.twiddles);
+    let exponent = rfft::to_power(spectrum, transformed) - loaded.shift as i32;
     Some(Spectrum { bins: spectrum, exponent })
 }
 
@@ -116,12 +117,13 @@ fn spectrum<'s>(
 fn log_bands(spectrum: Option<Spectrum<'_>>, settings: &Settings, bank: FilterBank<'_>, bands: &mut [i16]) {
     let floor = settings.floor_log2;
     let Some(Spectrum { bins, exponent }) = spectrum else {
-        return bands.fill(log::band_feature(0, 0, floor));
+        return bands.fill(log::Features::new(0, floor).of(0));
     };
+    let feature = log::Features::new(exponent, floor);
     let mut to = bands.iter_mut();
     bank.apply(bins, |energy| {
         if let Some(to) = to.next() {
-            *to = log::band_feature(energy, exponent, floor);
+            *to = feature.of(energy);
         }
     });
 }

@@ -43,14 +43,18 @@ impl FilterBank<'_> {
             (bins, weights) = (later, more);
             let (rising, total) = sums(now, shares);
             if let Some(risen) = risen.replace(rising) {
-                band((total << 16).wrapping_sub(rising).wrapping_add(risen));
+                band(total.wrapping_sub(rising).wrapping_add(risen));
             }
         }
     }
 }
 
-/// Σ weight · power and Σ power, of at most 1024 bins.
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::bands::sums;
+
+/// Σ weight · power and Σ 2^16 · power, of at most 1024 bins.
 #[inline(always)]
+#[cfg(not(any(teff_dsp, teff_mve)))]
 fn sums(bins: &[u32], weights: &[u16]) -> (u64, u64) {
     let bins = bins.iter().zip(weights);
     if cfg!(teff_armv6m) {
@@ -62,13 +66,13 @@ fn sums(bins: &[u32], weights: &[u16]) -> (u64, u64) {
             total_high = total_high.wrapping_add(p >> 16);
             total_low = total_low.wrapping_add(p & 0xffff);
         });
-        ((high << 16) + low, (u64::from(total_high) << 16) + u64::from(total_low))
+        ((high << 16) + low, (u64::from(total_high) << 32) + (u64::from(total_low) << 16))
     } else {
         let (mut rising, mut total) = (0_u64, 0_u64);
         bins.for_each(|(p, w)| {
             rising += u64::from(*p) * u64::from(*w);
             total += u64::from(*p);
         });
-        (rising, total)
+        (rising, total << 16)
     }
 }
