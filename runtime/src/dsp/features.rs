@@ -115,17 +115,11 @@ fn spectrum<'s>(
 
 /// Logarithms of the filter-bank energies of one frame.
 fn log_bands(spectrum: Option<Spectrum<'_>>, settings: &Settings, bank: FilterBank<'_>, bands: &mut [i16]) {
-    let floor = settings.floor_log2;
-    let Some(Spectrum { bins, exponent }) = spectrum else {
-        return bands.fill(log::Features::new(0, floor).of(0));
-    };
-    let feature = log::Features::new(exponent, floor);
-    let mut to = bands.iter_mut();
-    bank.apply(bins, |energy| {
-        if let Some(to) = to.next() {
-            *to = feature.of(energy);
-        }
-    });
+    let features = log::Features::new(spectrum.map_or(0, |s| s.exponent), settings.floor_log2);
+    match spectrum {
+        Some(Spectrum { bins, .. }) if !features.is_least => bank.log_features(bins, features, bands),
+        _ => bands.fill(features.least),
+    }
 }
 
 /// Normalized filter-bank energies of one frame.

@@ -66,9 +66,9 @@ pub(super) struct Features {
     /// Added to the logarithm, with 16 fractional bits and one half of what is dropped.
     unit: i32,
     /// The feature of the floor alone.
-    least: i16,
+    pub(super) least: i16,
     /// The floor is above all energies.
-    is_least: bool,
+    pub(super) is_least: bool,
 }
 
 impl Features {
@@ -86,13 +86,25 @@ impl Features {
 
     /// `energy` has 16 fractional bits and is below 2^62.
     #[inline(always)]
+    #[cfg(not(any(teff_dsp, teff_mve)))]
     pub(super) fn of(self, energy: u64) -> i16 {
         // Both are at most 2^62.
         let floored = energy.wrapping_add(self.floor);
-        if self.is_least || floored == 0 {
+        if floored == 0 {
             return self.least;
         }
         (log2(floored).wrapping_add(self.unit) >> SHIFT).clamp(-32768, 32767) as i16
+    }
+
+    /// The same, for the loop over bands.
+    #[cfg(any(teff_dsp, teff_mve))]
+    pub(super) fn logarithm(self) -> crate::kernels::arch::arm::front_end::bands::Logarithm<'static> {
+        crate::kernels::arch::arm::front_end::bands::Logarithm {
+            floor: self.floor,
+            unit: self.unit + (63 << 16),
+            least: i32::from(self.least) << SHIFT,
+            chords: &LOG2_Q16,
+        }
     }
 }
 

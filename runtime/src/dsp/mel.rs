@@ -1,5 +1,9 @@
 //! Triangular filter bank over a power spectrum: mel or linear bands, whatever the table says.
 
+use super::log::Features;
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::bands::{log_bands, sums};
+
 /// The bands of one filter bank, read in place.
 ///
 /// Neighbouring triangles share their slope: between two edges a bin gives the share `w` of its power to the band that
@@ -28,6 +32,24 @@ impl FilterBank<'_> {
         first == first_bin && last == end_bin && self.weights.len() == usize::from(end_bin - first_bin)
     }
 
+    /// Writes the logarithm of each band.
+    #[cfg(not(any(teff_dsp, teff_mve)))]
+    pub(super) fn log_features(&self, power: &[u32], features: Features, to: &mut [i16]) {
+        let mut to = to.iter_mut();
+        self.apply(power, |energy| {
+            if let Some(to) = to.next() {
+                *to = features.of(energy);
+            }
+        });
+    }
+
+    /// Writes the logarithm of each band.
+    #[cfg(any(teff_dsp, teff_mve))]
+    pub(super) fn log_features(&self, power: &[u32], features: Features, to: &mut [i16]) {
+        let bins = power.get(self.edges.first().copied().unwrap_or(0).into()..).unwrap_or(&[]);
+        log_bands(bins, self.weights, self.edges, features.logarithm(), to);
+    }
+
     /// Calls `band` with the energy of each band in turn: Σ weight · power, 16 fractional bits.
     pub(super) fn apply(&self, power: &[u32], mut band: impl FnMut(u64)) {
         let mut edges = self.edges.iter().map(|e| usize::from(*e));
@@ -48,9 +70,6 @@ impl FilterBank<'_> {
         }
     }
 }
-
-#[cfg(any(teff_dsp, teff_mve))]
-use crate::kernels::arch::arm::front_end::bands::sums;
 
 /// Σ weight · power and Σ 2^16 · power, of at most 1024 bins.
 #[inline(always)]
