@@ -4,7 +4,7 @@ use std::path::Path;
 
 use teff::dsp::{FrontEnd, Settings};
 use teff_board::{Board, Device};
-use teff_compiler::front_end::{Extractor, build};
+use teff_compiler::front_end::{Extractor, FrontEndConfig, build};
 use teff_trainer::dataset::{self, Samples};
 use teff_trainer::front_end_costs;
 use teff_trainer::recipe::Recipe;
@@ -114,6 +114,73 @@ fn front_ends_in_integers_and_in_floating_point() {
                 row.largest_difference,
                 row.rms_difference
             );
+        }
+    }
+}
+
+/// Front ends of every length of the transform, with frames and hops of odd lengths, so that parts of the ring begin anywhere, and with
+/// every number of axes, bands and statistics that takes another path.
+const SHAPES: &[&str] = &[
+    "kind=log_mel rate_hz=8000 frame_len=61 hop_len=31 fft_len=64 bands=7 window=2",
+    "kind=log_mel rate_hz=8000 frame_len=100 hop_len=77 fft_len=128 bands=11 band_scale=linear window=2",
+    "kind=log_mel rate_hz=8000 frame_len=255 hop_len=129 fft_len=256 bands=20 taper=hamming floor=-4 window=2",
+    "kind=log_mel rate_hz=16000 frame_len=400 hop_len=161 fft_len=512 bands=40 pre_emphasis=0.97 window=2",
+    "kind=log_mel rate_hz=16000 frame_len=513 hop_len=255 fft_len=1024 bands=33 low_hz=20 floor=30 window=2",
+    "kind=log_mel rate_hz=16000 frame_len=2048 hop_len=999 fft_len=2048 bands=64 low_hz=0 window=2",
+    "kind=log_mel rate_hz=16000 frame_len=320 hop_len=160 fft_len=512 bands=21 compress=pcen window=2",
+    "kind=mfcc rate_hz=16000 frame_len=480 hop_len=163 fft_len=512 bands=23 coefficients=13 window=2",
+    "kind=mfcc rate_hz=16000 frame_len=1024 hop_len=341 fft_len=1024 bands=41 coefficients=5 window=2",
+    "kind=motion_stats rate_hz=400 axes=1 frame_len=64 bands=8 peaks=2 stats=mean,std,rms,min,max,crossings window=2",
+    "kind=motion_stats rate_hz=400 axes=2 frame_len=127 hop_len=33 bands=9 stats=rms,skew,kurtosis window=2",
+    "kind=motion_stats rate_hz=400 axes=3 frame_len=255 hop_len=61 bands=16 peaks=3 stats=mean,crossings magnitude=true window=2",
+    "kind=motion_stats rate_hz=400 axes=5 frame_len=33 hop_len=7 bands=4 fft_len=128 stats=mean,min,max window=2",
+    "kind=raw_window rate_hz=400 axes=3 decimate=3 window=16",
+];
+
+/// Quiet, loud, saturated and silent parts after one another.
+fn parts(len: usize) -> Vec<i16> {
+    let mut state = 12_345_u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as i16
+    };
+    let part = |n: usize, noise: i16| match n * 9 / len {
+        0 => noise >> 14,
+        1 => noise >> 9,
+        2 => 0,
+        3 => noise >> 3,
+        4 => noise,
+        5 if n % 40 < 20 => 32_767,
+        5 => -32_768,
+        6 => (n as u16).wrapping_mul(7919) as i16,
+        7 if n.is_multiple_of(501) => -32_768,
+        7 => 0,
+        _ => (noise >> 4) + 20_000,
+    };
+    (0..len).map(|n| part(n, random())).collect()
+}
+
+/// What has loops in assembly computes the bits of this host, whatever the sizes are.
+#[test]
+fn front_ends_of_every_shape() {
+    let stream = parts(15_000);
+    for board in Board::all_that_run("verify") {
+        if let Err(error) = board.ready() {
+            skip("front_ends_of_every_shape", &format!("{error:#}"));
+            continue;
+        }
+        let device = Device::open(board).unwrap();
+        for line in SHAPES {
+            let blob = build(&FrontEndConfig::parse(line).unwrap(), INPUT.0, INPUT.1).unwrap();
+            let mut workspace = vec![0; Settings::read(&blob).unwrap().workspace_words()];
+            let mut front_end = FrontEnd::new(&blob, &mut workspace).unwrap();
+            let (mut frames, mut rest) = (Vec::new(), &stream[..]);
+            while front_end.push(&mut rest).is_some() {
+                frames.extend_from_slice(front_end.frame());
+            }
+            assert!(!frames.is_empty(), "{line}");
+            let found = device.features(&blob, std::slice::from_ref(&stream)).unwrap();
+            assert!(found[0].frames == frames, "other features on {}: {line}", board.name);
         }
     }
 }

@@ -71,9 +71,17 @@ fn copy(samples: &mut &[i16], target: &mut [i16]) -> usize {
     let (Some((now, later)), Some(target)) = (samples.split_at_checked(n), target.get_mut(..n)) else {
         return 0;
     };
-    target.copy_from_slice(now);
+    copy_samples(target, now);
     *samples = later;
     n
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::samples::copy as copy_samples;
+
+#[cfg(not(any(teff_dsp, teff_mve)))]
+fn copy_samples(to: &mut [i16], from: &[i16]) {
+    to.copy_from_slice(from);
 }
 
 /// Calls `each` with the samples of axis `of` in a block whose first sample belongs to `axis`.

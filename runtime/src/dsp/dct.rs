@@ -11,7 +11,15 @@ pub(super) fn apply(bands: &[i16], table: &[i16], cepstrum: &mut [i16]) {
     for out in cepstrum {
         let Some((row, rest)) = rows.split_at_checked(bands.len()) else { return };
         rows = rest;
-        let sum: i64 = row.iter().zip(bands).map(|(t, b)| i64::from(i32::from(*t) * i32::from(*b))).sum();
+        let sum = product(row, bands);
         *out = ((sum + (1 << (shift - 1))) >> shift).clamp(-32768, 32767) as i16;
     }
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::bands::product;
+
+#[cfg(not(any(teff_dsp, teff_mve)))]
+fn product(row: &[i16], bands: &[i16]) -> i64 {
+    row.iter().zip(bands).map(|(t, b)| i64::from(i32::from(*t) * i32::from(*b))).sum()
 }

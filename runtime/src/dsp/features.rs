@@ -7,6 +7,7 @@ use super::pcen::Pcen;
 use super::peaks::{self, Spectrum};
 use super::settings::Settings;
 use super::stats::AxisSamples;
+use super::taper::Loaded;
 use super::{dct, log, rfft, stages, stats, taper};
 use crate::quant::divide_half_away;
 
@@ -102,28 +103,23 @@ impl<const STAGES: u32> FrontEnd<'_, STAGES> {
 /// The power spectrum of what was loaded with that shift; `None` for a frame of zeros.
 #[inline(never)]
 fn spectrum<'s>(
-    loaded: Option<u32>,
+    loaded: Option<Loaded>,
     tables: SpectrumTables<'_>,
     spectrum: &'s mut [u32],
 ) -> Option<Spectrum<'s>> {
     let loaded = loaded?;
-    let transformed = rfft::transform(spectrum, tables.twiddles);
-    let exponent = rfft::to_power(spectrum, transformed) - loaded as i32;
+    let transformed = rfft::transform(spectrum, loaded.extent, tables.twiddles);
+    let exponent = rfft::to_power(spectrum, transformed) - loaded.shift as i32;
     Some(Spectrum { bins: spectrum, exponent })
 }
 
 /// Logarithms of the filter-bank energies of one frame.
 fn log_bands(spectrum: Option<Spectrum<'_>>, settings: &Settings, bank: FilterBank<'_>, bands: &mut [i16]) {
-    let floor = settings.floor_log2;
-    let Some(Spectrum { bins, exponent }) = spectrum else {
-        return bands.fill(log::band_feature(0, 0, floor));
-    };
-    let mut to = bands.iter_mut();
-    bank.apply(bins, |energy| {
-        if let Some(to) = to.next() {
-            *to = log::band_feature(energy, exponent, floor);
-        }
-    });
+    let features = log::Features::new(spectrum.map_or(0, |s| s.exponent), settings.floor_log2);
+    match spectrum {
+        Some(Spectrum { bins, .. }) if !features.is_least => bank.log_features(bins, features, bands),
+        _ => bands.fill(features.least),
+    }
 }
 
 /// Normalized filter-bank energies of one frame.

@@ -1,5 +1,9 @@
 //! Triangular filter bank over a power spectrum: mel or linear bands, whatever the table says.
 
+use super::log::Features;
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::bands::{log_bands, sums};
+
 /// The bands of one filter bank, read in place.
 ///
 /// Neighbouring triangles share their slope: between two edges a bin gives the share `w` of its power to the band that
@@ -28,6 +32,24 @@ impl FilterBank<'_> {
         first == first_bin && last == end_bin && self.weights.len() == usize::from(end_bin - first_bin)
     }
 
+    /// Writes the logarithm of each band.
+    #[cfg(not(any(teff_dsp, teff_mve)))]
+    pub(super) fn log_features(&self, power: &[u32], features: Features, to: &mut [i16]) {
+        let mut to = to.iter_mut();
+        self.apply(power, |energy| {
+            if let Some(to) = to.next() {
+                *to = features.of(energy);
+            }
+        });
+    }
+
+    /// Writes the logarithm of each band.
+    #[cfg(any(teff_dsp, teff_mve))]
+    pub(super) fn log_features(&self, power: &[u32], features: Features, to: &mut [i16]) {
+        let bins = power.get(self.edges.first().copied().unwrap_or(0).into()..).unwrap_or(&[]);
+        log_bands(bins, self.weights, self.edges, features.logarithm(), to);
+    }
+
     /// Calls `band` with the energy of each band in turn: Σ weight · power, 16 fractional bits.
     pub(super) fn apply(&self, power: &[u32], mut band: impl FnMut(u64)) {
         let mut edges = self.edges.iter().map(|e| usize::from(*e));
@@ -43,14 +65,15 @@ impl FilterBank<'_> {
             (bins, weights) = (later, more);
             let (rising, total) = sums(now, shares);
             if let Some(risen) = risen.replace(rising) {
-                band((total << 16).wrapping_sub(rising).wrapping_add(risen));
+                band(total.wrapping_sub(rising).wrapping_add(risen));
             }
         }
     }
 }
 
-/// Σ weight · power and Σ power, of at most 1024 bins.
+/// Σ weight · power and Σ 2^16 · power, of at most 1024 bins.
 #[inline(always)]
+#[cfg(not(any(teff_dsp, teff_mve)))]
 fn sums(bins: &[u32], weights: &[u16]) -> (u64, u64) {
     let bins = bins.iter().zip(weights);
     if cfg!(teff_armv6m) {
@@ -62,13 +85,13 @@ fn sums(bins: &[u32], weights: &[u16]) -> (u64, u64) {
             total_high = total_high.wrapping_add(p >> 16);
             total_low = total_low.wrapping_add(p & 0xffff);
         });
-        ((high << 16) + low, (u64::from(total_high) << 16) + u64::from(total_low))
+        ((high << 16) + low, (u64::from(total_high) << 32) + (u64::from(total_low) << 16))
     } else {
         let (mut rising, mut total) = (0_u64, 0_u64);
         bins.for_each(|(p, w)| {
             rising += u64::from(*p) * u64::from(*w);
             total += u64::from(*p);
         });
-        (rising, total)
+        (rising, total << 16)
     }
 }

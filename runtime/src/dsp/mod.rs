@@ -41,11 +41,15 @@ mod framer;
 mod front_end;
 mod kinds;
 mod layout;
+mod load;
 mod log;
 mod mel;
 mod moments;
+#[cfg(not(any(teff_dsp, teff_mve)))]
+mod passes;
 mod pcen;
 mod peaks;
+mod points;
 mod pre_emphasis;
 mod quantize;
 mod resample;

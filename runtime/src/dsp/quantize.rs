@@ -21,8 +21,14 @@ impl Quantizer<'_> {
 
     /// Quantizes the features of a frame into `out`.
     pub(super) fn frame(&self, features: impl Iterator<Item = i32>, out: &mut [i8]) {
-        for ((i, value), to) in features.enumerate().zip(out) {
-            *to = self.one(i, value);
+        if let [entry] = self.entries {
+            for (value, to) in features.zip(out) {
+                *to = self.by(*entry, value);
+            }
+        } else {
+            for ((value, to), entry) in features.zip(out).zip(self.entries) {
+                *to = self.by(*entry, value);
+            }
         }
     }
 
@@ -31,7 +37,11 @@ impl Quantizer<'_> {
         let Some(entry) = self.entries.get(if self.entries.len() == 1 { 0 } else { feature }) else {
             return self.zero_point;
         };
-        let [multiplier, offset] = *entry;
+        self.by(*entry, value)
+    }
+
+    #[inline(always)]
+    fn by(&self, [multiplier, offset]: [i32; 2], value: i32) -> i8 {
         requantize(value.wrapping_sub(offset), multiplier, self.shift, self.zero_point, i8::MIN, i8::MAX)
     }
 }

@@ -6,6 +6,8 @@ use super::kinds::Stat;
 use super::moments::Moments;
 use super::settings::Settings;
 use super::stages;
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::samples;
 use crate::quant::divide_half_away;
 
 /// The samples of one axis of a frame, or the vector magnitude of all axes.
@@ -44,6 +46,23 @@ impl Column<'_> {
         let x = self.part.get(self.at)?;
         self.at += self.axes;
         Some(i32::from(*x))
+    }
+
+    /// Those that are still to come, and the other axes between them.
+    #[cfg(any(teff_dsp, teff_mve))]
+    pub(super) fn rest(&self) -> &[i16] {
+        self.part.get(self.at..).unwrap_or(&[])
+    }
+
+    #[cfg(any(teff_dsp, teff_mve))]
+    pub(super) fn axes(&self) -> usize {
+        self.axes
+    }
+
+    /// Passes over the next `n`.
+    #[cfg(any(teff_dsp, teff_mve))]
+    pub(super) fn skip(&mut self, n: usize) {
+        self.at += n * self.axes;
     }
 
     /// How many there are, before the first was taken.
@@ -157,6 +176,12 @@ impl Totals {
     fn add_column(&mut self, column: Column<'_>) {
         // A copy, so that its fields are in registers.
         let (mut totals, mut column) = (*self, column);
+        #[cfg(any(teff_dsp, teff_mve))]
+        {
+            let Totals { sum, squares, least, most } = &mut totals;
+            let taken = samples::add_pairs(column.rest(), column.axes, (sum, squares), (least, most));
+            column.skip(taken);
+        }
         while let Some(x) = column.next() {
             totals.add(x);
         }

@@ -1,14 +1,37 @@
 //! Normalizes a frame to the full 15 bits, tapers it by the Hann or Hamming window and loads it into the Fourier
 //! transform.
 
-use super::rfft::Load;
+use super::load::{Load, centred, tapered};
+use super::points::Extent;
 use super::stats::{AxisSamples, Column};
-use crate::quant::shift_right_half_up;
 
-/// Left shift by which the largest of some samples uses all 15 bits; `bits` has ones wherever a sample or its complement
-/// has one.
-fn normalizing_shift(bits: i32) -> u32 {
-    bits.leading_zeros().saturating_sub(17).min(14)
+/// Left shift by which numbers of so many bits besides the sign use all 15.
+fn normalizing_shift(bits: u32) -> u32 {
+    15_u32.saturating_sub(bits).min(14)
+}
+
+/// Of samples, two to a word.
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::samples::extent;
+
+/// Of samples, two to a word.
+#[cfg(not(any(teff_dsp, teff_mve)))]
+fn extent(samples: &[i16]) -> u32 {
+    let (fours, rest) = samples.as_chunks::<4>();
+    // A sample or its complement, whichever is positive, has the bits that its extent has below it.
+    let one = |x: i16| x ^ (x >> 15);
+    let bits = fours.iter().fold(0, |bits, [a, b, c, d]| bits | one(*a) | one(*b) | one(*c) | one(*d));
+    let bits = rest.iter().fold(bits, |bits, x| bits | one(*x));
+    (bits as u32) << 1
+}
+
+/// What was loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Loaded {
+    /// By how many bits the samples were shifted left.
+    pub(super) shift: u32,
+    /// Of the points.
+    pub(super) extent: Extent,
 }
 
 /// Loads the samples of a frame, its older part and its newer part, tapered by the window of which `taper` is the first
@@ -23,19 +46,13 @@ pub(super) fn load(
     frame_len: usize,
     taper: &[i16],
     spectrum: &mut [u32],
-) -> Option<u32> {
-    let mut bits = 0;
-    for part in [older, newer] {
-        let (fours, rest) = part.as_chunks::<4>();
-        let one = |x: i16| x ^ (x >> 15);
-        fours.iter().for_each(|[a, b, c, d]| bits |= one(*a) | one(*b) | one(*c) | one(*d));
-        bits = rest.iter().fold(bits, |bits, x| bits | (x ^ (x >> 15)));
-    }
+) -> Option<Loaded> {
+    let bits = Extent(extent(older) | extent(newer)).bits();
     // Without a bit they are all 0 or -1.
     if bits == 0 && older.iter().chain(newer).all(|x| *x == 0) {
         return None;
     }
-    let shift = normalizing_shift(bits.into());
+    let shift = normalizing_shift(bits);
     // The window is periodic: h[n] = h[frame_len - n], so that the peak of an even window stands once.
     let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]);
     let (older_rising, older_falling) = older.split_at_checked(taper.len()).unwrap_or((older, &[]));
@@ -51,8 +68,7 @@ pub(super) fn load(
     ] {
         pairs.add(samples, factors, is_rising);
     }
-    pairs.finish();
-    Some(shift)
+    Some(Loaded { shift, extent: pairs.finish() })
 }
 
 /// Tapers samples and loads them in pairs, which are the points of the transform.
@@ -62,24 +78,6 @@ struct Pairs<'s> {
     even: Option<i32>,
     /// Right shift of a product.
     down: u32,
-}
-
-#[inline(always)]
-fn tapered(x: i16, factor: i16, down: u32) -> i32 {
-    shift_right_half_up(i32::from(x).wrapping_mul(i32::from(factor)), down)
-}
-
-#[inline(never)]
-fn rise(load: &mut Load<'_>, samples: &[[i16; 2]], factors: &[[i16; 2]], down: u32) {
-    let pairs = samples.iter().zip(factors);
-    load.extend(pairs.map(|([x, y], [h, i])| (tapered(*x, *h, down), tapered(*y, *i, down))));
-}
-
-/// With factors that are read from their end.
-#[inline(never)]
-fn fall(load: &mut Load<'_>, samples: &[[i16; 2]], factors: &[[i16; 2]], down: u32) {
-    let pairs = samples.iter().zip(factors.iter().rev());
-    load.extend(pairs.map(|([x, y], [i, h])| (tapered(*x, *h, down), tapered(*y, *i, down))));
 }
 
 impl Pairs<'_> {
@@ -97,11 +95,11 @@ impl Pairs<'_> {
         let (pairs, last) = samples.as_chunks::<2>();
         let odd_factor = if is_rising {
             let (twos, rest) = factors.as_chunks::<2>();
-            rise(&mut self.load, pairs, twos, self.down);
+            self.load.pairs(pairs, twos, true, self.down);
             rest
         } else {
             let (rest, twos) = factors.as_rchunks::<2>();
-            fall(&mut self.load, pairs, twos, self.down);
+            self.load.pairs(pairs, twos, false, self.down);
             rest
         }
         .first();
@@ -110,11 +108,11 @@ impl Pairs<'_> {
         }
     }
 
-    fn finish(mut self) {
+    fn finish(mut self) -> Extent {
         if let Some(even) = self.even {
             self.load.push(even, 0);
         }
-        self.load.finish();
+        self.load.finish()
     }
 }
 
@@ -126,13 +124,14 @@ pub(super) fn load_axis(
     frame_len: usize,
     taper: &[i16],
     spectrum: &mut [u32],
-) -> Option<u32> {
+) -> Option<Loaded> {
     let (least, most) = (centred(extremes.0, mean), centred(extremes.1, mean));
     if least == 0 && most == 0 {
         return None;
     }
     // The highest bit of all samples is that of one of both ends.
-    let shift = normalizing_shift((least ^ (least >> 31)) | (most ^ (most >> 31)));
+    let bits = (least ^ (least >> 15)) | (most ^ (most >> 15));
+    let shift = normalizing_shift(u16::BITS - bits.leading_zeros());
     let down = 15_u32.saturating_sub(shift);
     let falling = taper.get(1..frame_len.div_ceil(2)).unwrap_or(&[]);
     let mut load = Load::new(spectrum);
@@ -153,7 +152,7 @@ pub(super) fn load_axis(
         let (mut rising, mut falling) = (taper.iter(), falling.iter());
         axis.clone().for_each(|x| {
             let factor = rising.next().or_else(|| falling.next_back()).copied().unwrap_or(0);
-            let now = tapered(centred(x, mean) as i16, factor, down);
+            let now = tapered(centred(x, mean), factor, down);
             match even.take() {
                 None => even = Some(now),
                 Some(even) => load.push(even, now),
@@ -163,13 +162,7 @@ pub(super) fn load_axis(
     if let Some(even) = even {
         load.push(even, 0);
     }
-    load.finish();
-    Some(shift)
-}
-
-#[inline(always)]
-fn centred(x: i32, mean: i32) -> i32 {
-    x.wrapping_sub(mean).clamp(-32768, 32767)
+    Some(Loaded { shift, extent: load.finish() })
 }
 
 /// Tapers the samples of one axis and loads them in pairs.
@@ -193,11 +186,11 @@ impl Strided<'_> {
         }
         let odd = if is_rising {
             let (twos, rest) = factors.as_chunks::<2>();
-            self.pairs(load, twos.iter().map(|[h, i]| (*h, *i)));
+            load.column_pairs(&mut self.column, self.mean, twos, true, self.down);
             rest
         } else {
             let (rest, twos) = factors.as_rchunks::<2>();
-            self.pairs(load, twos.iter().rev().map(|[i, h]| (*h, *i)));
+            load.column_pairs(&mut self.column, self.mean, twos, false, self.down);
             rest
         };
         if let [factor] = odd {
@@ -207,21 +200,11 @@ impl Strided<'_> {
 
     fn single(&mut self, load: &mut Load<'_>, factor: i16) {
         let Some(x) = self.column.next() else { return };
-        let now = tapered(centred(x, self.mean) as i16, factor, self.down);
+        let now = tapered(centred(x, self.mean), factor, self.down);
         match self.even.take() {
             None => self.even = Some(now),
             Some(even) => load.push(even, now),
         }
-    }
-
-    #[inline(never)]
-    fn pairs(&mut self, load: &mut Load<'_>, factors: impl Iterator<Item = (i16, i16)>) {
-        let (mut column, mean, down) = (self.column, self.mean, self.down);
-        load.extend(factors.map_while(|(h, i)| {
-            let (x, y) = (column.next()?, column.next()?);
-            Some((tapered(centred(x, mean) as i16, h, down), tapered(centred(y, mean) as i16, i, down)))
-        }));
-        self.column = column;
     }
 }
 

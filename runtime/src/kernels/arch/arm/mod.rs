@@ -7,4 +7,4 @@ pub mod mve;
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod clamp;
 #[cfg(any(teff_dsp, teff_mve))]
-pub(crate) mod complex;
+pub(crate) mod front_end;
