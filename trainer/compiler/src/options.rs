@@ -19,8 +19,8 @@ pub struct Options {
     /// The packing of weights wherever an operator suits it, plain elsewhere, instead of the one that is predicted to
     /// take the fewest instructions: for tests of every packing.
     pub packing: Option<Packing>,
-    /// The layout of the values between spatial operators, instead of the one that the target's kernels want: for tests
-    /// of every layout.
+    /// The layout of the values between spatial operators, instead of NHWC, for which the kernels are written: for
+    /// tests of every layout.
     pub layout: Option<Layout>,
 }
 
