@@ -213,8 +213,8 @@ where
             if !self.elapse(instants) {
                 break;
             }
-            self.decide(out)?;
             self.tell(out);
+            self.decide(out)?;
         }
         out.figures_are_due();
         let health = self.tell(out);
