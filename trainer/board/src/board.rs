@@ -172,7 +172,10 @@ mod tests {
         let microbit = Board::find("microbit").unwrap();
         microbit.check_runs("motion").unwrap();
         let error = microbit.check_runs("verify").unwrap_err().to_string();
-        assert!(error.contains("it runs motion and motion_faults;") && error.contains("mps2-an386"), "{error}");
+        assert!(
+            error.contains("it runs motion and motion_faults;") && error.contains("mps2-an386"),
+            "{error}"
+        );
         assert!(Board::all_that_run("verify").all(|board| board.job_bytes > 0));
         assert_eq!(Board::all_that_run("motion").count(), BOARDS.len());
     }
