@@ -206,8 +206,7 @@ where
     /// When something cannot be told.
     pub fn run(mut self, machine: Machine, out: &mut Report) -> Result<Figures, fmt::Error> {
         self.pace = Pace::start(machine, self.rate_millihertz);
-        let mut portions = self.setting.portions.iter().cycle();
-        while let Some(portion) = portions.next() {
+        for portion in self.setting.portions.iter().cycle() {
             self.be_busy();
             let instants = self.pace.wait(*portion);
             if !self.elapse(instants) {
