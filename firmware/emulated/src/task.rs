@@ -204,7 +204,7 @@ where
     ///
     /// # Errors
     /// When something cannot be told.
-    pub fn run(mut self, machine: Machine, out: &mut Report) -> Result<Figures, fmt::Error> {
+    pub fn run(&mut self, machine: Machine, out: &mut Report) -> Result<Figures, fmt::Error> {
         self.pace = Pace::start(machine, self.rate_millihertz);
         for portion in self.setting.portions.iter().cycle() {
             self.be_busy();

@@ -53,11 +53,12 @@ fn PendSV() {
 fn main() -> ! {
     static mut ARENA: Arena<{ Listener::ARENA_BYTES }> = Arena::new();
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    static mut TASK: Option<Listening> = None;
     static mut QUEUE: Queue<1, QUEUE_LEN> = Queue::new();
 
     let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
     let (intake, outlet) = QUEUE.split();
-    let success = match start(ARENA, WORKSPACE, intake, outlet, &mut out) {
+    let success = match start(ARENA, WORKSPACE, TASK, intake, outlet, &mut out) {
         Ok(task) => {
             let figures = task.run(MACHINE, &mut out);
             figures.and_then(|figures| crate::conclude(&figures, &mut out)).unwrap_or(false)
@@ -72,14 +73,17 @@ fn main() -> ! {
     console::exit(success)
 }
 
-/// Starts the microphone and hands it to the interrupt; puts the pipeline together.
+/// Starts the microphone and hands it to the interrupt; puts the pipeline together, in its place: what is copied on
+/// the way is off the stack when the task runs.
+#[inline(never)]
 fn start(
     arena: &'static mut Arena<{ Listener::ARENA_BYTES }>,
     workspace: &'static mut [u32],
+    slot: &'static mut Option<Listening>,
     intake: Intake<'static, 1>,
     outlet: Outlet<'static, 1>,
     out: &mut Report,
-) -> Result<Listening, StartError<'static>> {
+) -> Result<&'static mut Listening, StartError<'static>> {
     let session = Session::<Listener>::new(arena).map_err(StartError::Model)?;
     let needs = Needs::read(session.model())?;
     let recording = Signal { axes: 1, rate_millihertz: SOUND_HZ * 1000, samples: &SOUND };
@@ -92,5 +96,5 @@ fn start(
     needs.check(microphone.format())?;
     let pipeline = Pipeline::new(session, workspace, microphone.format())?;
     INTERRUPT.give(Sampling::new(microphone, SETTING.limits, intake));
-    Ok(Task::new(&INTERRUPT, pipeline, outlet, rate_millihertz, SETTING))
+    Ok(slot.insert(Task::new(&INTERRUPT, pipeline, outlet, rate_millihertz, SETTING)))
 }

@@ -46,11 +46,12 @@ fn PendSV() {
 fn main() -> ! {
     static mut ARENA: Arena<{ Machine::ARENA_BYTES }> = Arena::new();
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    static mut TASK: Option<Moving> = None;
     static mut QUEUE: Queue<AXES, 64> = Queue::new();
 
     let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
     let (intake, outlet) = QUEUE.split();
-    let success = match start(ARENA, WORKSPACE, intake, outlet, &mut out) {
+    let success = match start(ARENA, WORKSPACE, TASK, intake, outlet, &mut out) {
         Ok(task) => {
             let figures = task.run(MACHINE, &mut out);
             figures.and_then(|figures| crate::conclude(&figures, &mut out)).unwrap_or(false)
@@ -65,14 +66,17 @@ fn main() -> ! {
     console::exit(success)
 }
 
-/// Starts the sensor and hands it to the interrupt; puts the pipeline together.
+/// Starts the sensor and hands it to the interrupt; puts the pipeline together, in its place: what is copied on
+/// the way is off the stack when the task runs.
+#[inline(never)]
 fn start(
     arena: &'static mut Arena<{ Machine::ARENA_BYTES }>,
     workspace: &'static mut [u32],
+    slot: &'static mut Option<Moving>,
     intake: Intake<'static, AXES>,
     outlet: Outlet<'static, AXES>,
     out: &mut Report,
-) -> Result<Moving, Why> {
+) -> Result<&'static mut Moving, Why> {
     let session = Session::<Machine>::new(arena).map_err(StartError::Model)?;
     let needs = Needs::read(session.model())?;
     let chip = motion::chip(MACHINE, &RECORDING, &needs, &SETTING)?;
@@ -80,5 +84,5 @@ fn start(
     let sensor = needs.fit(Faulty::new(chip, SETTING.faults.sensor))?;
     let pipeline = Pipeline::new(session, workspace, sensor.format())?;
     INTERRUPT.give(Sampling::new(sensor, SETTING.limits, intake));
-    Ok(Task::new(&INTERRUPT, pipeline, outlet, needs.rate_millihertz, SETTING))
+    Ok(slot.insert(Task::new(&INTERRUPT, pipeline, outlet, needs.rate_millihertz, SETTING)))
 }

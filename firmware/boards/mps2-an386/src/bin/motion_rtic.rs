@@ -109,7 +109,7 @@ mod app {
     fn idle(context: idle::Context) -> ! {
         let idle::LocalResources { task, out, .. } = context.local;
         let success = task.take().is_some_and(|(pipeline, outlet, rate)| {
-            let task = Task::new(Locked(context.shared.sampling), pipeline, outlet, rate, SETTING);
+            let mut task = Task::new(Locked(context.shared.sampling), pipeline, outlet, rate, SETTING);
             let written = task.run(MACHINE, out).and_then(|figures| {
                 writeln!(
                     out,
