@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-app", &["teff", "teff-link"]),
     ("teff-link", &[]),
     ("teff-verify", &["teff"]),
-    ("teff-emulated", &["teff-app", "teff-link"]),
+    ("teff-emulated", &["teff", "teff-app", "teff-link"]),
     ("teff-sensord", &["teff", "teff-app", "teff-compiler"]),
     ("teff-rpi3-bare", &["teff", "teff-app", "teff-link"]),
     ("teff-device", &["teff", "teff-app", "teff-link"]),

@@ -48,19 +48,24 @@ pub struct Limits {
     pub rate_slack: u16,
 }
 
+impl Limits {
+    /// What suits most sensors.
+    pub const DEFAULT: Limits = Limits {
+        retries: 2,
+        longest_wait: 64,
+        unreachable_after: 3,
+        silent_after: 50,
+        stuck_after: 1000,
+        saturation_block: 256,
+        saturation_percent: 10,
+        rate_block: 0,
+        rate_slack: 0,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            retries: 2,
-            longest_wait: 64,
-            unreachable_after: 3,
-            silent_after: 50,
-            stuck_after: 1000,
-            saturation_block: 256,
-            saturation_percent: 10,
-            rate_block: 0,
-            rate_slack: 0,
-        }
+        Limits::DEFAULT
     }
 }
 

@@ -13,17 +13,18 @@ use cortex_m::peripheral::SCB;
 use cortex_m_rt::{entry, exception};
 use critical_section::Mutex;
 use panic_semihosting as _;
-use teff_app::health::{Event, Limits, Watched};
+use teff_app::health::Limits;
 use teff_app::queue::{Intake, Outlet, Queue};
-use teff_app::sensor::Format;
 use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Setup};
 use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::microphone::{I2s, Slots};
 use teff_app::sensor::simulated::{SimulatedAdxl345, SimulatedI2s};
+use teff_app::sensor::{Format, Sensor as _};
 use teff_app::telemetry::{Recorder, Telemetry};
 use teff_emulated::console;
 use teff_emulated::report::{Happened, board_name};
 use teff_emulated::signal::Signal;
+use teff_emulated::task::Sampling;
 use teff_emulated::uart::Uart;
 use teff_link::Level;
 
@@ -35,64 +36,43 @@ const QUEUE_LEN: usize = 256;
 /// Measurements between two interrupts.
 const PORTION: usize = 16;
 
-type Chip = Watched<Adxl345<OnI2c<SimulatedAdxl345<'static>>>>;
-type Microphone = Watched<I2s<SimulatedI2s<'static>>>;
+type Chip = Sampling<Adxl345<OnI2c<SimulatedAdxl345<'static>>>, 3>;
+type Microphone = Sampling<I2s<SimulatedI2s<'static>>, 1>;
 
 /// What the interrupt owns.
 enum Sensor {
-    Motion(Chip, Intake<'static, 3>),
-    Sound(Microphone, Intake<'static, 1>),
+    Motion(Chip),
+    Sound(Microphone),
 }
 
-static INTERRUPT: Mutex<RefCell<Option<(Sensor, Happened)>>> = Mutex::new(RefCell::new(None));
+static INTERRUPT: Mutex<RefCell<Option<Sensor>>> = Mutex::new(RefCell::new(None));
 
 /// Stands for the sensor's interrupt.
 #[exception]
 fn PendSV() {
-    critical_section::with(|token| {
-        let mut owned = INTERRUPT.borrow_ref_mut(token);
-        let Some((sensor, happened)) = owned.as_mut() else { return };
-        let report = |event: Event| {
-            let _ = happened.push_back(event);
-        };
-        match sensor {
-            Sensor::Motion(chip, intake) => {
-                let mut instants = [[0; 3]; FIFO_LEN];
-                chip.poll(&mut instants, |gap, samples| intake.push_behind(gap, samples), report);
-            }
-            Sensor::Sound(microphone, intake) => {
-                let mut instants = [[0; 1]; 2 * PORTION];
-                microphone.poll(&mut instants, |gap, samples| intake.push_behind(gap, samples), report);
-            }
-        }
+    critical_section::with(|token| match INTERRUPT.borrow_ref_mut(token).as_mut() {
+        Some(Sensor::Motion(chip)) => chip.poll::<FIFO_LEN>(),
+        Some(Sensor::Sound(microphone)) => microphone.poll::<{ 2 * PORTION }>(),
+        None => {}
     });
 }
 
 /// Lets the time of a portion pass, and the interrupt come; tells whether there is more, and what happened.
 fn elapse() -> (bool, Happened) {
-    let over = critical_section::with(|token| {
-        match INTERRUPT.borrow_ref_mut(token).as_mut().map(|(sensor, _)| sensor) {
-            Some(Sensor::Motion(chip, _)) => {
-                let chip = chip.sensor_mut().registers_mut().bus_mut();
-                chip.advance(PORTION);
-                chip.is_over()
-            }
-            Some(Sensor::Sound(microphone, _)) => {
-                let ring = microphone.sensor_mut().source_mut();
-                ring.advance(PORTION);
-                ring.is_over()
-            }
-            None => true,
-        }
+    let more = critical_section::with(|token| match INTERRUPT.borrow_ref_mut(token).as_mut() {
+        Some(Sensor::Motion(chip)) => chip.advance(PORTION),
+        Some(Sensor::Sound(microphone)) => microphone.advance(PORTION),
+        None => false,
     });
     SCB::set_pendsv();
     // The interrupt is taken here.
     cortex_m::asm::isb();
-    let happened = critical_section::with(|token| {
-        let mut owned = INTERRUPT.borrow_ref_mut(token);
-        owned.as_mut().map_or_else(Default::default, |(_, happened)| core::mem::take(happened))
+    let (happened, _) = critical_section::with(|token| match INTERRUPT.borrow_ref_mut(token).as_mut() {
+        Some(Sensor::Motion(chip)) => chip.health(),
+        Some(Sensor::Sound(microphone)) => microphone.health(),
+        None => Default::default(),
     });
-    (!over, happened)
+    (more, happened)
 }
 
 #[entry]
@@ -124,21 +104,11 @@ fn main() -> ! {
 }
 
 fn own(sensor: Sensor) {
-    critical_section::with(|token| *INTERRUPT.borrow_ref_mut(token) = Some((sensor, Happened::new())));
+    critical_section::with(|token| *INTERRUPT.borrow_ref_mut(token) = Some(sensor));
 }
 
 /// A recording may hold a constant signal: what does not move is recorded as it is.
-const LIMITS: Limits = Limits {
-    retries: 2,
-    longest_wait: 64,
-    unreachable_after: 3,
-    silent_after: 50,
-    stuck_after: 0,
-    saturation_block: 256,
-    saturation_percent: 10,
-    rate_block: 0,
-    rate_slack: 0,
-};
+const LIMITS: Limits = Limits { stuck_after: 0, ..Limits::DEFAULT };
 
 fn motion(signal: Signal, intake: Intake<'static, 3>) -> Result<Format, &'static str> {
     if signal.samples.is_empty() {
@@ -148,18 +118,16 @@ fn motion(signal: Signal, intake: Intake<'static, 3>) -> Result<Format, &'static
     let setup = setup.map_err(|_| "error: the ADXL345 has no such rate as the signal")?;
     let bus = OnI2c::new(SimulatedAdxl345::new(signal.samples), ADDRESS);
     let chip = Adxl345::start(bus, setup).map_err(|_| "error: the accelerometer does not answer")?;
-    let chip = Watched::new(chip, LIMITS);
     let format = chip.format();
-    own(Sensor::Motion(chip, intake));
+    own(Sensor::Motion(Sampling::new(chip, LIMITS, intake)));
     Ok(format)
 }
 
 fn sound(signal: Signal, intake: Intake<'static, 1>) -> Format {
     let ring = SimulatedI2s::new(signal.samples, 8 * PORTION);
     let microphone = I2s::new(ring, Slots::Left, 0, signal.rate_millihertz);
-    let microphone = Watched::new(microphone, LIMITS);
     let format = microphone.format();
-    own(Sensor::Sound(microphone, intake));
+    own(Sensor::Sound(Sampling::new(microphone, LIMITS, intake)));
     format
 }
 

@@ -11,9 +11,12 @@ pub mod float;
 mod machine;
 pub mod mark;
 pub mod memory;
+pub mod motion;
 pub mod pace;
+pub mod replayed;
 pub mod report;
 pub mod signal;
+pub mod task;
 pub mod uart;
 
 pub use machine::Machine;

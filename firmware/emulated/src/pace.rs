@@ -10,7 +10,8 @@ use crate::Machine;
 #[cfg(feature = "link")]
 use crate::counter::Clock;
 
-/// The time of one simulated sensor.
+/// The time of one simulated sensor. The default one passes as the program says.
+#[derive(Default)]
 pub struct Pace {
     /// None where the core's timer was taken already: time then passes as the program says.
     #[cfg(feature = "link")]
@@ -36,7 +37,7 @@ impl Pace {
     /// Time begins.
     #[cfg(not(feature = "link"))]
     pub fn start(_machine: Machine, _rate_millihertz: u32) -> Pace {
-        Pace { began_ns: None, inference_us: 0 }
+        Pace::default()
     }
 
     /// Waits for `instants` measurements and tells how many came.

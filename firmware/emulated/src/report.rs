@@ -2,8 +2,12 @@
 //! first UART, for `trainer monitor`.
 
 use core::fmt;
+#[cfg(not(feature = "link"))]
+use core::fmt::Write;
 
 use teff_app::decision::Event;
+#[cfg(not(feature = "link"))]
+use teff_app::health::{Condition, What};
 use teff_app::sensor::Format;
 #[cfg(feature = "link")]
 use teff_app::telemetry::Telemetry;
@@ -41,13 +45,30 @@ impl Report {
     /// # Errors
     /// When the text cannot be written.
     pub fn decision(&mut self, heard: u64, rate_hz: u64, event: &Event, label: &str) -> fmt::Result {
-        use core::fmt::Write;
         let (milliseconds, percent) = (heard * 1000 / rate_hz, event.score * 100 / 256);
         writeln!(self.console, "{milliseconds:>6} ms  {label}  {percent} %")
     }
 
     /// Something happened to the sensor.
-    pub fn health(&mut self, _event: &health::Event) {}
+    pub fn health(&mut self, event: &health::Event) {
+        let instant = event.instant;
+        // Without a host nobody reads this.
+        let _ = match event.what {
+            What::BusError => writeln!(self.console, "instant {instant}: a transfer failed"),
+            What::SensorGap => writeln!(self.console, "instant {instant}: the sensor lost instants"),
+            What::Missing(lost) => writeln!(self.console, "instant {instant}: {lost} did not come"),
+            What::Restarted => writeln!(self.console, "instant {instant}: the sensor was started anew"),
+            What::Begins(condition) => writeln!(self.console, "instant {instant}: {}", word(condition)),
+            What::Ends(condition) => {
+                writeln!(self.console, "instant {instant}: no longer {}", word(condition))
+            }
+        };
+    }
+
+    /// Instants found the queue full by the time that so many had passed.
+    pub fn overruns(&mut self, passed: u64, new: u32) {
+        let _ = writeln!(self.console, "instant {passed}: {new} found the queue full");
+    }
 
     /// Figures since the start.
     pub fn figures(
@@ -64,6 +85,16 @@ impl Report {
 
     /// Waits until everything has left.
     pub fn finish(&mut self) {}
+}
+
+#[cfg(not(feature = "link"))]
+fn word(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Stuck => "stuck",
+        Condition::Saturated => "saturated",
+        Condition::Unreachable => "unreachable",
+        Condition::Silent => "silent",
+    }
 }
 
 #[cfg(not(feature = "link"))]
@@ -118,6 +149,9 @@ impl Report {
     pub fn health(&mut self, event: &health::Event) {
         self.uart.write(self.telemetry.health(event));
     }
+
+    /// Instants found the queue full: the figures tell it.
+    pub fn overruns(&mut self, _passed: u64, _new: u32) {}
 
     /// Figures since the start, after a hello; every half second, the other calls do nothing.
     pub fn figures(

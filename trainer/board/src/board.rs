@@ -102,7 +102,7 @@ pub const BOARDS: &[Board] = &[
         machine: "microbit",
         job_address: 0,
         job_bytes: 0,
-        only: &["listen", "motion"],
+        only: &["listen", "motion", "motion_faults"],
         ..MPS2
     },
 ];
@@ -135,7 +135,7 @@ impl Board {
         bail!(
             "board `{}` has too little memory for the program `{program}`: it runs {}; `{program}` runs on {}",
             self.name,
-            self.only.join(" and "),
+            self.only.join(", "),
             others.join(", ")
         )
     }
@@ -171,7 +171,10 @@ mod tests {
         let microbit = Board::find("microbit").unwrap();
         microbit.check_runs("motion").unwrap();
         let error = microbit.check_runs("verify").unwrap_err().to_string();
-        assert!(error.contains("it runs listen and motion;") && error.contains("mps2-an386"), "{error}");
+        assert!(
+            error.contains("it runs listen, motion, motion_faults;") && error.contains("mps2-an386"),
+            "{error}"
+        );
         assert!(Board::all_that_run("verify").all(|board| board.job_bytes > 0));
         assert_eq!(Board::all_that_run("motion").count(), BOARDS.len());
     }

@@ -90,6 +90,11 @@ pub fn run(args: Args) -> Result<()> {
     args.output.print(&report, |out| table(out, &report))?;
     match report.session.ending {
         Ending::End | Ending::Seconds | Ending::Interrupted => Ok(()),
+        Ending::Cut if line.is_emulated() => bail!(
+            "{}: the emulated board ended in the middle of its recording; what came is kept. Remedy: record once more{}",
+            report.port,
+            line.end().err().map(|error| format!("; {error:#}")).unwrap_or_default()
+        ),
         Ending::Cut => bail!(
             "{}: the line was cut and did not come back within {} s; what came is kept. Remedy: plug the board in again and \
              record once more",
@@ -160,7 +165,10 @@ fn follow(line: &mut Line, take: &mut Take, args: &Args, stop: &Stop) -> Result<
             Look::Open if patience.is_over() => break Ending::Silent,
             Look::Open => {}
             Look::Over if stop.is_wanted() => break Ending::Interrupted,
-            Look::Over => break Ending::Cut,
+            Look::Over => {
+                take.line_cut();
+                break Ending::Cut;
+            }
             Look::Cut => {
                 let since = *cut_since.get_or_insert_with(|| {
                     take.line_cut();

@@ -107,6 +107,11 @@ impl Line {
         }
     }
 
+    /// Whether it is that of an emulated board.
+    pub fn is_emulated(&self) -> bool {
+        matches!(self.source, Source::Emulated { .. })
+    }
+
     /// Waits a tenth of a second at most for bytes, and hands on what they make up.
     ///
     /// # Errors
@@ -121,7 +126,7 @@ impl Line {
         let count = match came {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(_) if matches!(self.source, Source::Emulated { .. }) => return Ok(Look::Over),
+            Err(_) if self.is_emulated() => return Ok(Look::Over),
             Err(_) => {
                 self.open = None;
                 return Ok(Look::Cut);

@@ -11,7 +11,7 @@ pub enum Kind {
     Gap(u32),
     /// For so many instants the first of their values comes again and again.
     Stuck(u32),
-    /// For so many instants all samples are at full scale.
+    /// For so many instants all samples are at full scale, each with its sign.
     Saturated(u32),
     /// So many reads fail. Instants wait meanwhile.
     Errors(u32),
@@ -49,6 +49,7 @@ pub struct Faulty<'f, S> {
     /// Instants that the sensor itself gave.
     instant: u64,
     vanish: u32,
+    vanished: u64,
     stuck: u32,
     saturated: u32,
     errors: u32,
@@ -72,6 +73,7 @@ impl<'f, S: Sensor> Faulty<'f, S> {
             faults,
             instant: 0,
             vanish: 0,
+            vanished: 0,
             stuck: 0,
             saturated: 0,
             errors: 0,
@@ -91,6 +93,11 @@ impl<'f, S: Sensor> Faulty<'f, S> {
     /// Instants that the sensor itself gave.
     pub fn instant(&self) -> u64 {
         self.instant
+    }
+
+    /// Of them, those that vanished.
+    pub fn vanished(&self) -> u64 {
+        self.vanished
     }
 
     /// Lets the faults begin whose time has come.
@@ -160,6 +167,7 @@ impl<S: Sensor> Sensor for Faulty<'_, S> {
             }
             // No more came than were to vanish.
             self.vanish -= (instants as u32).min(self.vanish);
+            self.vanished += instants as u64;
         }
         let instants = self.take(samples)?;
         let format = self.sensor.format();
@@ -178,8 +186,13 @@ impl<S: Sensor> Sensor for Faulty<'_, S> {
             self.stuck -= (instants as u32).min(self.stuck);
         }
         if self.saturated > 0 && instants > 0 {
-            // At most 32767.
-            came.fill(format.full_scale.saturating_sub(1).min(32_767) as i16);
+            // At most 32767, and at least -32768.
+            let (highest, lowest) = (i32::from(format.full_scale) - 1, -i32::from(format.full_scale));
+            for sample in came.iter_mut() {
+                let full =
+                    if *sample < 0 { lowest.max(i16::MIN.into()) } else { highest.min(i16::MAX.into()) };
+                *sample = full as i16;
+            }
             self.saturated -= (instants as u32).min(self.saturated);
         }
         Ok(instants)
@@ -216,7 +229,8 @@ mod tests {
 
     #[test]
     fn faults_happen_when_they_are_to() {
-        let recording: Vec<i16> = (0..40).collect();
+        let mut recording: Vec<i16> = (0..40).collect();
+        recording[33] = -33;
         let fault = |at, kind| Fault { at, kind };
         let faults = [
             fault(3, Kind::Errors(2)),
@@ -243,17 +257,20 @@ mod tests {
                     Err(Error::Sensor(_)) => unreachable!(),
                 }
             }
-            let mut expected: Vec<i16> = (0..40).filter(|n| ![5, 6].contains(n)).collect();
+            let mut expected = recording.clone();
+            expected.retain(|n| ![5, 6].contains(n));
             expected.retain(|n| !(20..25).contains(n));
             for sample in &mut expected {
                 *sample = match *sample {
                     10..14 => 10,
+                    -33 => -1000,
                     32..35 => 999,
                     other => other,
                 };
             }
             assert_eq!(found, expected, "{room} at once");
             assert_eq!((errors, empty, gap_before), (2, 1, Some(25)));
+            assert_eq!((sensor.instant(), sensor.vanished()), (40, 7));
         }
     }
 }

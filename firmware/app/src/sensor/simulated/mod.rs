@@ -58,14 +58,37 @@ pub trait Behaviour: Default {
     fn next(register: u8, first: u8) -> u8;
 }
 
+/// What goes wrong with a chip, or on the bus to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChipFaultKind {
+    /// So many transfers fail as if the chip did not answer.
+    NoAnswer(u32),
+    /// The next transfer that reads more bytes than these breaks off after them.
+    BrokenOff(usize),
+    /// The chip's power goes away for a moment: it forgets its settings and what it holds, and measures nothing until
+    /// it is started anew.
+    PowerLost,
+}
+
+/// A fault of a chip and when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChipFault {
+    /// Instants whose time passed before it begins.
+    pub at: usize,
+    /// What goes wrong.
+    pub kind: ChipFaultKind,
+}
+
 /// The buffer of a chip: a stretch of the recording, counted in bytes of packets.
 #[derive(Debug)]
 pub struct Buffer<'a> {
     recording: &'a [i16],
     packet_bytes: usize,
-    /// First byte that was not read yet, and one past the last that was measured.
+    /// First byte that was not read yet, and one past the last whose time passed.
     oldest: usize,
     newest: usize,
+    /// Packets that will never be read as a whole.
+    lost: usize,
     overrun: bool,
 }
 
@@ -75,9 +98,10 @@ impl Buffer<'_> {
         self.newest - self.oldest
     }
 
-    /// A sample of the packet that begins `packets` behind the oldest whole one.
+    /// A sample of a packet, counted from the beginning.
     fn sample(&self, packet: usize, axis: usize) -> i16 {
-        self.recording.get(packet * AXES + axis).copied().unwrap_or(0)
+        let at = packet.checked_rem(self.recording.len() / AXES).unwrap_or(0);
+        self.recording.get(at * AXES + axis).copied().unwrap_or(0)
     }
 
     /// Whether something was dropped since this was asked last.
@@ -87,8 +111,14 @@ impl Buffer<'_> {
 
     /// Drops what waits, and what of the current packet is still to come.
     fn empty(&mut self) {
-        self.oldest = self.newest;
+        self.drop_before(self.newest);
         self.overrun = false;
+    }
+
+    /// Drops what waits before that byte.
+    fn drop_before(&mut self, byte: usize) {
+        self.lost += byte / self.packet_bytes - self.oldest / self.packet_bytes;
+        self.oldest = byte;
     }
 }
 
@@ -97,6 +127,12 @@ impl Buffer<'_> {
 pub struct Simulated<'a, B> {
     registers: B,
     buffer: Buffer<'a>,
+    /// How often the recording is measured.
+    times: usize,
+    /// It was started, so that time passes for it also without power.
+    started: bool,
+    /// Those that did not begin yet.
+    faults: &'a [ChipFault],
     failures: u32,
     breaks_after: Option<usize>,
 }
@@ -105,26 +141,69 @@ impl<'a, B: Behaviour> Simulated<'a, B> {
     /// A chip that will measure `recording`: three axes, interleaved, in the chip's counts.
     pub fn new(recording: &'a [i16]) -> Self {
         let packet_bytes = B::PACKET_BYTES;
-        let buffer = Buffer { recording, packet_bytes, oldest: 0, newest: 0, overrun: false };
-        Simulated { registers: B::default(), buffer, failures: 0, breaks_after: None }
+        let buffer = Buffer { recording, packet_bytes, oldest: 0, newest: 0, lost: 0, overrun: false };
+        Simulated {
+            registers: B::default(),
+            buffer,
+            times: 1,
+            started: false,
+            faults: &[],
+            failures: 0,
+            breaks_after: None,
+        }
+    }
+
+    /// A chip that measures its recording so many times, one after the other.
+    pub fn repeated(self, times: usize) -> Self {
+        Simulated { times, ..self }
+    }
+
+    /// A chip with faults, first one first.
+    pub fn with_faults(self, faults: &'a [ChipFault]) -> Self {
+        Simulated { faults, ..self }
     }
 
     /// Lets the time of `instants` measurements pass. What does not fit the chip's buffer pushes
-    /// the oldest out, as on the chip.
+    /// the oldest out, as on the chip; what comes while it has no power is lost.
     pub fn advance(&mut self, instants: usize) {
-        if !self.registers.measures() {
+        self.begin_faults();
+        let measures = self.registers.measures();
+        self.started |= measures;
+        if !self.started {
             return;
         }
+        let end = self.end();
         let buffer = &mut self.buffer;
-        let end = buffer.recording.len() / AXES * B::PACKET_BYTES;
         buffer.newest = (buffer.newest + instants * B::PACKET_BYTES).min(end);
-        if buffer.len() > B::FIFO_BYTES {
+        if !measures {
+            buffer.drop_before(buffer.newest);
+        } else if buffer.len() > B::FIFO_BYTES {
             buffer.overrun = true;
-            buffer.oldest = buffer.newest - B::FIFO_BYTES;
+            let mut oldest = buffer.newest - B::FIFO_BYTES;
             if B::DROPS_PACKETS {
-                buffer.oldest = buffer.oldest.next_multiple_of(B::PACKET_BYTES);
+                oldest = oldest.next_multiple_of(B::PACKET_BYTES);
+            }
+            buffer.drop_before(oldest);
+        }
+    }
+
+    /// Lets the faults begin whose time has come.
+    fn begin_faults(&mut self) {
+        while let Some((fault, later)) = self.faults.split_first()
+            && fault.at <= self.measured()
+        {
+            self.faults = later;
+            match fault.kind {
+                ChipFaultKind::NoAnswer(transfers) => self.fail(transfers),
+                ChipFaultKind::BrokenOff(bytes) => self.break_off_after(bytes),
+                ChipFaultKind::PowerLost => self.lose_power(),
             }
         }
+    }
+
+    /// One past the last byte that will be measured.
+    fn end(&self) -> usize {
+        self.buffer.recording.len() / AXES * self.times * B::PACKET_BYTES
     }
 
     /// Lets the next `transfers` fail as if the chip did not answer.
@@ -143,14 +222,20 @@ impl<'a, B: Behaviour> Simulated<'a, B> {
         self.buffer.empty();
     }
 
-    /// Instants that were measured so far.
+    /// Instants whose time passed so far.
     pub fn measured(&self) -> usize {
         self.buffer.newest / B::PACKET_BYTES
     }
 
+    /// Of them, those that were never read and never will be: pushed out of the buffer, forgotten, or not measured for
+    /// want of power.
+    pub fn lost(&self) -> usize {
+        self.buffer.lost
+    }
+
     /// Whether the recording has been measured and read to its end.
     pub fn is_over(&self) -> bool {
-        self.buffer.oldest >= self.buffer.recording.len() / AXES * B::PACKET_BYTES
+        self.buffer.oldest >= self.end()
     }
 
     fn transfer(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), ErrorKind> {
