@@ -19,11 +19,11 @@ pub const COLUMNS: [&str; 15] = [
     "model",
     "flash B",
     "RAM B",
-    "left for the stack B",
+    "stack left B",
     "stack used B",
-    "of an inference B",
+    "stack of an inference B",
     "instructions a hop",
-    "an inference",
+    "instructions an inference",
     "timings",
     "share, every window",
     "inferences/s",
@@ -38,13 +38,13 @@ const END: &str = "<!-- Its end. -->\n";
 
 /// What the columns mean.
 const MEANING: &str = "\
-RAM is all variables, the arena among them; *left for the stack* is the rest of the board's RAM. *stack used* is the lowest address \
-that the whole program wrote to in it, interrupts included, while it replayed its recording in the emulator; of a real board's program \
-that is not known. *of an inference* is what an inference takes below its caller (`teff::STACK_BYTES` bounds it), counted as the \
-instructions are. An emulated board's flash holds the recording that is replayed.
+RAM is all variables, the arena among them; *stack left* is the rest of the board's RAM. *stack used* is how deep the whole program \
+wrote into it, interrupts included, while it replayed its recording in the emulator; of a real board's program that is not known. \
+*stack of an inference* is what it takes below its caller, counted as the instructions are (`teff::STACK_BYTES` bounds it). An \
+emulated board's flash holds the recording that is replayed.
 
-Instructions are counted with the plan that is linked, on the emulated board of the same processor. A hop is the front end's work on its samples, one at a time. The sensor, the queue, the decision and \
-the line to the host are not counted.
+Instructions are counted with the plan that is linked, on the emulated board of the same processor. A hop is the front end's work on \
+its samples, one at a time. The sensor, the queue, the decision and the line to the host are not counted.
 
 The share is of the time at that clock, in cycles. *timings* says what a cycle is: by the instruction timings that Arm published \
 (`published`; the Cortex-M0+ has its own); by a bound of the Cortex-M7's units, with no waiting for results (`bound`: real cycles are more); or, where nothing is \
