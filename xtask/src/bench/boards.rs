@@ -29,9 +29,13 @@ pub struct Args {
     #[arg(long)]
     board: Vec<String>,
 
-    /// Write an array of objects, one for each application on each board
+    /// Write an array of objects, one for each application on each board, anew after each board
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Take the rows of all other boards from this file, such as an earlier record
+    #[arg(long, value_name = "FILE")]
+    rest: Option<PathBuf>,
 
     /// Write a record of a part of the boards too; the table of firmware/boards/README.md is that of a record of all
     #[arg(long)]
@@ -51,6 +55,17 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
                 failed.push(board.name);
             }
         }
+        // It takes long: what is measured is not lost.
+        if let Some(file) = &args.json {
+            fs::write(file, record::to_json(&rows)?)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+    }
+    let all = args.board.is_empty() || args.rest.is_some();
+    if let Some(file) = &args.rest {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let rest = serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        rows = joined(&subjects(&[])?, rows, rest)?;
     }
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(COLUMNS);
@@ -58,21 +73,34 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         table.add_row(cells(row));
     }
     println!("{table}\n{}", boards_page::left_out(&rows));
-    if let Some(file) = &args.json {
-        fs::write(file, record::to_json(&rows)?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
     if !failed.is_empty() {
         bail!("not measured: {}", failed.join(", "));
     }
-    if args.board.is_empty() {
-        boards_page::write(&rows, true)
-    } else if args.record {
-        boards_page::write(&rows, false)
+    if all || args.record {
+        boards_page::write(&rows, all)
     } else {
         say("a part of the boards: no record is written without --record");
         Ok(())
     }
+}
+
+/// The rows of all boards: those that were measured, and of other boards those of `rest`.
+fn joined(boards: &[Destination], measured: Vec<Value>, rest: Vec<Value>) -> Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    for board in boards {
+        let of_board = |rows: &[Value]| -> Vec<Value> {
+            rows.iter().filter(|row| row["board"] == board.name).cloned().collect()
+        };
+        let mut found = of_board(&measured);
+        if found.is_empty() {
+            found = of_board(&rest);
+        }
+        if found.is_empty() {
+            bail!("board `{}` is neither measured nor in the file of the rest", board.name);
+        }
+        rows.append(&mut found);
+    }
+    Ok(rows)
 }
 
 /// Whether something counts what the board's processor does, and its clock is known.
@@ -108,23 +136,30 @@ fn rows_of(installer: &Installer, board: &Destination, costs: &mut Costs) -> Res
     let counting = Board::that_counts(board.plan_target).context("nothing counts for its processor")?;
     installer.board(counting)?;
     installer.target(board.target)?;
+    if let Way::Emulated(emulated) = board.way {
+        installer.board(emulated)?;
+    }
+    let (_, commit) = record::stamp()?;
+    let mut rows = measure(board, costs)?;
+    rows.iter_mut().for_each(|row| row["commit"] = json!(commit));
+    Ok(rows)
+}
+
+fn measure(board: &Destination, costs: &mut Costs) -> Result<Vec<Value>> {
     match board.way {
-        Way::Emulated(emulated) => {
-            installer.board(emulated)?;
-            applications(board)
-                .map(|program| match emulated.check_runs(program) {
-                    Ok(()) => {
-                        say(&format!("building {program} for {}", board.name));
-                        let elf = Firmware { board: emulated, program, link: Link::Default }.build()?;
-                        row(board, program, &elf, costs)
-                    }
-                    Err(why) => {
-                        Ok(json!({ "board": board.name, "title": board.title, "clock_hz": board.clock_hz,
+        Way::Emulated(emulated) => applications(board)
+            .map(|program| match emulated.check_runs(program) {
+                Ok(()) => {
+                    say(&format!("building {program} for {}", board.name));
+                    let elf = Firmware { board: emulated, program, link: Link::Default }.build()?;
+                    row(board, program, &elf, costs)
+                }
+                Err(why) => {
+                    Ok(json!({ "board": board.name, "title": board.title, "clock_hz": board.clock_hz,
                         "program": program, "left_out": why.to_string() }))
-                    }
-                })
-                .collect()
-        }
+                }
+            })
+            .collect(),
         _ => {
             let programs = boards::programs(board.name)?;
             programs.iter().map(|(program, elf)| row(board, program, elf, costs)).collect()
@@ -287,6 +322,19 @@ mod tests {
         // Without timings an instruction is a cycle, everywhere.
         counted["cycles_estimated"] = Value::Null;
         expect("rpi-pico-2", &counted, "none", 0.1 + 0.155);
+    }
+
+    #[test]
+    fn rows_of_other_boards_are_kept() {
+        let boards = subjects(&["rpi-pico".to_string(), "microbit".to_string()]).unwrap();
+        let row = |board: &str, n: u32| json!({ "board": board, "n": n });
+        let measured = vec![row("microbit", 1), row("microbit", 2)];
+        let rest = vec![row("microbit", 3), row("rpi-pico", 4)];
+        let rows = joined(&boards, measured.clone(), rest).unwrap();
+        let numbers: Vec<u64> = rows.iter().map(|row| row["n"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, [4, 1, 2]);
+        let error = joined(&boards, measured, Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("rpi-pico"), "{error}");
     }
 
     #[test]

@@ -124,6 +124,7 @@ fn page(rows: &[Value], date: &str, commit: &str) -> String {
         format!("# Applications on boards, {date}\n\nBuilt and counted by `cargo xtask bench boards`.\n\n");
     let _ = writeln!(text, "{MEANING}");
     text += &counted_elsewhere(rows);
+    text += &other_commits(rows, commit);
     text += "`rpi-linux` and `rpi3-bare` are left out: nothing counts what their processors do.\n\n";
     let _ = writeln!(
         text,
@@ -132,6 +133,21 @@ fn page(rows: &[Value], date: &str, commit: &str) -> String {
         version("qemu-system-arm").unwrap_or_default()
     );
     text + &table(rows)
+}
+
+/// Which boards were measured at other commits than that of the record.
+fn other_commits(rows: &[Value], commit: &str) -> String {
+    let mut boards: Vec<String> = rows
+        .iter()
+        .filter(|row| row["commit"].as_str().is_some_and(|measured| measured != commit))
+        .map(|row| format!("`{}` ({})", shown(&row["board"]), shown(&row["commit"])))
+        .collect();
+    boards.dedup();
+    if boards.is_empty() {
+        String::new()
+    } else {
+        format!("Measured at another commit: {}.\n\n", boards.join(", "))
+    }
 }
 
 /// On which boards those are counted that do not count themselves.
