@@ -189,7 +189,7 @@ mod tests {
     use teff_board::{Destination, Way};
 
     use super::*;
-    use crate::bench::boards::subjects;
+    use crate::bench::boards::{applications, subjects};
 
     #[test]
     fn a_row_shows_what_there_is() {
@@ -201,6 +201,28 @@ mod tests {
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("| `c` | – | `motion` | left out |"), "{text}");
         assert!(text.ends_with("\n\n`c`, `motion`: why.\n"), "{text}");
+    }
+
+    /// The table of the boards' page is that of the record which it names, and names every application of every board.
+    #[test]
+    fn the_boards_page_has_the_table_of_its_record() {
+        let root = root().unwrap();
+        let text = fs::read_to_string(root.join(README)).unwrap();
+        let (_, rest) = text.split_once(BEGIN).unwrap();
+        let (found, _) = rest.split_once(END).unwrap();
+        let (_, name) = found.split_once("Record: [").unwrap();
+        let (name, _) = name.split_once(']').unwrap();
+        let record = root.join("tests/bench-record").join(format!("{name}.json"));
+        let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(&record).unwrap()).unwrap();
+        assert_eq!(found, section(&rows, name));
+        assert!(record.with_extension("md").is_file());
+        for board in subjects(&[]).unwrap() {
+            for program in applications(&board) {
+                let row = rows.iter().find(|row| row["board"] == board.name && row["program"] == program);
+                let row = row.unwrap_or_else(|| panic!("{program} of {} is not in {name}", board.name));
+                assert_eq!(row["clock_hz"].as_u64(), board.clock_hz.map(u64::from), "{}", board.name);
+            }
+        }
     }
 
     /// The page's table of real boards, written by hand, and the clocks of the boards' descriptions.
