@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use teff::dsp::{CEPSTRUM_FRAC_BITS, FrontEnd, Kind, LOG_FRAC_BITS, Settings, Stat};
-use teff_board::{Board, Count, FrontEndCosts};
+use teff_board::{Board, Count, FrontEndCosts, HopCosts};
 use teff_compiler::front_end::{FrontEndConfig, build};
 
 use crate::rng::Rng;
@@ -82,6 +82,69 @@ pub struct Row {
     pub rms_difference: f32,
 }
 
+/// The front end of a model on a board, an instant at a time, as applications run it.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfModel {
+    /// Rate of the frames' samples, in thousandths of a hertz.
+    pub rate_millihertz: u32,
+    /// Instants of a hop.
+    pub hop_len: u16,
+    /// Hops between two windows that the model is to see.
+    pub stride_frames: u16,
+    /// Hops in a second.
+    pub hops_per_second: f64,
+    /// Windows that the model is to see in a second.
+    pub windows_per_second: f64,
+    /// Instructions of a hop, mean of all that were counted.
+    pub instructions_per_hop: u64,
+    /// Estimated cycles of a hop, where there are timings of the processor.
+    pub cycles_estimated_per_hop: Option<u64>,
+    /// The same with the timings of the Cortex-M0+, where the board is counted as a Cortex-M0.
+    pub m0_plus_cycles_estimated_per_hop: Option<u64>,
+    /// Instructions of writing a window into the model's input.
+    pub instructions_of_input: u64,
+    /// Its estimated cycles.
+    pub cycles_estimated_of_input: Option<u64>,
+    /// The same of the Cortex-M0+.
+    pub m0_plus_cycles_estimated_of_input: Option<u64>,
+}
+
+/// Counts the front end of a plan on `board`; `None` where it has none that takes samples.
+///
+/// # Errors
+/// The board cannot be used, or what it computed is not what this host computes.
+pub fn of_model(board: &'static Board, blob: &[u8]) -> Result<Option<OfModel>> {
+    let Ok(settings) = Settings::read(blob) else { return Ok(None) };
+    if settings.kind == Kind::Image {
+        return Ok(None);
+    }
+    let samples = samples(&settings);
+    let costs = HopCosts::count(board, blob, settings.features.into(), &samples)?;
+    if on_host(blob, &settings, &samples)? != (costs.frames, costs.window) {
+        bail!("features or model input of board {} are not the bits of this host", board.name);
+    }
+    let hop = mean(&costs.hops);
+    let hops_per_second = f64::from(settings.rate_millihertz) / 1000.0 / f64::from(settings.hop_len.max(1));
+    Ok(Some(OfModel {
+        rate_millihertz: settings.rate_millihertz,
+        hop_len: settings.hop_len,
+        stride_frames: settings.stride_frames,
+        hops_per_second,
+        windows_per_second: hops_per_second / f64::from(settings.stride_frames.max(1)),
+        instructions_per_hop: hop.instructions,
+        cycles_estimated_per_hop: hop.cycles,
+        m0_plus_cycles_estimated_per_hop: m0_plus_cycles(board, hop),
+        instructions_of_input: costs.input.instructions,
+        cycles_estimated_of_input: costs.input.cycles,
+        m0_plus_cycles_estimated_of_input: m0_plus_cycles(board, costs.input),
+    }))
+}
+
+/// Estimated cycles of a Cortex-M0+, on a board that is counted as a Cortex-M0.
+pub fn m0_plus_cycles(board: &Board, count: Count) -> Option<u64> {
+    if board.plan_target == "cortex-m0" { count.m0_plus_cycles() } else { None }
+}
+
 /// Counts every front end on `board`.
 ///
 /// # Errors
@@ -133,11 +196,12 @@ fn measure_one(board: &'static Board, name: &'static str, line: &'static str) ->
 /// The mean of some counts.
 fn mean(counts: &[Count]) -> Count {
     let n = counts.len().max(1) as u64;
-    let mut sum = Count { instructions: 0, cycles: None };
+    let mut sum = Count::default();
     counts.iter().for_each(|count| sum += *count);
     Count {
         instructions: (sum.instructions + n / 2) / n,
         cycles: sum.cycles.map(|cycles| (cycles + n / 2) / n),
+        jumps: (sum.jumps + n / 2) / n,
     }
 }
 
@@ -146,6 +210,10 @@ fn samples(settings: &Settings) -> Vec<i16> {
     let axes = usize::from(settings.axes);
     let frames = usize::from(settings.window_frames);
     let instants = usize::from(settings.frame_len) + frames * usize::from(settings.hop_len);
+    let (up, down) = (settings.conditioning.resample_up, settings.conditioning.resample_down);
+    let taps = usize::from(settings.conditioning.resample_taps);
+    // So many go into a resampling.
+    let instants = if up > 0 { (instants * usize::from(down)).div_ceil(up.into()) + taps } else { instants };
     let mut rng = Rng::for_purpose(0, "front end costs");
     let mut phases = [0.0_f64; 3];
     let mut samples = Vec::with_capacity(instants * axes);

@@ -15,7 +15,7 @@ use crate::tally::Tally;
 /// One board for each architecture, which together build in a few minutes: Armv6-M, Armv7E-M, Armv8-M.
 const FIRST: [&str; 3] = ["rpi-pico", "nrf52840-dk", "rpi-pico-2"];
 /// What every board has.
-const PROGRAMS: [&str; 3] = ["listen", "motion", "record"];
+pub const PROGRAMS: [&str; 3] = ["listen", "motion", "record"];
 
 /// Builds the programs of one board for each architecture, or of all boards, and counts the boards. Says
 /// of each program what it takes.
@@ -31,7 +31,7 @@ pub fn build(all: bool) -> Result<Tally> {
             }
         };
         say(&format!("building the programs of {}", board.name));
-        let result = board.build(&rust);
+        let result = board.build(&rust).and_then(|programs| sizes(&programs));
         match &result {
             Ok(sizes) => println!("board {} ... ok\n{}", board.name, sizes.join("\n")),
             Err(error) => println!("board {} ... FAILED\n{error:#}", board.name),
@@ -39,6 +39,14 @@ pub fn build(all: bool) -> Result<Tally> {
         tally.count(result.is_ok());
     }
     Ok(tally)
+}
+
+/// Builds the programs of the board of that name, and returns the file of each.
+pub fn programs(name: &str) -> Result<Vec<(&'static str, PathBuf)>> {
+    let board = found()?.into_iter().find(|board| board.name == name);
+    let board = board.with_context(|| format!("no board `{name}` has a workspace of its own"))?;
+    say(&format!("building the programs of {name}"));
+    board.build(&Rust::find(&board.target)?)
 }
 
 /// A board, as its folder describes it.
@@ -83,8 +91,8 @@ impl RealBoard {
         Ok(RealBoard { name, folder, target, cpu })
     }
 
-    /// Builds all programs, and returns a line on each.
-    fn build(&self, rust: &Rust) -> Result<Vec<String>> {
+    /// Builds all programs and returns the file of each.
+    fn build(&self, rust: &Rust) -> Result<Vec<(&'static str, PathBuf)>> {
         let target_dir = root()?.join("firmware/target").join(rust.flavour);
         let target_dir = self.cpu.as_ref().map_or_else(|| target_dir.clone(), |cpu| target_dir.join(cpu));
         let mut cargo = rust.cargo("build", &self.target);
@@ -95,7 +103,7 @@ impl RealBoard {
         }
         run(&mut cargo)?;
         let programs = target_dir.join(&self.target).join("release");
-        PROGRAMS.iter().map(|program| size(program, &programs.join(program))).collect()
+        Ok(PROGRAMS.map(|program| (program, programs.join(program))).into())
     }
 }
 
@@ -109,6 +117,11 @@ fn built_for(config: &str) -> Result<(Option<String>, Option<String>)> {
         .flatten()
         .find_map(|flag| flag.as_str()?.strip_prefix("-Ctarget-cpu="));
     Ok((target.map(String::from), cpu.map(String::from)))
+}
+
+/// A line on each program.
+fn sizes(programs: &[(&str, PathBuf)]) -> Result<Vec<String>> {
+    programs.iter().map(|(program, elf)| size(program, elf)).collect()
 }
 
 fn size(program: &str, elf: &Path) -> Result<String> {

@@ -1,9 +1,10 @@
 //! Runs the front end that the job holds, in integers and in floating point, with marks around each frame of either; answers
-//! with the features of both.
+//! with the features of both. Or runs it in integers only, an instant at a time, with marks around each hop.
 #![no_std]
 #![no_main]
 
 use core::fmt::Write;
+use core::slice::ChunksExact;
 
 use cortex_m_rt::entry;
 use panic_semihosting as _;
@@ -21,6 +22,8 @@ const FLOATS: usize = 32 << 10;
 const WINDOW: usize = 4 << 10;
 /// Numbers of a table of 16 bits.
 const SHORTS: usize = 4 << 10;
+
+const NOT_WRITTEN: &str = "the answer could not be written";
 
 /// Memory that this program has once.
 struct Room {
@@ -60,18 +63,74 @@ fn main() -> ! {
 }
 
 fn run(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static str> {
-    const NOT_WRITTEN: &str = "the answer could not be written";
-    if job.question != Question::FrontEndCosts {
-        return Err("the program `front_end` answers no other question than its own");
+    match job.question {
+        Question::FrontEndCosts => costs(job, room, out),
+        Question::Hops => hops(job, room, out),
+        _ => Err("the program `front_end` answers no other question than its own"),
     }
+}
+
+/// Copies the samples of the job's case to where words of 16 bits can lie.
+fn samples<'r>(job: &Job<'_>, room: &'r mut [i16]) -> Result<&'r [i16], &'static str> {
     let case = job.cases().next().ok_or("the job has no samples")?;
-    let mut integer =
-        FrontEnd::new(job.body, room.workspace).map_err(|_| "the blob or its workspace is refused")?;
-    let settings = *integer.settings();
-    let samples = room.samples.get_mut(..case.len() / 2).ok_or("there are too many samples")?;
+    let samples = room.get_mut(..case.len() / 2).ok_or("there are too many samples")?;
     for (to, pair) in samples.iter_mut().zip(case.as_chunks().0) {
         *to = i16::from_le_bytes(*pair);
     }
+    Ok(samples)
+}
+
+/// Marks around each hop behind the first frame, and around writing the model input.
+fn hops(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static str> {
+    let mut front_end =
+        FrontEnd::new(job.body, room.workspace).map_err(|_| "the blob or its workspace is refused")?;
+    let settings = *front_end.settings();
+    let samples = samples(job, room.samples)?;
+    let window = room.window.get_mut(..settings.window_features()).ok_or("the window is too large")?;
+    let mut instants = samples.chunks_exact(usize::from(settings.axes).max(1));
+
+    writeln!(out, "case 0").map_err(|_| NOT_WRITTEN)?;
+    if !hop(&mut front_end, &mut instants) {
+        return Err("there are too few samples");
+    }
+    while instants.len() > 0 {
+        mark::begin();
+        let complete = hop(&mut front_end, &mut instants);
+        mark::end();
+        if complete {
+            let frame = front_end.frame().iter().flat_map(|value| value.to_le_bytes());
+            write_hex(out, 0, frame).map_err(|_| NOT_WRITTEN)?;
+        }
+    }
+    mark::begin();
+    let written = front_end.write_input(window);
+    mark::end();
+    if !written {
+        return Err("there are too few samples for a window");
+    }
+    write_hex(out, 1, window.iter().map(|q| *q as u8)).map_err(|_| NOT_WRITTEN)?;
+    writeln!(out, "instructions 0").map_err(|_| NOT_WRITTEN)
+}
+
+/// Takes instants as an application's pipeline does, until a hop is complete; tells whether one is.
+fn hop(front_end: &mut FrontEnd<'_>, instants: &mut ChunksExact<'_, i16>) -> bool {
+    for mut samples in instants {
+        let mut complete = false;
+        while front_end.push(&mut samples).is_some() {
+            complete = true;
+        }
+        if complete {
+            return true;
+        }
+    }
+    false
+}
+
+fn costs(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static str> {
+    let mut integer =
+        FrontEnd::new(job.body, room.workspace).map_err(|_| "the blob or its workspace is refused")?;
+    let settings = *integer.settings();
+    let samples = samples(job, room.samples)?;
     let window = room.window.get_mut(..settings.window_features() * 2).ok_or("the window is too large")?;
     let (window, input) = window.split_at_mut(settings.window_features());
     let mut floats = Floats(room.floats);

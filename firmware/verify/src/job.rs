@@ -13,6 +13,8 @@ pub enum Question {
     Checksums,
     /// What the frames of a front end cost, beside the same in floating point.
     FrontEndCosts,
+    /// What the hops of a front end cost, an instant at a time.
+    Hops,
 }
 
 /// A job whose parts lie within its bytes.
@@ -45,6 +47,7 @@ impl<'a> Job<'a> {
             3 => Question::Profile,
             4 => Question::Checksums,
             5 => Question::FrontEndCosts,
+            6 => Question::Hops,
             _ => return Err("the job asks for something that this program does not know"),
         };
         let (body, body_len, cases, end) = (field(16)?, field(20)?, field(24)?, field(28)?);

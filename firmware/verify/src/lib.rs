@@ -72,7 +72,9 @@ pub fn answer(
         Question::FrontEnd => features(&job, memory, instruments, out),
         Question::Profile => profile::profile(&job, memory.arena, instruments, out),
         Question::Checksums => checksums(&job, memory.arena, instruments, out),
-        Question::FrontEndCosts => Err(Failure::Job("the program `front_end` answers that, not this one")),
+        Question::FrontEndCosts | Question::Hops => {
+            Err(Failure::Job("the program `front_end` answers that, not this one"))
+        }
     });
     match result {
         Ok(()) => writeln!(out, "done").is_ok(),

@@ -20,6 +20,9 @@ pub struct Board {
     pub cpu: Option<&'static str>,
     /// Name of the processor that plans are compiled for (`trainer compile --target`).
     pub plan_target: &'static str,
+    /// Cycles of the processor in a second, as the emulated machine is documented (for MPS2 and MPS3, Arm's notes on their
+    /// FPGA images); `None` where closed firmware sets it.
+    pub clock_hz: Option<u32>,
     /// Emulator program.
     pub emulator: &'static str,
     /// Machine name for the emulator's `-M`.
@@ -39,6 +42,7 @@ const MPS2: Board = Board {
     target: "thumbv7em-none-eabihf",
     cpu: None,
     plan_target: "cortex-m4",
+    clock_hz: Some(25_000_000),
     emulator: "qemu-system-arm",
     machine: "mps2-an386",
     job_address: 0x2100_0000,
@@ -80,6 +84,7 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv8m.main-none-eabihf",
         cpu: Some("cortex-m33"),
         plan_target: "cortex-m33",
+        clock_hz: Some(20_000_000),
         machine: "mps2-an505",
         job_address: 0x8000_0000,
         ..MPS2
@@ -90,6 +95,7 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv8m.main-none-eabihf",
         cpu: Some("cortex-m55"),
         plan_target: "cortex-m55",
+        clock_hz: Some(32_000_000),
         machine: "mps3-an547",
         job_address: 0x6000_0000,
         ..MPS2
@@ -99,6 +105,7 @@ pub const BOARDS: &[Board] = &[
         title: "BBC micro:bit (nRF51822), Cortex-M0 with 16 KB of RAM",
         target: "thumbv6m-none-eabi",
         plan_target: "cortex-m0",
+        clock_hz: Some(16_000_000),
         machine: "microbit",
         job_address: 0,
         job_bytes: 0,
@@ -138,6 +145,12 @@ impl Board {
             self.only.join(", "),
             others.join(", ")
         )
+    }
+
+    /// The board that counts instructions of processors of that name (`plan_target`): the first that runs the programs
+    /// which count.
+    pub fn that_counts(plan_target: &str) -> Option<&'static Board> {
+        Board::all_that_run("verify").find(|board| board.plan_target == plan_target)
     }
 
     /// The board of that name.

@@ -57,9 +57,16 @@ pub struct Destination {
     pub cpu: Option<&'static str>,
     /// Name of the processor that plans are compiled for.
     pub plan_target: &'static str,
+    /// Processor whose published timings hold: that of the plans, but the Cortex-M0+ takes fewer cycles than the M0.
+    pub timings: &'static str,
+    /// Cycles of the processor in a second, as the board's programs set it; `None` where others do.
+    pub clock_hz: Option<u32>,
     /// How a program reaches it.
     pub way: Way,
 }
+
+/// [`Destination::timings`] of a processor that runs the plans of the Cortex-M0.
+pub const M0_PLUS: &str = "cortex-m0plus";
 
 /// What Cortex-M boards with a debug probe have in common.
 const PROBE: Destination = Destination {
@@ -68,6 +75,8 @@ const PROBE: Destination = Destination {
     target: "thumbv7em-none-eabihf",
     cpu: None,
     plan_target: "cortex-m4",
+    timings: "cortex-m4",
+    clock_hz: Some(64_000_000),
     way: Way::Probe { chip: "nRF52840_xxAA" },
 };
 
@@ -79,6 +88,8 @@ const REAL: &[Destination] = &[
         target: "thumbv6m-none-eabi",
         cpu: None,
         plan_target: "cortex-m0",
+        timings: M0_PLUS,
+        clock_hz: Some(125_000_000),
         way: Way::Drive { family: Family::Rp2040, board_id: "RPI-RP2" },
     },
     Destination {
@@ -87,12 +98,15 @@ const REAL: &[Destination] = &[
         target: "thumbv8m.main-none-eabihf",
         cpu: Some("cortex-m33"),
         plan_target: "cortex-m33",
+        timings: "cortex-m33",
+        clock_hz: Some(150_000_000),
         way: Way::Drive { family: Family::Rp2350Arm, board_id: "RP2350" },
     },
     PROBE,
     Destination {
         name: "nucleo-f446re",
         title: "ST Nucleo-F446RE, Cortex-M4F",
+        clock_hz: Some(180_000_000),
         way: Way::Probe { chip: "STM32F446RETx" },
         ..PROBE
     },
@@ -101,6 +115,8 @@ const REAL: &[Destination] = &[
         title: "ST Nucleo-H743ZI, Cortex-M7",
         cpu: Some("cortex-m7"),
         plan_target: "cortex-m7",
+        timings: "cortex-m7",
+        clock_hz: Some(400_000_000),
         way: Way::Probe { chip: "STM32H743ZITx" },
         ..PROBE
     },
@@ -110,6 +126,8 @@ const REAL: &[Destination] = &[
         target: "thumbv6m-none-eabi",
         cpu: None,
         plan_target: "cortex-m0",
+        timings: "cortex-m0",
+        clock_hz: Some(16_000_000),
         way: Way::Probe { chip: "nRF51822_xxAA" },
     },
     Destination {
@@ -119,6 +137,8 @@ const REAL: &[Destination] = &[
         cpu: None,
         // Of no processor in particular: the service may run on any of them.
         plan_target: "generic",
+        timings: "generic",
+        clock_hz: None,
         way: Way::Linux { folder: "/etc/teff-sensord", service: "teff-sensord" },
     },
     Destination {
@@ -127,6 +147,8 @@ const REAL: &[Destination] = &[
         target: "aarch64-unknown-none",
         cpu: None,
         plan_target: "generic",
+        timings: "generic",
+        clock_hz: None,
         way: Way::Card {
             image: "kernel8.img",
             vendor: &["bootcode.bin", "start.elf", "fixup.dat"],
@@ -139,8 +161,9 @@ impl Destination {
     /// All boards: those with an emulator first.
     pub fn all() -> impl Iterator<Item = Destination> {
         let emulated = BOARDS.iter().map(|board| {
-            let Board { name, title, target, cpu, plan_target, .. } = *board;
-            Destination { name, title, target, cpu, plan_target, way: Way::Emulated(board) }
+            let Board { name, title, target, cpu, plan_target, clock_hz, .. } = *board;
+            let way = Way::Emulated(board);
+            Destination { name, title, target, cpu, plan_target, timings: plan_target, clock_hz, way }
         });
         // A board may be on real hardware and be emulated: the table of the emulator then says how it is built.
         emulated.chain(REAL.iter().filter(|real| BOARDS.iter().all(|board| board.name != real.name)).copied())

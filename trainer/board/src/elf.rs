@@ -106,6 +106,30 @@ impl Elf {
         Ok(names)
     }
 
+    /// Bytes of RAM that no variable takes: what the stack has, by the symbols of the linker script.
+    ///
+    /// # Errors
+    /// The program has not these symbols.
+    pub fn stack_room(&self) -> Result<u64> {
+        let (low, high) = self.stack()?;
+        Ok(high - low)
+    }
+
+    /// Where the free RAM begins, and where the stack does, which grows down.
+    pub(crate) fn stack(&self) -> Result<(u64, u64)> {
+        let (low, high) = (self.symbol("__sheap")?, self.symbol("_stack_start")?);
+        if low > high {
+            bail!("the program's variables reach beyond the beginning of its stack");
+        }
+        Ok((low, high))
+    }
+
+    fn symbol(&self, name: &str) -> Result<u64> {
+        let file = self.file()?;
+        let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        Ok(found.with_context(|| format!("the program has no symbol {name}"))?.address())
+    }
+
     /// Address of the one function whose mangled name holds `part`.
     pub(crate) fn function(&self, part: &str) -> Result<u64> {
         let file = self.file()?;
@@ -131,10 +155,20 @@ impl Elf {
 
     /// Length of the first plan that is linked into the program, as its header states it.
     pub fn plan_bytes(&self) -> Option<u64> {
+        self.plan_place().map(|(_, len)| len)
+    }
+
+    /// The first plan that is linked into the program.
+    pub fn plan(&self) -> Option<&[u8]> {
+        let (at, len) = self.plan_place()?;
+        self.bytes.get(at..)?.get(..usize::try_from(len).ok()?)
+    }
+
+    fn plan_place(&self) -> Option<(usize, u64)> {
         let len = PLAN_START.len();
         let at = self.bytes.windows(len).position(|bytes| bytes == PLAN_START)?;
         let word = self.bytes.get(at + len..at + len + 4)?.try_into().ok()?;
-        Some(u32::from_le_bytes(word).into())
+        Some((at, u32::from_le_bytes(word).into()))
     }
 
     fn file(&self) -> Result<ElfFile32<'_, LittleEndian>> {
@@ -153,6 +187,9 @@ mod tests {
         elf.bytes.extend_from_slice(&PLAN_START);
         elf.bytes.extend_from_slice(&1234u32.to_le_bytes());
         assert_eq!(elf.plan_bytes(), Some(1234));
+        assert_eq!(elf.plan(), None);
+        elf.bytes.resize(52 + 1234 + 1, 7);
+        assert_eq!(elf.plan().map(<[u8]>::len), Some(1234));
     }
 
     #[test]

@@ -83,6 +83,21 @@ impl<'a> Emulator<'a> {
         self.start(elf, job, &["-plugin".to_string(), settings], limit)
     }
 
+    /// Runs a program to its end with the plugin that sees where it writes: the lowest address from `low` to `high` that it
+    /// wrote to is in the file `lowest`.
+    pub(crate) fn run_watched(
+        &self,
+        elf: &Path,
+        plugin: &Path,
+        (low, high): (u64, u64),
+        lowest: &Path,
+        limit: Duration,
+    ) -> Result<Run> {
+        let settings =
+            format!("{},low={low:#x},high={high:#x},out={}", doubled_commas(plugin), doubled_commas(lowest));
+        self.start(elf, None, &["-plugin".to_string(), settings], limit)
+    }
+
     fn start(&self, elf: &Path, job: Option<&[u8]>, more: &[String], limit: Duration) -> Result<Run> {
         let mut command = Command::new(&self.program);
         command

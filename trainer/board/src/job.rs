@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | `TJOB` |
 //! | 4 | version, 1 |
-//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference, 4 checksums, 5 costs of a front end |
+//! | 8 | kind: 1 inference, 2 front end, 3 profile of an inference, 4 checksums, 5 costs of a front end, 6 its hops |
 //! | 12 | number of cases |
 //! | 16 | offset of the plan (inference) or of the front-end blob, a multiple of 16 |
 //! | 20 | its length |
@@ -27,6 +27,9 @@
 //! Costs of a front end are answered by the program `front_end`. Its one case is samples. The output 0 is the features of
 //! all frames behind the first, output 1 the same in floating point, 32 bits each; outputs 2 and 3 are the model input of the newest
 //! window, quantized by the integer front end and by the one in floating point.
+//!
+//! Hops of a front end are answered by the same program, of samples too: output 0 is the features of all frames behind the first,
+//! output 1 the model input of the newest window. It takes an instant at a time, as applications do.
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub enum Kind {
     Checksums = 4,
     /// Count what the frames of a front end cost, and the same computation in floating point.
     FrontEndCosts = 5,
+    /// Count what the hops of a front end cost that is given an instant at a time, and what writing the model input does.
+    Hops = 6,
 }
 
 const HEADER_BYTES: usize = 32;

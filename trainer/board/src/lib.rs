@@ -28,15 +28,15 @@ mod timing;
 pub mod uf2;
 
 pub use board::{BOARDS, Board};
-pub use destination::{Destination, Way};
+pub use destination::{Destination, M0_PLUS, Way};
 pub use device::{Case, CaseResult, Device, Features};
 pub use elf::{Elf, Sizes};
 pub use emulator::{Emulator, Run, TIME_LIMIT};
 pub use firmware::{Build, Firmware, Link, board_folder};
-pub use front_end::FrontEndCosts;
+pub use front_end::{FrontEndCosts, HopCosts};
 pub use live::{Live, Time};
 pub use plugin::Count;
-pub use profile::{Profile, count_program};
+pub use profile::{Profile, count_program, stack_bytes};
 pub use root::project_root;
 pub use rust::{How, Rust, find_program};
 pub use signal::Signal;

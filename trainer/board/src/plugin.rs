@@ -21,11 +21,14 @@ pub struct Count {
     pub instructions: u64,
     /// Cycles by the processor's published timings, where there are any; see `timing.rs`.
     pub cycles: Option<u64>,
+    /// How often the next instruction was not the one behind it.
+    pub jumps: u64,
 }
 
 impl AddAssign for Count {
     fn add_assign(&mut self, other: Count) {
         self.instructions += other.instructions;
+        self.jumps += other.jumps;
         self.cycles = match (self.cycles, other.cycles) {
             (Some(cycles), Some(more)) => Some(cycles + more),
             (one, None) | (None, one) => one,
@@ -84,12 +87,13 @@ pub(crate) fn read(file: &Path, elf: &Elf, board: &Board) -> Result<Vec<Count>> 
     let mut regions: Vec<Count> = Vec::new();
     for line in text.lines() {
         if line == "region" {
-            regions.push(Count { instructions: 0, cycles: core.map(|_| 0) });
+            regions.push(Count { cycles: core.map(|_| 0), ..Count::default() });
             continue;
         }
         let line = parse(line).with_context(|| format!("the counter wrote `{line}`"))?;
         let region = regions.last_mut().context("the counter wrote a block before its region")?;
         region.instructions += line.instructions * line.runs;
+        region.jumps += line.jumps;
         if let (Some(core), Some(cycles)) = (core, &mut region.cycles) {
             let kinds = match decoded.entry((line.first, line.end)) {
                 Entry::Occupied(known) => known.into_mut(),

@@ -1,5 +1,6 @@
 //! What an inference costs on an emulated board: as a whole, by operator, by slice, and on the stack.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -62,6 +63,27 @@ pub(crate) fn count(
     let regions = plugin::read(counts.path(), &elf, board)
         .with_context(|| format!("the emulator said: {}{}", run.stdout, run.stderr))?;
     Ok((run, regions))
+}
+
+/// Runs a program of an emulated board to its end, and gives the bytes of its stack that it wrote to: of main and of all
+/// interrupts in it. What the processor itself pushes at an interrupt counts as far as the handler writes below it.
+///
+/// # Errors
+/// The program ends with a failure, or the emulator takes no plugin.
+pub fn stack_bytes(board: &'static Board, program: &Path) -> Result<u64> {
+    let emulator = Emulator::find(board)?;
+    let (low, high) = Elf::read(program)?.stack()?;
+    let lowest = TemporaryFile::new("stack");
+    let plugin = plugin::build(board)?;
+    let run = emulator.run_watched(program, &plugin, (low, high), lowest.path(), TIME_LIMIT)?;
+    if !run.success {
+        bail!("the program ended with a failure and said: {}{}", run.stdout, run.stderr);
+    }
+    let text = fs::read_to_string(lowest.path())
+        .with_context(|| format!("cannot read {}", lowest.path().display()))?;
+    let addresses = text.lines().filter_map(|line| u64::from_str_radix(line, 16).ok());
+    let lowest = addresses.last().context("the program wrote nothing to its stack")?;
+    Ok(high - lowest)
 }
 
 impl Device {

@@ -19,6 +19,7 @@ pub const RPI3_BARE: Board = Board {
     target: "aarch64-unknown-none",
     cpu: None,
     plan_target: "generic",
+    clock_hz: None,
     emulator: "qemu-system-aarch64",
     machine: "raspi3b",
     job_address: 0,

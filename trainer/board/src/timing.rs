@@ -5,11 +5,14 @@
 //!   takes 1 to 3 cycles there and counts 2; a division takes 2 to 12 and counts 12; a 64-bit product
 //!   of the M3 takes 3 to 5, with an addition 4 to 7, by the size of its factors, and counts the most. A store
 //!   counts 1 on the M3 and M4, as with a constant offset. A call on the M0 takes 4 and counts 3. A multiplication on the M0 is the fast one, of one cycle.
+//! - Cortex-M0+: those of its manual (DDI 0484, table 3-1), which are those of the M0 but for jumps: the pipeline is refilled in
+//!   one cycle less. Its fast multiplier is taken for granted too.
 //! - Cortex-M7: its manual (DDI 0489) has no such table. It says that two instructions are issued in a
 //!   cycle, and which units there are. What is computed is the bound of these units: one multiplication,
 //!   one store, one branch, two loads of a word in a cycle, and nothing waits for a result.
 //! - Cortex-M33 and -M55: nothing.
 
+use crate::Count;
 use crate::thumb::Kind;
 
 /// Processors with published timings.
@@ -70,6 +73,13 @@ impl Core {
     }
 }
 
+impl Count {
+    /// Cycles that a Cortex-M0+ takes for what was counted with the timings of the M0; `None` where there are none.
+    pub fn m0_plus_cycles(self) -> Option<u64> {
+        self.cycles.map(|cycles| cycles.saturating_sub(self.jumps))
+    }
+}
+
 fn units_of_the_m7(block: &[Kind]) -> u64 {
     let (mut slots, mut multiplies, mut stores, mut branches, mut loads, mut alone) =
         (0u64, 0u64, 0u64, 0u64, 0u64, 0u64);
@@ -104,6 +114,15 @@ mod tests {
         assert_eq!(Core::M3.block_cycles(&[Kind::MultiplyAdd]), 2);
         assert_eq!(Core::M3.block_cycles(&[Kind::LongMultiply, Kind::LongMultiplyAdd]), 12);
         assert_eq!(Core::M4.block_cycles(&[Kind::LongMultiply, Kind::LongMultiplyAdd]), 2);
+    }
+
+    #[test]
+    fn a_jump_takes_the_m0_plus_two_cycles() {
+        let block = [Kind::Load, Kind::Store, Kind::LoadMultiple { words: 3 }, Kind::Branch];
+        let m0 = Core::M0.block_cycles(&block) + Core::M0.jump_cycles();
+        let count = Count { instructions: 4, cycles: Some(m0), jumps: 1 };
+        assert_eq!(count.m0_plus_cycles(), Some(2 + 2 + 4 + 2));
+        assert_eq!(Count::default().m0_plus_cycles(), None);
     }
 
     #[test]

@@ -12,10 +12,11 @@ use super::{Output, progress};
 use crate::arrays;
 use crate::engine::board::OnBoard;
 use crate::engine::{Engine, batch};
+use crate::front_end_costs::{self, OfModel, m0_plus_cycles};
 use crate::plan_report::PlanReport;
 use crate::synthetic;
 
-/// Count what an inference costs on an emulated board: instructions per operator, RAM, stack, flash
+/// Count what an inference and a hop of the front end cost on an emulated board: instructions per operator, RAM, stack, flash
 ///
 /// One inference of one input is counted to the instruction. Counts hardly depend on the input. What a count means, and
 /// what it does not: docs/measuring.md.
@@ -37,6 +38,8 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     model: String,
+    /// SHA-256 of the file that the plan was made from.
+    source_sha256: String,
     board: &'static str,
     /// Processor that the plan is compiled for.
     target: &'static str,
@@ -46,6 +49,8 @@ struct Report {
     instructions: u64,
     /// By the processor's published timings; null where there are none.
     cycles_estimated: Option<u64>,
+    /// By the timings of the Cortex-M0+, where the board is counted as a Cortex-M0.
+    m0_plus_cycles_estimated: Option<u64>,
     instructions_per_mac: Option<f64>,
     arena_bytes: u64,
     live_set_bytes: u64,
@@ -61,6 +66,8 @@ struct Report {
     differing_bytes: usize,
     /// The outputs, in quantized units, in the order of the device's memory.
     outputs: Vec<Vec<i8>>,
+    /// Null where the model takes no samples.
+    front_end: Option<OfModel>,
     layers: Vec<LayerReport>,
 }
 
@@ -103,9 +110,15 @@ pub fn run(args: Args) -> Result<()> {
     let names = engine.names().to_vec();
     let plan = PlanReport::new(&engine.host().model(), &names);
     let bytes = engine.host().model().as_bytes().to_vec();
+    let hash = engine.host().model().header().source_hash;
+    let source_sha256 = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let counted = engine.device().profile(&bytes, &device_case, plan.layers.len());
+    let front_end = match &counted {
+        Ok(_) => front_end_costs::of_model(board, engine.host().model().front_end()),
+        Err(_) => Ok(None),
+    };
     waiting.finish_and_clear();
-    let counted = counted?;
+    let (counted, front_end) = (counted?, front_end?);
 
     let on_board: Vec<Vec<i8>> =
         counted.outputs.iter().map(|output| output.iter().map(|&byte| byte as i8).collect()).collect();
@@ -130,12 +143,14 @@ pub fn run(args: Args) -> Result<()> {
     });
     let report = Report {
         model: args.model.display().to_string(),
+        source_sha256,
         board: board.name,
         target: plan.target,
         macs: plan.macs,
         predicted: plan.predicted,
         instructions: counted.total.instructions,
         cycles_estimated: counted.total.cycles,
+        m0_plus_cycles_estimated: m0_plus_cycles(board, counted.total),
         instructions_per_mac: per_mac(counted.total, plan.macs),
         arena_bytes: plan.arena_bytes,
         live_set_bytes: plan.live_set_bytes,
@@ -147,6 +162,7 @@ pub fn run(args: Args) -> Result<()> {
         differing_bytes: pairs.filter(|(host, board)| host != board).count(),
         layers: layers.collect(),
         outputs: on_board,
+        front_end,
     };
     args.output.print(&report, |out| tables(out, &report, board))?;
     if report.differing_bytes > 0 {
@@ -204,6 +220,17 @@ fn tables(out: &mut dyn Write, report: &Report, board: &Board) -> io::Result<()>
             writeln!(out, "cycles        {cycles}, estimated from published timings, not measured")?
         }
         None => writeln!(out, "cycles        not estimated: this processor's timings are not published")?,
+    }
+    if let Some(front_end) = &report.front_end {
+        write!(
+            out,
+            "front end     {} instructions per hop, {} a second; {} for the model's input",
+            front_end.instructions_per_hop, front_end.hops_per_second, front_end.instructions_of_input
+        )?;
+        match front_end.cycles_estimated_per_hop {
+            Some(cycles) => writeln!(out, "; {cycles} cycles per hop, estimated")?,
+            None => writeln!(out)?,
+        }
     }
     writeln!(
         out,

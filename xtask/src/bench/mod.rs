@@ -2,10 +2,13 @@
 
 mod anchor;
 pub mod bits;
+mod boards;
+mod boards_page;
 mod fit;
 mod front_end;
 mod mcu;
 mod record;
+mod share;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -27,6 +30,8 @@ enum What {
     Fit(fit::Args),
     /// Instructions of a frame of the front end, in integers and in floating point, on all emulated boards
     FrontEnd(front_end::Args),
+    /// What the applications take on every board: flash, RAM, stack, instructions, and their share of real time
+    Boards(boards::Args),
     /// Compare host and boards bit by bit, in every plan that the compiler can make
     Bits(bits::Args),
 }
@@ -37,6 +42,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         What::Mcu(args) => mcu::run(installer, args),
         What::Fit(args) => fit::run(installer, args),
         What::FrontEnd(args) => front_end::run(installer, args),
+        What::Boards(args) => boards::run(installer, args),
         What::Bits(args) => bits::run(installer, args),
     }
 }

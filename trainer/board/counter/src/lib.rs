@@ -6,7 +6,9 @@
 //! emulator translates as one: it is entered at its first instruction and run to its last. `JUMPS`
 //! says how often what came next was not the instruction behind it.
 //!
-//! The emulator hands over `begin=ADDRESS`, `end=ADDRESS` and `out=FILE`. The emulated processor has
+//! The emulator hands over `begin=ADDRESS`, `end=ADDRESS` and `out=FILE`. With `low=ADDRESS` and `high=ADDRESS` in place of marks the
+//! plugin sees where the program writes instead: whenever that is lower than ever before in the range from `low` to `high`, a line
+//! with the address is written, so that the last line tells how deep a stack there became. The emulated processor has
 //! one core, so that all calls come from one thread.
 #![allow(unsafe_code)]
 
@@ -28,6 +30,10 @@ pub static qemu_plugin_version: c_int = match option_env!("TEFF_QEMU_PLUGIN_API"
 
 type TranslationCallback = extern "C" fn(id: u64, block: *mut c_void);
 type ExecutionCallback = extern "C" fn(cpu: c_uint, data: *mut c_void);
+type MemoryCallback = extern "C" fn(cpu: c_uint, info: u32, address: u64, data: *mut c_void);
+
+/// Of the interface's kinds of access to memory, the one that is watched.
+const WRITES: c_int = 2;
 
 // SAFETY: these are the declarations of qemu-plugin.h; an opaque structure stands as `c_void`.
 unsafe extern "C" {
@@ -36,6 +42,13 @@ unsafe extern "C" {
         block: *mut c_void,
         callback: ExecutionCallback,
         flags: c_int,
+        data: *mut c_void,
+    );
+    fn qemu_plugin_register_vcpu_mem_cb(
+        instruction: *mut c_void,
+        callback: MemoryCallback,
+        flags: c_int,
+        accesses: c_int,
         data: *mut c_void,
     );
     fn qemu_plugin_tb_n_insns(block: *const c_void) -> usize;
@@ -53,9 +66,16 @@ struct Block {
     jumps: AtomicU64,
 }
 
+/// What the plugin does.
+enum Task {
+    /// Counts between marks at these addresses.
+    Count { begin: u64, end: u64 },
+    /// Looks for the lowest address that is written to in this range.
+    Watch { low: u64, high: u64 },
+}
+
 struct Settings {
-    begin: u64,
-    end: u64,
+    task: Task,
     out: BufWriter<File>,
     /// Blocks that ran in this region.
     touched: Vec<&'static Block>,
@@ -65,6 +85,9 @@ static SETTINGS: Mutex<Option<Settings>> = Mutex::new(None);
 static BEGIN: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
 static COUNTING: AtomicBool = AtomicBool::new(false);
+static LOW: AtomicU64 = AtomicU64::new(0);
+/// The end of the range that is watched; from the first write on the lowest address that was written to.
+static LOWEST: AtomicU64 = AtomicU64::new(0);
 /// The block that ran before, null at the beginning of a region.
 static LAST: AtomicPtr<Block> = AtomicPtr::new(null_mut());
 
@@ -87,14 +110,24 @@ pub unsafe extern "C" fn qemu_plugin_install(
     });
     match settings(words) {
         Ok(settings) => {
-            BEGIN.store(settings.begin, Ordering::Relaxed);
-            END.store(settings.end, Ordering::Relaxed);
+            let callback: TranslationCallback = match settings.task {
+                Task::Count { begin, end } => {
+                    BEGIN.store(begin, Ordering::Relaxed);
+                    END.store(end, Ordering::Relaxed);
+                    translated
+                }
+                Task::Watch { low, high } => {
+                    LOW.store(low, Ordering::Relaxed);
+                    LOWEST.store(high, Ordering::Relaxed);
+                    translated_to_watch
+                }
+            };
             if let Ok(mut place) = SETTINGS.lock() {
                 *place = Some(settings);
             }
             // SAFETY: `id` is the one that this plugin was given, and the callback has the type that
             // the interface asks for.
-            unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, translated) };
+            unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, callback) };
             0
         }
         Err(problem) => {
@@ -105,7 +138,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
 }
 
 fn settings<W: AsRef<str>>(words: impl Iterator<Item = W>) -> Result<Settings, String> {
-    let (mut begin, mut end, mut out) = (None, None, None);
+    let (mut begin, mut end, mut low, mut high, mut out) = (None, None, None, None, None);
     for word in words {
         let word = word.as_ref();
         let (key, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no setting"))?;
@@ -116,13 +149,19 @@ fn settings<W: AsRef<str>>(words: impl Iterator<Item = W>) -> Result<Settings, S
         match key {
             "begin" => begin = Some(address()?),
             "end" => end = Some(address()?),
+            "low" => low = Some(address()?),
+            "high" => high = Some(address()?),
             "out" => out = Some(File::create(value).map_err(|error| format!("{value}: {error}"))?),
             _ => return Err(format!("`{key}` is no setting")),
         }
     }
     let out = BufWriter::new(out.ok_or("`out` is missing")?);
-    let (begin, end) = (begin.ok_or("`begin` is missing")?, end.ok_or("`end` is missing")?);
-    Ok(Settings { begin, end, out, touched: Vec::new() })
+    let task = match (begin, end, low, high) {
+        (Some(begin), Some(end), None, None) => Task::Count { begin, end },
+        (None, None, Some(low), Some(high)) => Task::Watch { low, high },
+        _ => return Err("`begin` and `end`, or `low` and `high`, are what is needed".to_string()),
+    };
+    Ok(Settings { task, out, touched: Vec::new() })
 }
 
 /// A block was translated: from now on the emulator says whenever it runs.
@@ -143,6 +182,29 @@ extern "C" fn translated(_id: u64, block: *mut c_void) {
         let data = std::ptr::from_mut(counted).cast();
         // 0: the callback reads no registers.
         qemu_plugin_register_vcpu_tb_exec_cb(block, executed, 0, data);
+    }
+}
+
+/// A block was translated: from now on the emulator says whenever one of its instructions writes.
+extern "C" fn translated_to_watch(_id: u64, block: *mut c_void) {
+    // SAFETY: `block` is valid during this call, and its instructions are asked for within their number.
+    unsafe {
+        for index in 0..qemu_plugin_tb_n_insns(block) {
+            let instruction = qemu_plugin_tb_get_insn(block, index);
+            // 0: the callback reads no registers.
+            qemu_plugin_register_vcpu_mem_cb(instruction, written, 0, WRITES, null_mut());
+        }
+    }
+}
+
+/// An instruction writes to `address`.
+extern "C" fn written(_cpu: c_uint, _info: u32, address: u64, _data: *mut c_void) {
+    if address < LOWEST.load(Ordering::Relaxed) && address >= LOW.load(Ordering::Relaxed) {
+        LOWEST.store(address, Ordering::Relaxed);
+        let Ok(mut settings) = SETTINGS.lock() else { return };
+        let Some(Settings { out, .. }) = settings.as_mut() else { return };
+        // A line that cannot be written is missing, and the reader has to have one.
+        let _ = writeln!(out, "{address:x}").and_then(|()| out.flush());
     }
 }
 
