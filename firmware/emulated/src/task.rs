@@ -204,6 +204,7 @@ where
     ///
     /// # Errors
     /// When something cannot be told.
+    #[inline(never)]
     pub fn run(&mut self, machine: Machine, out: &mut Report) -> Result<Figures, fmt::Error> {
         self.pace = Pace::start(machine, self.rate_millihertz);
         for portion in self.setting.portions.iter().cycle() {

@@ -69,7 +69,7 @@ pub(crate) fn count(
 /// interrupts in it. What the processor itself pushes at an interrupt counts as far as the handler writes below it.
 ///
 /// # Errors
-/// The program ends with a failure, or the emulator takes no plugin.
+/// The program ends with a failure, or its stack reaches variables, or the emulator takes no plugin.
 pub fn stack_bytes(board: &'static Board, program: &Path) -> Result<u64> {
     let emulator = Emulator::find(board)?;
     let (low, high) = Elf::read(program)?.stack()?;
@@ -81,8 +81,12 @@ pub fn stack_bytes(board: &'static Board, program: &Path) -> Result<u64> {
     }
     let text = fs::read_to_string(lowest.path())
         .with_context(|| format!("cannot read {}", lowest.path().display()))?;
-    let addresses = text.lines().filter_map(|line| u64::from_str_radix(line, 16).ok());
-    let lowest = addresses.last().context("the program wrote nothing to its stack")?;
+    let mut addresses = text.lines().filter_map(|line| u64::from_str_radix(line, 16).ok());
+    let lowest = addresses.next_back().context("the program wrote nothing to its stack")?;
+    // Writes below are to variables or to a stack that has overflowed: which of both, nobody knows.
+    if lowest < low + 8 {
+        bail!("the {} bytes of {} that are left for the stack do not suffice", high - low, program.display());
+    }
     Ok(high - lowest)
 }
 
