@@ -8,3 +8,5 @@ pub mod mve;
 mod clamp;
 #[cfg(any(teff_dsp, teff_mve))]
 pub(crate) mod complex;
+#[cfg(teff_mve)]
+mod windows;

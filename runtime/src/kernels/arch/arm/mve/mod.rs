@@ -38,6 +38,8 @@ mod memory;
 mod pool;
 #[cfg(teff_mve)]
 mod set;
+#[cfg(teff_mve)]
+mod windows;
 
 #[cfg(teff_mve)]
 pub use set::Mve;
