@@ -8,5 +8,5 @@ pub mod mve;
 mod clamp;
 #[cfg(any(teff_dsp, teff_mve))]
 pub(crate) mod complex;
-#[cfg(teff_mve)]
+#[cfg(any(teff_mve, teff_dsp))]
 mod windows;
