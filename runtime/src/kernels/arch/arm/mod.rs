@@ -8,5 +8,5 @@ pub mod mve;
 mod clamp;
 #[cfg(any(teff_dsp, teff_mve))]
 pub(crate) mod complex;
-#[cfg(any(teff_mve, teff_dsp))]
+#[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod windows;

@@ -40,6 +40,8 @@ mod depthwise_conv_2d;
 mod fully_connected;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod set;
+#[cfg(any(test, teff_armv6m, teff_armv7m))]
+mod windows;
 
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 pub use set::Base;
