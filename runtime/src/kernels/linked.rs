@@ -6,7 +6,7 @@
 use super::arch::arm::dsp;
 use super::generic;
 use super::packing::BLOCK;
-use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, Packing};
+use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
 use crate::quant::Requantize;
 use crate::shape::Layout;
 
@@ -47,7 +47,7 @@ pub enum Variant {
     OutputsLeftOver = 34,
     /// An average over the whole input ([`AveragePool2d::is_global`]).
     GlobalAverage = 35,
-    /// An average over any other window.
+    /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]).
     WindowedAverage = 36,
     /// A product with one factor per channel.
     PerChannel = 37,
@@ -57,6 +57,12 @@ pub enum Variant {
     RhsTransposed = 39,
     /// A product of matrices of which the right one is held as it is.
     RhsPlain = 40,
+    /// An average over any other window.
+    OtherAverage = 41,
+    /// A maximum of channels that lie side by side ([`MaxPool2d::is_by_channels`]).
+    MaxByChannels = 42,
+    /// Any other maximum.
+    OtherMax = 43,
 }
 
 impl Variants {
@@ -132,8 +138,16 @@ impl Variants {
 
     /// The set with what an average needs.
     pub const fn with_average_pool_2d(self, op: &AveragePool2d) -> Self {
-        let global = op.is_global();
-        self.with(if global { Variant::GlobalAverage } else { Variant::WindowedAverage })
+        self.with(match (op.is_global(), op.is_by_channels()) {
+            (true, _) => Variant::GlobalAverage,
+            (false, true) => Variant::WindowedAverage,
+            (false, false) => Variant::OtherAverage,
+        })
+    }
+
+    /// The set with what a maximum needs.
+    pub const fn with_max_pool_2d(self, op: &MaxPool2d) -> Self {
+        self.with(if op.is_by_channels() { Variant::MaxByChannels } else { Variant::OtherMax })
     }
 
     /// Whether `variant` is needed.

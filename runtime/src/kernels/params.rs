@@ -147,6 +147,18 @@ pub struct MaxPool2d {
     pub output_max: i8,
 }
 
+impl MaxPool2d {
+    /// Whether channels lie side by side, and are enough for a word.
+    pub const fn is_by_channels(&self) -> bool {
+        is_by_channels(self.input, self.output)
+    }
+}
+
+const fn is_by_channels(input: View, output: View) -> bool {
+    let are_nhwc = matches!((input.layout, output.layout), (Layout::Nhwc, Layout::Nhwc));
+    are_nhwc && input.extent.c >= 4 && input.extent.c == output.extent.c
+}
+
 /// How an average is brought to the output's scale.
 #[derive(Clone, Copy, Debug)]
 pub enum Average {
@@ -202,6 +214,13 @@ impl AveragePool2d {
             && from.c.is_multiple_of(4)
             && matches!(self.input.layout, Layout::Nhwc)
             && from.h * from.w <= 255
+    }
+
+    /// Whether channels lie side by side, are enough for a word, and the window's elements are so few that a sum is
+    /// divided exactly by a product of 32 bits.
+    pub const fn is_by_channels(&self) -> bool {
+        is_by_channels(self.input, self.output)
+            && self.window.filter_h.saturating_mul(self.window.filter_w) <= 4096
     }
 
     /// The output value of a window with `count` elements and sum `sum`; 0 is the exact average of no element.

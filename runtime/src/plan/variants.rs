@@ -15,6 +15,7 @@ impl Model<'_> {
                 OpKind::DepthwiseConv2d => variants.with_depthwise_conv_2d(&self.depthwise_conv_2d(&op)),
                 OpKind::FullyConnected => variants.with_fully_connected(&self.fully_connected(&op)),
                 OpKind::AveragePool2d => variants.with_average_pool_2d(&self.average_pool_2d(&op)),
+                OpKind::MaxPool2d => variants.with_max_pool_2d(&self.max_pool_2d(&op)),
                 OpKind::Mul if self.mul(&op).rhs_per_channel => variants.with(Variant::PerChannel),
                 OpKind::MatMul if self.mat_mul(&op).rhs_transposed => variants.with(Variant::RhsTransposed),
                 OpKind::MatMul => variants.with(Variant::RhsPlain),

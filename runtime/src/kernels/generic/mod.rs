@@ -16,7 +16,7 @@ mod pool;
 mod softmax;
 #[cfg(test)]
 mod tests;
-mod window;
+pub(in crate::kernels) mod window;
 
 use core::cell::Cell;
 use core::marker::PhantomData;

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 /// Filter taps whose input position is inside `0..len`: those of output position `at` along one axis.
 #[inline]
-pub(super) fn taps_inside(
+pub(in crate::kernels) fn taps_inside(
     at: usize,
     stride: usize,
     pad: usize,

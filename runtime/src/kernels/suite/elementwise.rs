@@ -104,7 +104,7 @@ pub fn mul<K: Kernels>(trial: &mut Trial<'_>) {
     {
         for layout in [Nhwc, Planar] {
             for (mantissa, shift) in
-                [(1 << 20, 0), (12_345_678, 0), (i32::MAX, 0), (1_600_000_000, 2), (0, 0)]
+                [(1 << 20, 0), (12_345_678, 0), (i32::MAX, 0), (1_600_000_000, 2), (i32::MAX, 30), (0, 0)]
             {
                 for (output_min, output_max) in [(-128, 127), (-30, 60)] {
                     let view = View::new(h, w, c, layout);

@@ -49,7 +49,10 @@ macro_rules! for_each_class {
                 blocks_of_four
             ],
             fully_connected: [k_remainders, output_blocks, numbers, output_ranges, blocks_of_eight],
-            pool: [max_windows, max_edges, average_exact, average_scaled, average_edges],
+            pool: [
+                max_windows, max_edges, average_exact, average_scaled, average_edges, channel_blocks,
+                one_dimensional
+            ],
             elementwise: [add, mul, lookup],
             softmax: [channels, positions, extremes],
             place: [concatenation, padding, layouts_and_rows],

@@ -166,3 +166,37 @@ pub fn average_edges<K: Kernels>(trial: &mut Trial<'_>) {
         }
     }
 }
+
+/// Maximum and both averages of one case.
+fn each_case<K: Kernels>(trial: &mut Trial<'_>, spec: Spec) {
+    let (input_zero_point, output_zero_point) = (trial.random.value(), trial.random.value());
+    let scaled = Average::Scaled { mantissa: 300_000_000, shift: 0, input_zero_point, output_zero_point };
+    max_case::<K>(trial, spec);
+    average_case::<K>(trial, spec, Average::Exact, None);
+    average_case::<K>(trial, spec, scaled, Some(input_zero_point));
+}
+
+/// Channels around the block sizes, windows that lie inside between such that do not.
+pub fn channel_blocks<K: Kernels>(trial: &mut Trial<'_>) {
+    for c in [2, 4, 5, 6, 7, 8, 12, 15, 20, 31, 32, 33] {
+        for layouts in LAYOUTS {
+            let spec = Spec::new((5, 11, c), c).layouts(layouts);
+            each_case::<K>(trial, spec.filter(2, 3).stride(1, 2).padding([1, 2, 0, 1]));
+            each_case::<K>(trial, spec.filter(3, 2).stride(2, 1).dilation(1, 2).padding([0, 1, 2, 3]));
+        }
+    }
+}
+
+/// Signals over time: width 1, every range of steps.
+pub fn one_dimensional<K: Kernels>(trial: &mut Trial<'_>) {
+    for c in [1, 4, 18] {
+        for (filter, stride, dilation, padding) in
+            [(2, 2, 1, [0; 4]), (3, 1, 1, [1, 0, 1, 0]), (3, 2, 2, [2, 0, 3, 0]), (11, 11, 1, [0; 4])]
+        {
+            let spec = Spec::new((11, 1, c), c).filter(filter, 1).stride(stride, 1).dilation(dilation, 1);
+            each_case::<K>(trial, spec.padding(padding).every_range());
+        }
+        // Neither is a signal with a window across its width.
+        each_case::<K>(trial, Spec::new((7, 1, c), c).filter(2, 3).padding([1, 1, 0, 1]));
+    }
+}

@@ -8,3 +8,5 @@ pub mod mve;
 mod clamp;
 #[cfg(any(teff_dsp, teff_mve))]
 pub(crate) mod front_end;
+#[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
+mod windows;

@@ -3,11 +3,11 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch};
+use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch, windows};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
-use crate::kernels::linked::{All, Linked};
-use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, Packing};
+use crate::kernels::linked::{All, Linked, Variant};
+use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
 
 /// The set for Cortex-M without the DSP extension.
 pub type Base = With<All>;
@@ -71,6 +71,14 @@ impl<L: Linked> Kernels for With<L> {
                 Generic::<L>::fully_connected(op, input, output, outputs)
             }
             _ => {}
+        }
+    }
+
+    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        if L::VARIANTS.has(Variant::MaxByChannels) && op.is_by_channels() {
+            windows::max_pool_2d(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::OtherMax) {
+            Generic::<L>::max_pool_2d(op, input, output, rows);
         }
     }
 }

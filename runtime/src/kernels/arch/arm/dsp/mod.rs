@@ -49,6 +49,8 @@ mod row_pairs;
 #[cfg(teff_dsp)]
 mod set;
 #[cfg(teff_dsp)]
+mod windows;
+#[cfg(teff_dsp)]
 mod winograd;
 
 #[cfg(teff_dsp)]

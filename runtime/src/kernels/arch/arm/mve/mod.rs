@@ -5,6 +5,7 @@
 //! - *Fully connected.* Four outputs at a time.
 //! - *Depthwise.* 16 channels at a time; products of two taps are added in 16 bits before they are widened. Where there are fewer
 //!   channels, neighbouring pixels fill the vector.
+//! - *Pooling.* 16 channels of a window at a time for a maximum, four for an average, which is divided by a reciprocal.
 //!
 //! Weights in [`Packing::Mve`](crate::kernels::params::Packing::Mve) take this path; plain ones run on
 //! [`generic`](crate::kernels::generic). How much scratch the fast path takes is computed here on every machine, since
@@ -38,6 +39,8 @@ mod memory;
 mod pool;
 #[cfg(teff_mve)]
 mod set;
+#[cfg(teff_mve)]
+mod windows;
 
 #[cfg(teff_mve)]
 pub use set::Mve;

@@ -4,11 +4,13 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch};
+use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch, windows};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
-use crate::kernels::params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, Packing};
+use crate::kernels::params::{
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing,
+};
 
 /// The set for Helium.
 pub type Mve = With<All>;
@@ -84,15 +86,33 @@ impl<L: Linked> Kernels for With<L> {
         }
     }
 
+    fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        if L::VARIANTS.has(Variant::MaxByChannels) && op.is_by_channels() {
+            windows::max_pool_2d(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::OtherMax) {
+            Generic::<L>::max_pool_2d(op, input, output, rows);
+        }
+    }
+
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
             pool::global_average(op, input, output);
-        } else if L::VARIANTS.has(Variant::WindowedAverage) {
+        } else if L::VARIANTS.has(Variant::WindowedAverage) && op.is_by_channels() {
+            windows::average_pool_2d(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::OtherAverage) {
             Generic::<L>::average_pool_2d(op, input, output, rows);
         }
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
         elementwise::add(op, lhs, rhs, output);
+    }
+
+    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::mul::<L>(op, lhs, rhs, output);
+    }
+
+    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::lookup(table, input, output);
     }
 }
