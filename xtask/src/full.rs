@@ -89,7 +89,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     }
     println!("{table}");
     bits::run(installer, &bits::Args::default())?;
-    test::run(installer, &test::Args::default())?;
+    test::run(installer, &test::Args::of_all_boards())?;
     if !failed.is_empty() {
         bail!("not trained, or not accurate enough: {}", failed.join(", "));
     }

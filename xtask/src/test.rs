@@ -21,11 +21,18 @@ pub struct Args {
     overwrite: bool,
 
     /// Build the programs of every board, not only of one for each architecture, and test the Debian package
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["snapshots", "filter"])]
     all_boards: bool,
 
     /// Only tests and snapshots whose name contains this
     filter: Option<String>,
+}
+
+impl Args {
+    /// All tests, of all boards.
+    pub fn of_all_boards() -> Args {
+        Args { all_boards: true, ..Args::default() }
+    }
 }
 
 /// Installs what tests need, runs them and prints one line of counts at the end.

@@ -121,16 +121,6 @@ const REAL: &[Destination] = &[
         ..PROBE
     },
     Destination {
-        name: "microbit",
-        title: "BBC micro:bit (nRF51822), Cortex-M0",
-        target: "thumbv6m-none-eabi",
-        cpu: None,
-        plan_target: "cortex-m0",
-        timings: "cortex-m0",
-        clock_hz: Some(16_000_000),
-        way: Way::Probe { chip: "nRF51822_xxAA" },
-    },
-    Destination {
         name: "rpi-linux",
         title: "Raspberry Pi with 64-bit Linux",
         target: "aarch64-unknown-linux-gnu",

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use object::{Object, ObjectSegment};
 
 use crate::destination::{Destination, Way};
 use crate::firmware::board_folder;
 use crate::memory_map::{self, Region};
 use crate::uf2::{self, Piece};
-use crate::{Elf, Emulator, Time, find_program};
+use crate::{Elf, Emulator, Time, find_program, rpi3};
 
 /// A program to be flashed, and where to.
 #[derive(Clone, Debug)]
@@ -229,7 +228,7 @@ impl Delivery<'_> {
                 Ok(())
             }
             Action::Uf2 { to, family } => write(to, &uf2::encode(&self.pieces()?, *family)?),
-            Action::Image { to } => write(to, &flat_image(self.elf)?),
+            Action::Image { to } => write(to, &rpi3::read_image(self.elf)?),
             Action::Copy { from, to } => {
                 let bytes = fs::read(&*from).with_context(|| format!("cannot read {}", from.display()))?;
                 write(to, &bytes)
@@ -297,32 +296,6 @@ fn drive_is_of(drive: &Path, board_id: &str) -> bool {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// The memory that a program expects, from its first address on.
-fn flat_image(elf: &Path) -> Result<Vec<u8>> {
-    /// More than any memory card's image.
-    const LONGEST: u64 = 256 << 20;
-    let bytes = fs::read(elf).with_context(|| format!("cannot read the program {}", elf.display()))?;
-    let file = object::File::parse(&*bytes).with_context(|| format!("{} is no ELF file", elf.display()))?;
-    let mut parts = Vec::new();
-    for segment in file.segments() {
-        let data = segment.data().with_context(|| format!("{} is cut off", elf.display()))?;
-        if !data.is_empty() {
-            parts.push((segment.address(), data));
-        }
-    }
-    parts.sort_by_key(|(address, _)| *address);
-    let Some(&(first, _)) = parts.first() else { bail!("{} holds no program", elf.display()) };
-    let mut image = Vec::new();
-    for (address, data) in parts {
-        if address - first > LONGEST {
-            bail!("{} has parts that lie {} bytes apart", elf.display(), address - first);
-        }
-        image.resize((address - first) as usize, 0);
-        image.extend_from_slice(data);
-    }
-    Ok(image)
 }
 
 /// How much of a region of memory is needed.
@@ -489,32 +462,5 @@ mod tests {
         let lld = "rust-lld: error: section '.bss' will not fit in region 'RAM': overflowed by 1234 bytes\n";
         assert_eq!(too_large(lld).unwrap(), "the program is 1234 bytes too large for RAM");
         assert_eq!(too_large("error: could not compile"), None);
-    }
-
-    /// The smallest file that has a part to store: a header, a program header, four bytes.
-    #[test]
-    fn an_image_begins_with_its_first_address() {
-        let mut elf = vec![0; 52 + 2 * 32];
-        elf[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 1, 1, 1]);
-        let mut put = |at: usize, value: u32, bytes: usize| {
-            elf[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
-        };
-        put(16, 2, 2);
-        put(18, 40, 2);
-        put(20, 1, 4);
-        put(28, 52, 4);
-        put(40, 52, 2);
-        put(42, 32, 2);
-        put(44, 2, 2);
-        for (number, (offset, address)) in [(116, 0x8_0008), (120, 0x8_0000)].into_iter().enumerate() {
-            let at = 52 + 32 * number;
-            for (field, value) in [(0, 1), (4, offset), (8, address), (12, address), (16, 4), (20, 4)] {
-                put(at + field, value, 4);
-            }
-        }
-        elf.extend([5, 6, 7, 8, 1, 2, 3, 4]);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), &elf).unwrap();
-        assert_eq!(flat_image(file.path()).unwrap(), [1, 2, 3, 4, 0, 0, 0, 0, 5, 6, 7, 8]);
     }
 }

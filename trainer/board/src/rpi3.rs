@@ -67,10 +67,8 @@ pub struct BootFile {
 /// No Rust here builds for the board, or the model cannot be linked; the error says why.
 pub fn boot_files(program: &str, link: &Link) -> Result<Vec<BootFile>> {
     let elf = Firmware { board: &RPI3_BARE, program, link: link.clone() }.build()?;
-    let bytes = fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))?;
-    let image = image(&bytes).with_context(|| format!("{}", elf.display()))?;
     Ok(vec![
-        BootFile { name: "kernel8.img", bytes: image },
+        BootFile { name: "kernel8.img", bytes: read_image(&elf)? },
         BootFile { name: "config.txt", bytes: CONFIG.as_bytes().to_vec() },
     ])
 }
@@ -84,6 +82,15 @@ pub fn missing_closed_files(card: &Path) -> Vec<&'static str> {
 const LOAD_ADDRESS: u64 = 0x80000;
 /// What the program maps of the memory; the image lies in it.
 const MOST_BYTES: u64 = (256 << 20) - LOAD_ADDRESS;
+
+/// The image of a program's ELF file.
+///
+/// # Errors
+/// The file cannot be read, or is no program for this board.
+pub(crate) fn read_image(elf: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
+    image(&bytes).with_context(|| format!("{}", elf.display()))
+}
 
 /// The bytes of an ELF file as they lie in memory, from where they are loaded on.
 fn image(elf: &[u8]) -> Result<Vec<u8>> {

@@ -78,6 +78,9 @@ struct Report {
     out: String,
     /// How the emulator is started by hand; null for other boards.
     start: Option<String>,
+    /// Whether `trainer monitor` can follow the program.
+    #[serde(skip)]
+    sends_frames: bool,
     notes: Vec<String>,
 }
 
@@ -201,6 +204,7 @@ pub fn run(args: Args) -> Result<()> {
         steps,
         out: out.display().to_string(),
         start,
+        sends_frames: board.has_feature("link"),
         notes,
         app,
     };
@@ -237,14 +241,24 @@ fn check_options(args: &Args, board: &Destination) -> Result<()> {
 
 /// The program that suits the model.
 fn app(args: &Args, plan: Option<&Plan>) -> Result<String> {
+    let kind = plan.and_then(|plan| plan.kind);
+    let fitting = match kind {
+        Some(Kind::LogMel | Kind::Mfcc) => Some("listen"),
+        Some(Kind::RawWindow | Kind::MotionStats) => Some("motion"),
+        _ => None,
+    };
     if let Some(app) = &args.app {
+        let other = fitting.filter(|fitting| ["listen", "motion"].contains(&app.as_str()) && app != fitting);
+        if let (Some(fitting), Some(model)) = (other, &args.model) {
+            let reason = format!("has a front end that `{app}` cannot feed");
+            let remedy = format!("take `--app {fitting}`, or leave it out");
+            return Err(InputError::new(model, reason, remedy).into());
+        }
         return Ok(app.clone());
     }
-    let kind = plan.and_then(|plan| plan.kind);
-    Ok(match kind {
-        Some(Kind::LogMel | Kind::Mfcc) => "listen",
-        Some(Kind::RawWindow | Kind::MotionStats) => "motion",
-        _ => {
+    Ok(match fitting {
+        Some(fitting) => fitting,
+        None => {
             let model = args.model.as_deref().unwrap_or(Path::new("the model"));
             return Err(InputError::new(
                 model,
@@ -384,8 +398,12 @@ fn table(out: &mut dyn std::io::Write, report: &Report, board: &Destination) -> 
     }
     super::write_notes(out, &report.notes)?;
     if let Some(start) = &report.start {
-        writeln!(out, "  run it with  trainer monitor --board {}", report.board)?;
-        writeln!(out, "  or by hand   {start}")?;
+        if report.sends_frames {
+            writeln!(out, "  run it with  trainer monitor --board {}", report.board)?;
+            writeln!(out, "  or by hand   {start}")?;
+        } else {
+            writeln!(out, "  run it with  {start}")?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use teff_board::Board;
+use teff_board::{BOARDS, Board, Destination};
 
 use crate::line::signal::Choice;
 use crate::line::{BAUD, Source};
@@ -12,9 +12,9 @@ use crate::line::{BAUD, Source};
 /// How a board is reached.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Bits per second of a serial port; USB and pseudo-terminals have none
-    #[arg(long, value_name = "N", default_value_t = BAUD)]
-    pub baud: u32,
+    /// Bits per second of a serial port; USB and pseudo-terminals have none [default: 115200]
+    #[arg(long, value_name = "N")]
+    pub baud: Option<u32>,
     /// How long to wait for a line that is silent or cut, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
     pub wait: f64,
@@ -44,7 +44,7 @@ impl Options {
         if self.signal.is_some() {
             bail!("--signal is for emulated boards: the sensor at {path} measures what it measures");
         }
-        Ok(Source::Port { path: PathBuf::from(path), baud: self.baud })
+        Ok(Source::Port { path: PathBuf::from(path), baud: self.baud.unwrap_or(BAUD) })
     }
 }
 
@@ -54,4 +54,25 @@ impl Options {
 /// There is no such board.
 pub fn emulated(port: &str) -> Result<Option<&'static Board>> {
     port.strip_prefix("emulated:").map(Board::find).transpose()
+}
+
+/// Checks that an emulated board has a line, and no option of a port was given.
+///
+/// # Errors
+/// It has none, or one was.
+pub fn check_emulated(board: &Board, options: &Options) -> Result<()> {
+    if options.baud.is_some() {
+        bail!("--baud is for serial ports: the line of an emulated board has no rate");
+    }
+    let has_line = |name: &str| Destination::find(name).is_ok_and(|board| board.has_feature("link"));
+    if has_line(board.name) {
+        return Ok(());
+    }
+    let others: Vec<&str> = BOARDS.iter().map(|board| board.name).filter(|name| has_line(name)).collect();
+    bail!(
+        "the programs of the emulated board `{}` send no frames: run them by hand (firmware/boards/{}/README.md), or take one of {}",
+        board.name,
+        board.name,
+        others.join(", ")
+    )
 }

@@ -11,7 +11,7 @@ use console::Term;
 use serde::Serialize;
 use teff_board::{Board, Time};
 
-use super::line::{Options, emulated, seconds};
+use super::line::{Options, check_emulated, emulated, seconds};
 use crate::line::flashed::{self, Flashed};
 use crate::line::watch::{Figures, News, Watch};
 use crate::line::{Line, Look, Patience, Source, Stop};
@@ -123,6 +123,7 @@ fn source(args: &Args) -> Result<Source> {
         (None, Some(board)) => Board::find(board)?,
         (None, None) => bail!("say where the board is: --port PORT, or --board BOARD for an emulated one"),
     };
+    check_emulated(board, &args.options)?;
     let folder = args.flashed.clone().unwrap_or_else(|| flashed::folder(board.name));
     let note = Flashed::read(&folder, board.name)?;
     let Some(elf) = note.elf else { bail!("{}: holds no program", folder.display()) };

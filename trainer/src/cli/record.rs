@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use teff_board::{Board, Build, Link, Time};
 
-use super::line::{Options, emulated, seconds};
+use super::line::{Options, check_emulated, emulated, seconds};
 use super::{Output, progress};
 use crate::line::signal::Choice;
 use crate::line::store::{Place, is_name};
@@ -116,6 +116,7 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Builds the board's program, which is then started on the emulated board.
 fn on_emulated(board: &'static Board, args: &Args, place: &Place, elf: PathBuf) -> Result<Source> {
+    check_emulated(board, &args.options)?;
     board.ready()?;
     let signal = match (&args.options.signal, args.seconds) {
         (None, _) => None,

@@ -70,9 +70,8 @@ pub struct Chip {
     pub bus: PathBuf,
     /// On I²C, if it is not the usual one.
     pub address: Option<u8>,
-    /// On SPI, in hertz.
-    #[serde(default = "spi_hz")]
-    pub spi_hz: u32,
+    /// On SPI, in hertz, if it is not a million.
+    pub spi_hz: Option<u32>,
 }
 
 /// A chip whose range can be set.
@@ -83,15 +82,10 @@ pub struct RangedChip {
     pub bus: PathBuf,
     /// On I²C, if it is not the usual one.
     pub address: Option<u8>,
-    /// On SPI, in hertz.
-    #[serde(default = "spi_hz")]
-    pub spi_hz: u32,
+    /// On SPI, in hertz, if it is not a million.
+    pub spi_hz: Option<u32>,
     /// The greatest acceleration, in g: 2, 4, 8 or 16.
     pub range_g: u32,
-}
-
-fn spi_hz() -> u32 {
-    1_000_000
 }
 
 /// A microphone of ALSA's. The rate is the model's.

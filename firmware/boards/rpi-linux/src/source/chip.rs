@@ -19,12 +19,15 @@ use crate::config;
 /// Instants that wait in a chip when it is read.
 const PORTION: u32 = 16;
 
+/// Of an SPI bus, in hertz, where the configuration names none.
+const SPI_HZ: u32 = 1_000_000;
+
 /// Where a chip is.
 #[derive(Clone, Copy)]
 pub struct At<'c> {
     bus: &'c Path,
     address: Option<u8>,
-    spi_hz: u32,
+    spi_hz: Option<u32>,
 }
 
 impl<'c> At<'c> {
@@ -55,7 +58,7 @@ enum Bus {
 
 impl Bus {
     /// Opens `/dev/i2c-N` or `/dev/spidevN.M`; which one, its name says.
-    fn open(path: &Path, address: Option<u8>, spi_hz: u32, usual: u8) -> Result<Bus> {
+    fn open(path: &Path, address: Option<u8>, spi_hz: Option<u32>, usual: u8) -> Result<Bus> {
         let shown = path.display();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let remedy = "is the bus switched on (raspi-config), and is this user in the groups `i2c` and `spi`?";
@@ -63,6 +66,9 @@ impl Bus {
             let address = address.unwrap_or(usual);
             if address > 0x7f {
                 bail!("`address` is {address:#04x}: an address on I²C has seven bits");
+            }
+            if spi_hz.is_some() {
+                bail!("`spi_hz` is given, but {shown} is no SPI bus: leave it out");
             }
             let bus = I2cdev::new(path).with_context(|| format!("cannot open {shown}: {remedy}"))?;
             return Ok(Bus::I2c(OnI2c::new(bus, address)));
@@ -73,6 +79,7 @@ impl Bus {
         if address.is_some() {
             bail!("`address` is given, but {shown} is no I²C bus: leave it out");
         }
+        let spi_hz = spi_hz.unwrap_or(SPI_HZ);
         let mut device =
             SpidevDevice::open(path).with_context(|| format!("cannot open {shown}: {remedy}"))?;
         let options =
