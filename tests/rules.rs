@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-device", &["teff", "teff-app", "teff-link"]),
     ("teff-mps2-an385", ON_A_BOARD),
     ("teff-mps2-an385-m0", ON_A_BOARD),
-    ("teff-mps2-an386", &["teff", "teff-app", "teff-emulated", "teff-link", "teff-verify"]),
+    ("teff-mps2-an386", ON_A_BOARD),
     ("teff-mps2-an500", ON_A_BOARD),
     ("teff-mps2-an505", ON_A_BOARD),
     ("teff-mps3-an547", ON_A_BOARD),
@@ -52,7 +52,7 @@ const OF_THE_WHOLE: &[&str] = &[
 ];
 
 /// What the programs use that run on every emulated board.
-const ON_A_BOARD: &[&str] = &["teff", "teff-app", "teff-emulated", "teff-verify"];
+const ON_A_BOARD: &[&str] = &["teff", "teff-app", "teff-emulated", "teff-link", "teff-verify"];
 
 /// What the programs use that run on every real board.
 const ON_A_REAL_BOARD: &[&str] = &["teff", "teff-app", "teff-device"];
