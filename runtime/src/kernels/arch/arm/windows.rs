@@ -3,7 +3,11 @@
 use core::ops::Range;
 
 use crate::kernels::generic::window::taps_inside;
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+use crate::kernels::params::MaxPool2d;
 use crate::kernels::params::Window;
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+use crate::quant::clamp_i8;
 use crate::shape::{Extent, View};
 
 /// Windows side by side.
@@ -81,4 +85,65 @@ pub(super) fn for_each_run(
             x += count;
         }
     }
+}
+
+/// What the loop of a maximum works on: pointers to a run's first tap and output, and the run.
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Windows {
+    pub input: *const i8,
+    pub step: usize,
+    pub output: *mut i8,
+    pub channels: usize,
+    /// The first of the last channels that are taken at a time, some of them perhaps done already.
+    pub last: usize,
+    /// Windows, and of each the rows and columns; all 1 or more.
+    pub count: usize,
+    pub rows: usize,
+    pub columns: usize,
+    pub gap: usize,
+    pub column_step: usize,
+    /// As the loop's registers hold them.
+    pub output_min: i32,
+    pub output_max: i32,
+}
+
+/// Maxima by a loop that takes `at_once` channels at a time, if there are so many. `maxima` gets blocks whose taps lie
+/// inside the input and whose outputs lie inside the output; `register` says how its registers hold a clamp.
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+#[inline(always)]
+pub(super) fn max_pool_2d(
+    op: &MaxPool2d,
+    input: &[i8],
+    output: &mut [i8],
+    rows: Range<usize>,
+    at_once: usize,
+    register: impl Fn(i8) -> i32,
+    maxima: impl Fn(&mut Windows),
+) {
+    let c = op.output.extent.c;
+    let fits =
+        input.len() >= op.input.extent.len() && output.len() >= rows.len() * op.output.extent.row_len();
+    let Some(last) = c.checked_sub(at_once).filter(|_| fits) else { return };
+    for_each_run(&op.window, op.input, op.output, rows, |run| {
+        if run.rows == 0 {
+            let outputs = output.iter_mut().skip(run.output).take(run.count * c);
+            return outputs.for_each(|q| *q = clamp_i8(i8::MIN.into(), op.output_min, op.output_max));
+        }
+        maxima(&mut Windows {
+            input: input.as_ptr().wrapping_add(run.input),
+            step: run.step,
+            output: output.as_mut_ptr().wrapping_add(run.output),
+            channels: c,
+            last,
+            count: run.count,
+            rows: run.rows,
+            columns: run.columns,
+            gap: run.gap,
+            column_step: run.column_step,
+            output_min: register(op.output_min),
+            output_max: register(op.output_max),
+        });
+    });
 }

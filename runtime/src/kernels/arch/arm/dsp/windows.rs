@@ -5,66 +5,20 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::ops::Range;
 
-use crate::kernels::arch::arm::windows::for_each_run;
+use crate::kernels::arch::arm::windows::{self, Windows};
 use crate::kernels::params::MaxPool2d;
-use crate::quant::clamp_i8;
 
 /// Channels at a time, where there are so many.
 const BLOCK: usize = 16;
 /// Channels at a time, where there are fewer.
 const WORD: usize = 4;
 
-/// What [`maxima_of_blocks`] and [`maxima_of_words`] work on.
-#[repr(C)]
-struct Windows {
-    input: *const i8,
-    step: usize,
-    output: *mut i8,
-    channels: usize,
-    /// The first of the last channels that are taken at a time.
-    last: usize,
-    count: usize,
-    rows: usize,
-    columns: usize,
-    gap: usize,
-    column_step: usize,
-    /// In each byte.
-    output_min: u32,
-    output_max: u32,
-}
-
 pub(super) fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
-    let c = op.output.extent.c;
-    let fits = c >= WORD
-        && input.len() >= op.input.extent.len()
-        && output.len() >= rows.len() * op.output.extent.row_len();
-    if !fits {
-        return;
-    }
-    let in_each_byte = |value: i8| u32::from_le_bytes([value as u8; 4]);
-    for_each_run(&op.window, op.input, op.output, rows, |run| {
-        if run.rows == 0 {
-            let outputs = output.iter_mut().skip(run.output).take(run.count * c);
-            return outputs.for_each(|q| *q = clamp_i8(i8::MIN.into(), op.output_min, op.output_max));
-        }
-        let at_once = if c >= BLOCK { BLOCK } else { WORD };
-        let mut windows = Windows {
-            input: input.as_ptr().wrapping_add(run.input),
-            step: run.step,
-            output: output.as_mut_ptr().wrapping_add(run.output),
-            channels: c,
-            last: c - at_once,
-            count: run.count,
-            rows: run.rows,
-            columns: run.columns,
-            gap: run.gap,
-            column_step: run.column_step,
-            output_min: in_each_byte(op.output_min),
-            output_max: in_each_byte(op.output_max),
-        };
-        // SAFETY: taps lie inside the input and outputs inside the output, whose lengths were checked; a window has one
-        // tap or more, and as many channels as are taken at a time.
-        unsafe { if c >= BLOCK { maxima_of_blocks(&mut windows) } else { maxima_of_words(&mut windows) } }
+    let at_once = if op.output.extent.c >= BLOCK { BLOCK } else { WORD };
+    let in_each_byte = |value: i8| i32::from_le_bytes([value as u8; 4]);
+    windows::max_pool_2d(op, input, output, rows, at_once, in_each_byte, |windows| {
+        // SAFETY: what the block leads to is there.
+        unsafe { if at_once == BLOCK { maxima_of_blocks(windows) } else { maxima_of_words(windows) } }
     });
 }
 
