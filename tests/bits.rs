@@ -6,9 +6,9 @@ use teff_board::Board;
 use teff_trainer::engine::board::OnBoard;
 use teff_trainer::engine::{Engine, batch};
 use teff_trainer::test_data::{find, skip};
-use teff_trainer::{arrays, bits};
+use teff_trainer::{arrays, bits, golden};
 
-/// A few inputs of small models; `cargo xtask bench bits` takes more of both.
+/// A few drawn inputs of small models, and their golden ones; `cargo xtask bench bits` takes more of both.
 #[test]
 fn every_plan_gives_the_same_bits_on_every_board() {
     let mut plans = 0;
@@ -21,6 +21,7 @@ fn every_plan_gives_the_same_bits_on_every_board() {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model).join("model.onnx");
             for choice in bits::compare(&path, board, 4).unwrap() {
                 assert_eq!(choice.differing, 0, "{model} on {}: {choice:?}", board.name);
+                assert_eq!(choice.recorded, golden::CASES, "{model} on {}: {choice:?}", board.name);
                 plans += 1;
             }
         }

@@ -35,6 +35,11 @@ pub fn beside(model: &Path) -> Option<PathBuf> {
     Some(model.with_file_name(FILE)).filter(|path| path.is_file())
 }
 
+/// Recorded inputs beside a model: its golden file, or the `.npz` of the model's own name.
+pub fn recorded(model: &Path) -> Option<PathBuf> {
+    beside(model).or_else(|| Some(model.with_extension("npz")).filter(|path| path.is_file()))
+}
+
 /// How many bytes of the outputs differ from those that a file of arrays has under the outputs' names; `None` where it
 /// has none of them.
 pub fn differing(outputs: &[Named], recorded: &[Named]) -> Option<usize> {

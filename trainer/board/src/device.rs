@@ -60,8 +60,17 @@ impl Device {
     /// # Errors
     /// The board refuses the plan or a case, or does not answer.
     pub fn infer(&self, plan: &[u8], cases: &[Case]) -> Result<Vec<CaseResult>> {
-        let cases: Vec<Vec<u8>> = cases.iter().map(|case| case.inputs.concat()).collect();
-        self.ask(Kind::Inference, plan, &cases)
+        self.ask(Kind::Inference, plan, &joined(cases))
+    }
+
+    /// Runs each case through the plan, as fast as the emulator can; the instructions of the results mean nothing.
+    ///
+    /// # Errors
+    /// The board refuses the plan or a case, or does not answer within `limit`.
+    pub fn infer_fast(&self, plan: &[u8], cases: &[Case], limit: Duration) -> Result<Vec<CaseResult>> {
+        let job = job::encode(Kind::Inference, plan, &joined(cases));
+        let run = self.emulator.run_fast(&self.program, Some(&job), limit)?;
+        all_answers(self.board, &run, cases.len())
     }
 
     /// Streams each recording (samples of all axes, interleaved) through the front end of that blob.
@@ -93,11 +102,7 @@ impl Device {
 
     fn ask(&self, kind: Kind, body: &[u8], cases: &[Vec<u8>]) -> Result<Vec<CaseResult>> {
         let run = self.emulator.run(&self.program, Some(&job::encode(kind, body, cases)), TIME_LIMIT)?;
-        let results = answers(self.board, &run)?;
-        if results.len() != cases.len() {
-            bail!("{} of {} cases were answered; {}", results.len(), cases.len(), said(self.board, &run));
-        }
-        Ok(results)
+        all_answers(self.board, &run, cases.len())
     }
 
     pub(crate) fn board(&self) -> &'static Board {
@@ -111,6 +116,18 @@ impl Device {
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
+}
+
+fn joined(cases: &[Case]) -> Vec<Vec<u8>> {
+    cases.iter().map(|case| case.inputs.concat()).collect()
+}
+
+fn all_answers(board: &Board, run: &Run, cases: usize) -> Result<Vec<CaseResult>> {
+    let results = answers(board, run)?;
+    if results.len() != cases {
+        bail!("{} of {cases} cases were answered; {}", results.len(), said(board, run));
+    }
+    Ok(results)
 }
 
 /// What the board answered in a run that ended well.

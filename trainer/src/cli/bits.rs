@@ -12,7 +12,8 @@ use crate::bits::{self, Choice};
 /// Compare an emulated board with the host in every packing, layout and arrangement that the compiler can choose
 ///
 /// Inputs are drawn on both sides, and checksums of the outputs are compared; the host runs the reference kernels. Every second
-/// inference of the board runs in steps of changing budgets.
+/// inference of the board runs in steps of changing budgets. The inputs recorded beside the model (golden.npz, or the .npz of
+/// the model's name) run as well, and each byte of their outputs is compared.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The model: .onnx or .tflite
@@ -21,7 +22,7 @@ pub struct Args {
     /// Which emulated board
     #[arg(long, default_value = "mps2-an386")]
     pub board: String,
-    /// How many inputs
+    /// How many drawn inputs
     #[arg(long, default_value_t = 100)]
     pub inputs: u32,
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub fn run(args: Args) -> Result<()> {
                 "  {:<18}  {} of {} inferences differ; {} bytes of arena; {}{}",
                 choice.choice,
                 choice.differing,
-                choice.inputs,
+                choice.inputs as usize + choice.recorded,
                 choice.arena_bytes,
                 choice.packings.join(", "),
                 if choice.lock_step { "; lock step" } else { "" }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use teff_board::{Board, Case, Device};
 use teff_compiler::target::parse_target;
 
-use super::teff::{RawCase, Teff};
+use super::teff::{RawCase, Teff, signed};
 use super::{Engine, Port};
 use crate::arrays::Array;
 use crate::model_file;
@@ -58,19 +58,13 @@ impl OnBoard {
     /// Runs cases on the board and gives the bytes of their outputs.
     pub fn run_raw(&mut self, cases: &[RawCase]) -> Result<Vec<Vec<Vec<i8>>>> {
         let plan = self.teff.model().as_bytes().to_vec();
-        let given: Vec<Case> = cases
-            .iter()
-            .map(|case| Case {
-                inputs: case.inputs.iter().map(|input| input.iter().map(|&q| q as u8).collect()).collect(),
-            })
-            .collect();
+        let given: Vec<Case> = cases.iter().map(Case::from).collect();
         let results = self
             .device
             .infer(&plan, &given)
             .with_context(|| format!("board {} did not run the model", self.board.name))?;
         self.instructions.extend(results.iter().map(|result| result.instructions));
-        let signed = |bytes: &Vec<u8>| bytes.iter().map(|&byte| byte as i8).collect();
-        Ok(results.iter().map(|result| result.outputs.iter().map(signed).collect()).collect())
+        Ok(results.iter().map(|result| result.outputs.iter().map(|bytes| signed(bytes)).collect()).collect())
     }
 
     /// How many cases the board's memory holds beside the plan.

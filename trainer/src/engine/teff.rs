@@ -118,6 +118,18 @@ pub struct RawCase {
     pub inputs: Vec<Vec<i8>>,
 }
 
+impl From<&RawCase> for teff_board::Case {
+    fn from(case: &RawCase) -> teff_board::Case {
+        let bytes = |input: &Vec<i8>| input.iter().map(|&q| q as u8).collect();
+        teff_board::Case { inputs: case.inputs.iter().map(bytes).collect() }
+    }
+}
+
+/// The bytes of an output that a board gave.
+pub fn signed(bytes: &[u8]) -> Vec<i8> {
+    bytes.iter().map(|&byte| byte as i8).collect()
+}
+
 impl Engine for Teff {
     fn inputs(&self) -> &[Port] {
         &self.input_ports

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long)]
     model: Vec<String>,
 
-    /// Inputs for each plan
+    /// Drawn inputs for each plan; those recorded beside the model come on top
     #[arg(long, default_value_t = 100)]
     inputs: u32,
 }
@@ -51,7 +51,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     }
     let trainer = build_light_trainer()?;
     let mut rows = String::new();
-    let (mut plans, mut differing, mut failed) = (0, 0, Vec::new());
+    let (mut plans, mut recorded, mut differing, mut failed) = (0, 0, 0, Vec::new());
     for board in &boards {
         for model in &models {
             let (name, start) = (size::name(model), Instant::now());
@@ -73,6 +73,7 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
             };
             for choice in report["choices"].as_array().context("the report has no plans")? {
                 plans += 1;
+                recorded += choice["recorded"].as_u64().context("a plan has no recorded inputs")?;
                 differing += choice["differing"].as_u64().context("a plan has no result")?;
                 let packings: Vec<&str> = choice["packings"]
                     .as_array()
@@ -82,19 +83,20 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
                     .collect();
                 let _ = writeln!(
                     rows,
-                    "| {name} | {} | {} | {} | {} | {} | {} |",
+                    "| {name} | {} | {} | {} | {} | {} | {} | {} |",
                     board.name,
                     choice["choice"].as_str().unwrap_or_default(),
                     packings.join(", "),
                     if choice["lock_step"] == true { "yes" } else { "" },
                     choice["arena_bytes"],
+                    choice["recorded"],
                     choice["differing"],
                 );
             }
             say(&format!("{name} on {}: {} s", board.name, start.elapsed().as_secs()));
         }
     }
-    let text = page(&rows, plans, differing, args.inputs)?;
+    let text = page(&rows, (plans, recorded, differing), args.inputs)?;
     println!("{text}");
     if args.board.is_empty() && args.model.is_empty() && failed.is_empty() {
         let (date, commit) = record::stamp()?;
@@ -109,24 +111,25 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn page(rows: &str, plans: usize, differing: u64, inputs: u32) -> Result<String> {
+fn page(rows: &str, (plans, recorded, differing): (u64, u64, u64), inputs: u32) -> Result<String> {
     let (date, commit) = record::stamp()?;
     let mut text = format!("# Bits of host and boards, {date}\n\n");
     let _ = writeln!(
         text,
         "Compared by `cargo xtask bench bits`, commit {}. Each plan runs on {inputs} inputs that board and host draw alike, one in eight of them of \
          the least and the greatest int8 only; every second inference of the board runs in steps of changing budgets. The checksum of the \
-         outputs is compared with that of the reference kernels on the host, which run a plan of plain weights with every value apart. Plans are \
+         outputs is compared with that of the reference kernels on the host, which run a plan of plain weights with every value apart. The inputs \
+         recorded beside each model run as well, and every byte of their outputs is compared. Plans are \
          what the compiler makes when it is asked for a packing wherever it suits, for planar values wherever they can be, for values apart, and \
          for smaller arenas until nothing fits; a plan that is the same as one above it is left out.\n",
         commit.as_deref().unwrap_or("none"),
     );
     let _ = writeln!(
         text,
-        "{plans} plans, {} inferences, {differing} differing.\n",
-        plans as u64 * u64::from(inputs)
+        "{plans} plans, {} inferences with drawn inputs and {recorded} with recorded ones, {differing} differing.\n",
+        plans * u64::from(inputs)
     );
-    text += "| model | board | asked for | packings | lock step | arena B | differing |\n|---|---|---|---|---|---|---|\n";
+    text += "| model | board | asked for | packings | lock step | arena B | recorded | differing |\n|---|---|---|---|---|---|---|---|\n";
     text += rows;
     Ok(text)
 }
