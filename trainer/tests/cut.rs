@@ -30,7 +30,15 @@ fn program(test: &str, folder: &Path) -> Option<(&'static Board, PathBuf)> {
     }
     let elf = folder.join("record.elf");
     let Board { name, target, cpu, .. } = *board;
-    let build = Build { board: name, target, cpu, program: "record", link: &Link::None, features: &["link"] };
+    let build = Build {
+        board: name,
+        target,
+        cpu,
+        program: "record",
+        link: &Link::None,
+        features: &["link"],
+        recorded: None,
+    };
     build.run_to(&elf).unwrap();
     Some((board, elf))
 }

@@ -148,6 +148,12 @@ fn what_makes_no_sense_is_refused_by_name() {
         (vec![machine, "--board", "mps2-an386", "--sd", "/x"], "--sd has no meaning for board mps2-an386"),
         (vec![machine, "--board", "mps2-an386", "--host", "a@b"], "--host has no meaning"),
         (vec![machine, "--board", "mps2-an386", "--app", "record"], "`record` has no model"),
+        (vec![machine, "--board", "nrf52840-dk", "--sensor", "sound"], "--sensor is for `--app record`"),
+        (
+            vec!["--board", "mps2-an386", "--app", "record", "--rate", "8000"],
+            "--rate has no meaning for board",
+        ),
+        (vec!["--board", "nrf52840-dk", "--app", "record", "--rate", "0"], "--rate"),
         (vec!["--board", "mps2-an386", "--app", "motion"], "`motion` needs a model"),
         (vec!["no-such.onnx", "--board", "mps2-an386"], "no-such.onnx"),
         (vec!["--board", "mps2-an386"], "MODEL"),

@@ -31,7 +31,15 @@ pub fn build(all: bool) -> Result<Tally> {
             }
         };
         say(&format!("building the programs of {}", board.name));
-        let result = board.build(&rust).and_then(|programs| sizes(&programs));
+        let result = board.build(&rust, None).and_then(|programs| sizes(&programs)).and_then(|mut lines| {
+            if all {
+                // The last of its programs is `record`.
+                let sound = board.build(&rust, Some("sound"))?;
+                let (_, elf) = sound.last().context("no program was built")?;
+                lines.push(size("of sound", elf)?);
+            }
+            Ok(lines)
+        });
         match &result {
             Ok(sizes) => println!("board {} ... ok\n{}", board.name, sizes.join("\n")),
             Err(error) => println!("board {} ... FAILED\n{error:#}", board.name),
@@ -46,7 +54,7 @@ pub fn programs(name: &str) -> Result<Vec<(&'static str, PathBuf)>> {
     let board = found()?.into_iter().find(|board| board.name == name);
     let board = board.with_context(|| format!("no board `{name}` has a workspace of its own"))?;
     say(&format!("building the programs of {name}"));
-    board.build(&Rust::find(&board.target)?)
+    board.build(&Rust::find(&board.target)?, None)
 }
 
 /// A board, as its folder describes it.
@@ -91,8 +99,8 @@ impl RealBoard {
         Ok(RealBoard { name, folder, target, cpu })
     }
 
-    /// Builds all programs and returns the file of each.
-    fn build(&self, rust: &Rust) -> Result<Vec<(&'static str, PathBuf)>> {
+    /// Builds all programs and returns the file of each; `recorded` is what `record` records, motion where nothing is said.
+    fn build(&self, rust: &Rust, recorded: Option<&str>) -> Result<Vec<(&'static str, PathBuf)>> {
         let target_dir = root()?.join("firmware/target").join(rust.flavour);
         let target_dir = self.cpu.as_ref().map_or_else(|| target_dir.clone(), |cpu| target_dir.join(cpu));
         let mut cargo = rust.cargo("build", &self.target);
@@ -100,6 +108,9 @@ impl RealBoard {
         cargo.arg(&target_dir).stdin(Stdio::null());
         for variable in ["TEFF_MODEL", "TEFF_RECORD", "TEFF_RATE_HZ"] {
             cargo.env_remove(variable);
+        }
+        if let Some(recorded) = recorded {
+            cargo.env("TEFF_RECORD", recorded);
         }
         run(&mut cargo)?;
         let programs = target_dir.join(&self.target).join("release");

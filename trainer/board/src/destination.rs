@@ -139,11 +139,7 @@ const REAL: &[Destination] = &[
         plan_target: "generic",
         timings: "generic",
         clock_hz: None,
-        way: Way::Card {
-            image: "kernel8.img",
-            vendor: &["bootcode.bin", "start.elf", "fixup.dat"],
-            settings: rpi3::CONFIG,
-        },
+        way: Way::Card { image: "kernel8.img", vendor: &rpi3::CLOSED_FILES, settings: rpi3::CONFIG },
     },
 ];
 

@@ -35,7 +35,15 @@ pub struct Firmware<'a> {
 impl Firmware<'_> {
     fn as_build(&self) -> Build<'_> {
         let Board { name, target, cpu, .. } = *self.board;
-        Build { board: name, target, cpu, program: self.program, link: &self.link, features: &[] }
+        Build {
+            board: name,
+            target,
+            cpu,
+            program: self.program,
+            link: &self.link,
+            features: &[],
+            recorded: None,
+        }
     }
 
     /// Builds it and returns the ELF file. What cargo says goes to stderr.
@@ -74,6 +82,17 @@ pub struct Build<'a> {
     pub link: &'a Link,
     /// Features of the board's package.
     pub features: &'a [&'a str],
+    /// What `record` of a board that is not emulated records.
+    pub recorded: Option<Recorded>,
+}
+
+/// What the program `record` of a board that is not emulated asks of which sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The microphone, else the accelerometer.
+    pub sound: bool,
+    /// Samples in a second, 1 to 100,000; `None` is the program's own choice.
+    pub rate_hz: Option<u32>,
 }
 
 impl Build<'_> {
@@ -103,7 +122,15 @@ impl Build<'_> {
             .arg("--target-dir")
             .arg(&target_dir)
             .stdin(Stdio::null());
-        cargo.env_remove("TEFF_MODEL");
+        for variable in ["TEFF_MODEL", "TEFF_RECORD", "TEFF_RATE_HZ"] {
+            cargo.env_remove(variable);
+        }
+        if let Some(Recorded { sound, rate_hz }) = self.recorded {
+            cargo.env("TEFF_RECORD", if sound { "sound" } else { "motion" });
+            if let Some(rate) = rate_hz {
+                cargo.env("TEFF_RATE_HZ", rate.to_string());
+            }
+        }
         match self.link {
             Link::None => {
                 cargo.arg("--no-default-features");

@@ -1,6 +1,7 @@
 //! From a built program to a board's flash, step by step: what is done is shown first and can be left at that.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -51,6 +52,11 @@ enum Action {
     Image {
         to: PathBuf,
     },
+    /// Gives a file another name.
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
     Copy {
         from: PathBuf,
         to: PathBuf,
@@ -59,8 +65,8 @@ enum Action {
         to: PathBuf,
         text: &'static str,
     },
-    /// Nothing more: it is where it belongs.
-    Stored,
+    /// Nothing: it is as it has to be.
+    Leave,
 }
 
 impl Step {
@@ -138,7 +144,7 @@ impl Delivery<'_> {
             Way::Emulated(_) => {
                 vec![Step::new(
                     format!("keep it in {}, the emulated board's flash", elf.display()),
-                    Action::Stored,
+                    Action::Leave,
                 )]
             }
             Way::Probe { chip } => {
@@ -194,13 +200,34 @@ impl Delivery<'_> {
             Way::Card { image, settings, .. } => {
                 let card = self.card.unwrap_or(Path::new("<boot partition>"));
                 let (image, config) = (card.join(image), card.join("config.txt"));
-                vec![
-                    Step::new(format!("write {}", image.display()), Action::Image { to: image }),
-                    Step::new(
-                        format!("write {}, unless the card has one", config.display()),
+                let mut steps = Vec::new();
+                if let Some(spare) = spare_of(&image) {
+                    steps.push(Step::new(
+                        format!("keep the {} of another system as {}", image.display(), spare.display()),
+                        Action::Rename { from: image.clone(), to: spare },
+                    ));
+                }
+                steps.push(Step::new(format!("write {}", image.display()), Action::Image { to: image }));
+                steps.push(match fs::read_to_string(&config) {
+                    Err(_) => Step::new(
+                        format!("write {}", config.display()),
                         Action::Write { to: config, text: settings },
                     ),
-                ]
+                    Ok(text) => {
+                        let missing = missing_lines(&text, settings);
+                        let what = if missing.is_empty() {
+                            format!("leave {} as it is", config.display())
+                        } else {
+                            format!(
+                                "leave {} as it is, without which the board may not start: add to it {}",
+                                config.display(),
+                                missing.join(", ")
+                            )
+                        };
+                        Step::new(what, Action::Leave)
+                    }
+                });
+                steps
             }
         })
     }
@@ -211,7 +238,7 @@ impl Delivery<'_> {
     /// What failed, with what a program said.
     pub fn perform(&self, step: &mut Step) -> Result<()> {
         match &mut step.action {
-            Action::Stored => Ok(()),
+            Action::Leave => Ok(()),
             Action::Run(command) => {
                 let program = command.get_program().to_string_lossy().into_owned();
                 // What it says is for the person who waits, and results go to standard output.
@@ -228,17 +255,14 @@ impl Delivery<'_> {
                 Ok(())
             }
             Action::Uf2 { to, family } => write(to, &uf2::encode(&self.pieces()?, *family)?),
-            Action::Image { to } => write(to, &rpi3::read_image(self.elf)?),
+            Action::Image { to } => write_whole(to, &rpi3::read_image(self.elf)?),
+            Action::Rename { from, to } => fs::rename(&*from, &*to)
+                .with_context(|| format!("cannot rename {} to {}", from.display(), to.display())),
             Action::Copy { from, to } => {
                 let bytes = fs::read(&*from).with_context(|| format!("cannot read {}", from.display()))?;
                 write(to, &bytes)
             }
-            Action::Write { to, text } => {
-                if to.exists() {
-                    return Ok(());
-                }
-                write(to, text.as_bytes())
-            }
+            Action::Write { to, text } => write_whole(to, text.as_bytes()),
         }
     }
 
@@ -296,6 +320,42 @@ fn drive_is_of(drive: &Path, board_id: &str) -> bool {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes a file that is there whole or, where it cannot be written, as it was.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let written = fs::File::create(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&part, path)).map_err(|error| {
+        // What was written of it is of no use; that it cannot be removed changes nothing.
+        let _ = fs::remove_file(&part);
+        anyhow::Error::new(error).context(format!("cannot write {}", path.display()))
+    })
+}
+
+/// Where an image is kept that is not ours: one without a model in it, such as the kernel of an operating system.
+/// `None` where there is nothing to keep.
+fn spare_of(image: &Path) -> Option<PathBuf> {
+    let present = fs::read(image).ok()?;
+    if present.windows(PLAN_MAGIC.len()).any(|bytes| bytes == PLAN_MAGIC) {
+        return None;
+    }
+    let spare = |number: u32| image.with_extension(format!("img.{number}.saved"));
+    (1..).map(spare).find(|path| !path.exists())
+}
+
+/// What a plan begins with.
+const PLAN_MAGIC: &[u8] = b"TEFF";
+
+/// The settings that a `config.txt` lacks.
+fn missing_lines<'a>(present: &str, settings: &'a str) -> Vec<&'a str> {
+    let lines = settings.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.filter(|line| !present.lines().any(|there| there.trim() == *line)).collect()
 }
 
 /// How much of a region of memory is needed.
@@ -441,6 +501,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let card = Delivery { card: Some(folder.path()), ..delivery("rpi3-bare", Path::new("x.elf")) };
         assert!(card.check().unwrap_err().to_string().contains("bootcode.bin"));
+    }
+
+    #[test]
+    fn a_card_keeps_what_is_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let words = || {
+            let card = Delivery { card: Some(folder.path()), ..delivery("rpi3-bare", Path::new("x.elf")) };
+            card.steps().unwrap().into_iter().map(|step| step.what).collect::<Vec<_>>()
+        };
+        assert_eq!(words().len(), 2);
+        fs::write(at("kernel8.img"), b"a kernel").unwrap();
+        fs::write(at("kernel8.img.1.saved"), b"an older one").unwrap();
+        fs::write(at("config.txt"), "arm_64bit=1\r\nkernel=kernel8.img \ndtoverlay=disable-bt\n").unwrap();
+        let steps = words();
+        assert!(steps[0].ends_with("kernel8.img.2.saved"), "{steps:?}");
+        assert!(steps[2].ends_with("add to it enable_uart=1, init_uart_clock=48000000"), "{steps:?}");
+        fs::write(at("kernel8.img"), b"with a plan: TEFF").unwrap();
+        fs::write(at("config.txt"), format!("# mine\n{}", rpi3::CONFIG)).unwrap();
+        let steps = words();
+        assert!(steps.len() == 2 && steps[1].ends_with("config.txt as it is"), "{steps:?}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_stays_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel8.img");
+        write_whole(&path, b"one").unwrap();
+        write_whole(&path, b"two").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // In the way of the file that is written first.
+        fs::create_dir(folder.path().join("kernel8.img.part")).unwrap();
+        assert!(format!("{:#}", write_whole(&path, b"three").unwrap_err()).contains("kernel8.img"));
+        assert_eq!(fs::read(&path).unwrap(), b"two");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use destination::{Destination, M0_PLUS, Way};
 pub use device::{Case, CaseResult, Device, Features};
 pub use elf::{Elf, Sizes};
 pub use emulator::{Emulator, Run, TIME_LIMIT};
-pub use firmware::{Build, Firmware, Link, board_folder};
+pub use firmware::{Build, Firmware, Link, Recorded, board_folder};
 pub use front_end::{FrontEndCosts, HopCosts};
 pub use live::{Live, Time};
 pub use plugin::Count;

@@ -9,7 +9,7 @@ use object::{Object, ObjectSegment};
 
 use crate::emulator::TemporaryFile;
 use crate::rust::find_program;
-use crate::{Board, Firmware, Link, SETUP};
+use crate::{Board, SETUP};
 
 /// The board, as firmware is built for it. It answers no jobs of `trainer verify`, so that it is not one of
 /// [`crate::BOARDS`].
@@ -49,35 +49,6 @@ init_uart_clock=48000000
 /// Raspberry Pi Imager wrote.
 pub const CLOSED_FILES: [&str; 3] = ["bootcode.bin", "start.elf", "fixup.dat"];
 
-/// Where the closed files come from, for messages.
-pub const CLOSED_FILES_FROM: &str = "the folder `boot` of github.com/raspberrypi/firmware";
-
-/// A file of the card's first partition (FAT).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BootFile {
-    /// Its name there.
-    pub name: &'static str,
-    /// What stands in it.
-    pub bytes: Vec<u8>,
-}
-
-/// Builds one of [`PROGRAMS`] with a model, and gives the files that the card needs besides [`CLOSED_FILES`].
-///
-/// # Errors
-/// No Rust here builds for the board, or the model cannot be linked; the error says why.
-pub fn boot_files(program: &str, link: &Link) -> Result<Vec<BootFile>> {
-    let elf = Firmware { board: &RPI3_BARE, program, link: link.clone() }.build()?;
-    Ok(vec![
-        BootFile { name: "kernel8.img", bytes: read_image(&elf)? },
-        BootFile { name: "config.txt", bytes: CONFIG.as_bytes().to_vec() },
-    ])
-}
-
-/// The closed files that a card's folder lacks.
-pub fn missing_closed_files(card: &Path) -> Vec<&'static str> {
-    CLOSED_FILES.into_iter().filter(|name| !card.join(name).is_file()).collect()
-}
-
 /// Where the Pi's firmware puts the image.
 const LOAD_ADDRESS: u64 = 0x80000;
 /// What the program maps of the memory; the image lies in it.
@@ -87,7 +58,7 @@ const MOST_BYTES: u64 = (256 << 20) - LOAD_ADDRESS;
 ///
 /// # Errors
 /// The file cannot be read, or is no program for this board.
-pub(crate) fn read_image(elf: &Path) -> Result<Vec<u8>> {
+pub fn read_image(elf: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     image(&bytes).with_context(|| format!("{}", elf.display()))
 }
@@ -172,15 +143,6 @@ impl Drop for Emulated {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_card_is_looked_through() {
-        let card = std::env::temp_dir().join(format!("teff-card-{}", std::process::id()));
-        fs::create_dir_all(&card).unwrap();
-        fs::write(card.join("start.elf"), b"x").unwrap();
-        assert_eq!(missing_closed_files(&card), ["bootcode.bin", "fixup.dat"]);
-        fs::remove_dir_all(&card).unwrap();
-    }
 
     #[test]
     fn what_is_no_program_gives_no_image() {

@@ -15,7 +15,7 @@ use teff_app::queue::Gap;
 use teff_app::sensor::recorded::Recorded;
 use teff_app::sensor::{Format, Sensor};
 use teff_board::rpi3::{self, Emulated, RPI3_BARE};
-use teff_board::{Link, Rust, find_program};
+use teff_board::{Firmware, Link, Rust, find_program};
 use teff_compiler::{Target, compile};
 use teff_link::{End, Hello, MAX_FRAME_BYTES, Message, Samples, Sender};
 
@@ -148,10 +148,9 @@ fn frames(case: &Case, piece: usize) -> Vec<Vec<u8>> {
 
 /// An emulated Pi with a model, and the lines that it prints.
 fn start(case: &Case) -> (Emulated, Receiver<String>) {
-    let files = rpi3::boot_files(case.program, &Link::File(model(case))).unwrap();
-    let names: Vec<&str> = files.iter().map(|file| file.name).collect();
-    assert_eq!(names, ["kernel8.img", "config.txt"]);
-    let mut emulated = rpi3::emulate(&files[0].bytes).unwrap();
+    let firmware = Firmware { board: &RPI3_BARE, program: case.program, link: Link::File(model(case)) };
+    let image = rpi3::read_image(&firmware.build().unwrap()).unwrap();
+    let mut emulated = rpi3::emulate(&image).unwrap();
     let stdout = emulated.child.stdout.take().unwrap();
     let (sender, lines) = channel();
     thread::spawn(move || {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use teff::ModelFile;
 use teff::dsp::Settings;
 use teff_board::flash::{self, Delivery, Use};
-use teff_board::{Build, Destination, Link, Way};
+use teff_board::{Build, Destination, Link, Recorded, Way};
 use teff_compiler::front_end::{FrontEndConfig, Kind};
 use teff_compiler::onnx::metadata;
 use teff_compiler::options::{Options, parse_bytes};
@@ -36,6 +36,12 @@ pub struct Args {
     /// The board's program: listen, motion or record [default: listen for models of sound, motion for those of motion]
     #[arg(long, value_name = "APP", value_parser = ["listen", "motion", "record"])]
     pub app: Option<String>,
+    /// What `record` records: motion (the accelerometer) or sound (the microphone) [default: motion]
+    #[arg(long, value_name = "SENSOR", value_parser = ["motion", "sound"])]
+    pub sensor: Option<String>,
+    /// Samples in a second that `record` asks of the sensor [default: 1600 of motion, 16000 of sound]
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: Option<u32>,
     /// Bytes of RAM that the arena may have, as 32768, 32k or 32Ki
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub ram: Option<usize>,
@@ -119,6 +125,7 @@ pub fn run(args: Args) -> Result<()> {
     let plan = model.map(|model| Plan::of(model, &board, &args)).transpose()?;
     let app = app(&args, plan.as_ref())?;
     let is_linux = matches!(board.way, Way::Linux { .. });
+    let is_emulated = matches!(board.way, Way::Emulated(_));
     if !is_linux {
         board.check_program(&app)?;
     }
@@ -142,7 +149,9 @@ pub fn run(args: Args) -> Result<()> {
     let link = if app == "record" { Link::None } else { link };
     let features: &[&str] = if board.has_feature("link") { &["link"] } else { &[] };
     let Destination { name, target, cpu, .. } = board;
-    let build = Build { board: name, target, cpu, program: &app, link: &link, features };
+    let recorded = (app == "record" && !is_emulated)
+        .then(|| Recorded { sound: args.sensor.as_deref() == Some("sound"), rate_hz: args.rate });
+    let build = Build { board: name, target, cpu, program: &app, link: &link, features, recorded };
 
     let mut steps = Vec::new();
     let mut step =
@@ -223,7 +232,19 @@ fn check_options(args: &Args, board: &Destination) -> Result<()> {
     fits("--sd", args.sd.is_some(), matches!(board.way, Way::Card { .. }))?;
     fits("--host", args.host.is_some(), matches!(board.way, Way::Linux { .. }))?;
     fits("--app", args.app.is_some(), !matches!(board.way, Way::Linux { .. }))?;
-    if args.app.as_deref() == Some("record") {
+    let is_record = args.app.as_deref() == Some("record");
+    for (option, given) in [("--sensor", args.sensor.is_some()), ("--rate", args.rate.is_some())] {
+        if given && !is_record {
+            bail!("{option} is for `--app record`: a model's front end says what it takes of which sensor");
+        }
+        if given && matches!(board.way, Way::Emulated(_)) {
+            bail!(
+                "{option} has no meaning for board {}: it records the signal that `trainer record --signal` gives it",
+                board.name
+            );
+        }
+    }
+    if is_record {
         if let Some(model) = &args.model {
             bail!("the program `record` has no model: leave {} out", model.display());
         }
