@@ -390,6 +390,7 @@ fn a_monitor_shows_what_a_board_tells() {
         let mut line = board.hello();
         let decision = Decision { instant: 96, class: 2, label: "imbalance", score: 192 };
         line.extend(board.frame(Message::Decision(decision)));
+        line.extend(board.frame(Message::Leading(Decision { score: 64, ..decision })));
         let metrics =
             Metrics { instants: 200, inferences: 5, overruns: 3, inference_us: 700, ..Metrics::default() };
         line.extend(board.frame(Message::Metrics(metrics)));
@@ -420,15 +421,18 @@ fn a_monitor_shows_what_a_board_tells() {
         if json_lines {
             let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
-            let expected =
-                ["hello", "decision", "metrics", "log", "health", "damaged", "metrics", "log", "summary"];
+            let expected = [
+                "hello", "decision", "leading", "metrics", "log", "health", "damaged", "metrics", "log",
+                "summary",
+            ];
             assert_eq!(kinds, expected);
             assert_eq!(
                 (&lines[1]["label"], &lines[1]["score"], &lines[1]["seconds"]),
                 (&"imbalance".into(), &0.75.into(), &0.96.into())
             );
-            assert_eq!((&lines[2]["overruns"], &lines[2]["inference_us"]), (&3.into(), &700.into()));
-            let summary = &lines[8];
+            assert_eq!((&lines[2]["label"], &lines[2]["score"]), (&"imbalance".into(), &0.25.into()));
+            assert_eq!((&lines[3]["overruns"], &lines[3]["inference_us"]), (&3.into(), &700.into()));
+            let summary = &lines[9];
             assert_eq!((&summary["missing_frames"], &summary["damaged"]), (&1.into(), &1.into()));
             let times = ["inference_us_min", "inference_us_mean", "inference_us_max"];
             assert_eq!(times.map(|key| summary[key].as_u64().unwrap()), [700, 800, 900]);
@@ -447,4 +451,66 @@ fn a_monitor_shows_what_a_board_tells() {
             }
         }
     }
+}
+
+/// On a terminal the view is drawn again over itself, and shows what a person wants to know.
+#[test]
+fn on_a_terminal_monitor_is_a_live_view() {
+    let mut cable = Cable::new();
+    let port = cable.port();
+    let (mut screen, terminal) = SerialPort::pair().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(["monitor", "--port", port.to_str().unwrap(), "--wait", "60"])
+        .env("TERM", "xterm")
+        .stdout(Stdio::from(std::os::fd::OwnedFd::from(terminal)))
+        .spawn()
+        .unwrap();
+    let mut board = Board::new();
+    let decision = Decision { instant: 96, class: 2, label: "imbalance", score: 192 };
+    let metrics =
+        Metrics { instants: 200, inferences: 5, overruns: 3, inference_us: 700, ..Metrics::default() };
+    let mut line = board.hello();
+    for message in [
+        Message::Decision(decision),
+        Message::Leading(Decision { class: 1, label: "", score: 128, ..decision }),
+        Message::Metrics(metrics),
+        Message::Log(Log { level: Level::Warning, text: "it is warm" }),
+    ] {
+        line.extend(board.frame(message));
+    }
+    cable.send(&line);
+    screen.set_read_timeout(Duration::from_secs(60)).unwrap();
+    let (mut seen, mut piece) = (Vec::new(), [0; 4000]);
+    let mut read_until = |expected: &str, seen: &mut Vec<u8>| {
+        while !String::from_utf8_lossy(seen).contains(expected) {
+            let count = screen.read(&mut piece).unwrap_or(0);
+            assert!(count > 0, "`{expected}` is not in\n{}", String::from_utf8_lossy(seen));
+            seen.extend(&piece[..count]);
+        }
+    };
+    read_until("it is warm", &mut seen);
+    // The next picture, with what is new since.
+    seen.clear();
+    cable.send(&board.frame(Message::Leading(Decision {
+        class: 0,
+        label: "healthy",
+        score: 255,
+        ..decision
+    })));
+    read_until("healthy  99 %", &mut seen);
+    read_until("it is warm", &mut seen);
+    let picture = String::from_utf8_lossy(&seen);
+    assert!(picture.contains("\u{1b}["), "the last picture is cleared away: {picture:?}");
+    for expected in [
+        "bench, ADXL345: 100 Hz",
+        "2.0 s, 200 instants",
+        "5, the last one in 700 µs",
+        "3 queue overruns",
+        "0.960 s  imbalance  75 %",
+        "████████████████████ healthy  99 %",
+    ] {
+        assert!(picture.contains(expected), "`{expected}` is not in\n{picture}");
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(child.wait().unwrap().success());
 }

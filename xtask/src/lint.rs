@@ -49,6 +49,7 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
         &mut tally,
         shell::cargo()?.current_dir(&service).env_remove("CARGO_TARGET_DIR").arg("clippy").args(deny),
     );
+    let mut defmt_seen = false;
     for board in BOARDS.iter().chain([&RPI3_BARE]) {
         let Ok(rust) = Rust::find(board.target) else {
             println!("SKIPPED clippy of board {}: no Rust here builds for {}", board.name, board.target);
@@ -56,8 +57,16 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
             continue;
         };
         // Programs that send frames are others.
-        let has_link = Destination::find(board.name).is_ok_and(|board| board.has_feature("link"));
-        let features: &[&[&str]] = if has_link { &[&[], &["--features", "link"]] } else { &[&[]] };
+        let has = |feature: &str| Destination::find(board.name).is_ok_and(|board| board.has_feature(feature));
+        let mut features: Vec<&[&str]> = vec![&[]];
+        if has("link") {
+            features.push(&["--features", "link"]);
+        }
+        // The logs are the same code on every board.
+        if has("defmt") && !defmt_seen {
+            defmt_seen = true;
+            features.push(&["--features", "defmt"]);
+        }
         for features in features {
             // Debian's Rust has no clippy of its own; rustc's warnings then have to do.
             let lint = if rust.has_clippy() { "clippy" } else { "check" };
@@ -66,7 +75,7 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
                 .current_dir(firmware.join("boards").join(board.name))
                 .args(["--release", "--locked", "--quiet", "--target-dir"])
                 .arg(firmware.join("target").join(board.target_folder(&rust)))
-                .args(*features)
+                .args(features)
                 .stdin(Stdio::null());
             if rust.has_clippy() {
                 command.args(["--", "-D", "warnings"]);

@@ -259,6 +259,18 @@ impl<const CLASSES: usize, const MEMORY: usize> Decision<CLASSES, MEMORY> {
         Some(Event { class, score: (sum / smoothing) as u16, inference })
     }
 
+    /// The class with the largest smoothed score, and that score in 256ths; `None` where all are 0.
+    pub fn leading(&self) -> Option<(usize, u16)> {
+        let mut best = (0, 0);
+        for (class, sum) in self.sums.iter().enumerate() {
+            if *sum > best.1 {
+                best = (class, *sum);
+            }
+        }
+        // A mean of scores never exceeds 255.
+        (best.1 > 0).then_some((best.0, (best.1 / u32::from(self.settings.smoothing)) as u16))
+    }
+
     /// The class that the last event named and that still holds.
     pub fn current(&self) -> Option<usize> {
         self.current

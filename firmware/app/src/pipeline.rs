@@ -411,6 +411,17 @@ impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize, const STAGES: u32>
         }
     }
 
+    /// What leads after the last inference, whether it is an event or not: the class with the largest smoothed
+    /// score, or class 0 with the share of the threshold. `None` where every score is 0.
+    pub fn leading(&self) -> Option<Event> {
+        let inference = self.counts.inferences.checked_sub(1)?;
+        let (class, score) = match &self.decider {
+            Decider::Classes(decision) => decision.leading()?,
+            Decider::Score(anomaly) | Decider::Reconstruction(anomaly, _) => (0, anomaly.share()),
+        };
+        Some(Event { class, score, inference })
+    }
+
     /// The model's name of a class; empty where it has none.
     pub fn label(&self, class: usize) -> &'a str {
         self.session.model().labels().nth(class).unwrap_or("")

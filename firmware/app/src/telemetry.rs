@@ -64,12 +64,13 @@ impl Telemetry {
 
     /// What was decided on the window that ended after `instant` instants.
     pub fn decision(&mut self, instant: u64, event: &Event, label: &str) -> &[u8] {
-        self.frame(&Message::Decision(teff_link::Decision {
-            instant,
-            class: u16::try_from(event.class).unwrap_or(u16::MAX),
-            label: cut(label, NAME_BYTES),
-            score: event.score,
-        }))
+        self.frame(&Message::Decision(told(instant, event, label)))
+    }
+
+    /// What leads after the inference on the window that ended after `instant` instants: see
+    /// [`pipeline::Pipeline::leading`].
+    pub fn leading(&mut self, instant: u64, event: &Event, label: &str) -> &[u8] {
+        self.frame(&Message::Leading(told(instant, event, label)))
     }
 
     /// Figures since the start; `inference_us` is how long the last inference took, 0 where no clock is read.
@@ -118,6 +119,15 @@ impl Telemetry {
     /// Any message. Empty where it is longer than a frame, which none of the above is.
     pub fn frame(&mut self, message: &Message<'_>) -> &[u8] {
         self.sender.frame(message, &mut self.buffer).unwrap_or_default()
+    }
+}
+
+fn told<'m>(instant: u64, event: &Event, label: &'m str) -> teff_link::Decision<'m> {
+    teff_link::Decision {
+        instant,
+        class: u16::try_from(event.class).unwrap_or(u16::MAX),
+        label: cut(label, NAME_BYTES),
+        score: event.score,
     }
 }
 

@@ -62,6 +62,9 @@ impl<'a, M: Ops, O: Output, const CLASSES: usize, const MEMORY: usize, const STA
                 if reports.is_multiple_of(METRICS_PER_HELLO) {
                     speaker.say(&Message::Hello(self.hello));
                 }
+                if let Some(event) = self.pipeline.leading() {
+                    speaker.say(&Message::Leading(self.told(&event)));
+                }
                 speaker.say(&Message::Metrics(self.metrics(outlet.overruns(), sampling)));
                 reports = reports.wrapping_add(1);
                 due += METRICS_EVERY;
@@ -109,10 +112,17 @@ impl<'a, M: Ops, O: Output, const CLASSES: usize, const MEMORY: usize, const STA
             defmt::warn!("the output failed");
         }
         if let Some(event) = event {
+            speaker.say(&Message::Decision(self.told(&event)));
+        }
+    }
+
+    fn told(&self, event: &Event) -> Decision<'a> {
+        Decision {
             // Lost instants were measured too.
-            let instant = self.pipeline.heard() + self.pipeline.counts().lost;
-            let class = event.class.try_into().unwrap_or(u16::MAX);
-            speaker.say(&Message::Decision(Decision { instant, class, label, score: event.score }));
+            instant: self.pipeline.heard() + self.pipeline.counts().lost,
+            class: event.class.try_into().unwrap_or(u16::MAX),
+            label: self.pipeline.label(event.class),
+            score: event.score,
         }
     }
 

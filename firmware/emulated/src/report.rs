@@ -145,6 +145,16 @@ impl Report {
         Ok(())
     }
 
+    /// Whether figures are told when so many instants were decided on.
+    pub fn is_due(&self, instants: u64) -> bool {
+        instants >= self.next_figures
+    }
+
+    /// What leads after `heard` instants.
+    pub fn leading(&mut self, heard: u64, event: &Event, label: &str) {
+        self.uart.write(self.telemetry.leading(heard, event, label));
+    }
+
     /// Something happened to the sensor.
     pub fn health(&mut self, event: &health::Event) {
         self.uart.write(self.telemetry.health(event));
@@ -161,7 +171,7 @@ impl Report {
         overruns: u32,
         inference_us: u32,
     ) {
-        if pipeline.instants < self.next_figures {
+        if !self.is_due(pipeline.instants) {
             return;
         }
         if let Some(format) = &self.format {

@@ -289,6 +289,12 @@ where
             self.told_overruns = overruns;
             out.overruns(self.passed, new);
         }
+        #[cfg(feature = "link")]
+        if out.is_due(counts.instants)
+            && let Some(event) = self.pipeline.leading()
+        {
+            out.leading(self.pipeline.heard(), &event, self.pipeline.label(event.class));
+        }
         out.figures(counts, &health, overruns, self.pace.inference_us());
         health
     }

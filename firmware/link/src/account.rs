@@ -96,7 +96,11 @@ impl Account {
                 self.ended = true;
                 self.reach(end.instants)
             }
-            Message::Log(_) | Message::Metrics(_) | Message::Decision(_) | Message::Health(_) => 0,
+            Message::Log(_)
+            | Message::Metrics(_)
+            | Message::Decision(_)
+            | Message::Health(_)
+            | Message::Leading(_) => 0,
         }
     }
 

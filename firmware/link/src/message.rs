@@ -25,6 +25,9 @@ pub enum Message<'m> {
     Decision(Decision<'m>),
     /// Something is wrong with the sensor, or well again.
     Health(Health),
+    /// What would be decided: the class that leads after the last inference, however low its score.
+    #[serde(borrow)]
+    Leading(Decision<'m>),
 }
 
 /// Who sends, and how samples are meant.
@@ -154,10 +157,10 @@ pub struct Metrics {
     pub inference_us: u32,
 }
 
-/// What was decided.
+/// What was decided, or leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision<'m> {
-    /// Instants that were measured before the decision.
+    /// Instants that were measured before.
     pub instant: u64,
     /// The class, as an index into the model's labels.
     pub class: u16,

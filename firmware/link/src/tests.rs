@@ -86,6 +86,7 @@ fn every_message() -> Vec<Message<'static>> {
         Message::Metrics(metrics),
         Message::Decision(decision),
         Message::Health(Health { instant: 4, condition: Condition::Silent, begins: true }),
+        Message::Leading(Decision { class: 0, label: "", score: u16::MAX, ..decision }),
     ]
 }
 

@@ -13,7 +13,7 @@ use teff_board::{Board, Time};
 
 use super::line::{Options, check_emulated, emulated, seconds};
 use crate::line::flashed::{self, Flashed};
-use crate::line::watch::{Figures, News, Watch};
+use crate::line::watch::{Figures, News, Watch, named};
 use crate::line::{Line, Look, Patience, Source, Stop};
 
 /// Show what a running board tells: decisions, figures, logs, its sensor's health
@@ -195,6 +195,8 @@ fn follow(
 
 /// Decisions and lines that the live view shows.
 const SHOWN: usize = 8;
+/// Characters of the bar of a score.
+const SCORE_CELLS: usize = 20;
 /// The live view is drawn so often at most.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
@@ -244,6 +246,8 @@ impl View {
             }
             View::Lines { troubles } => {
                 let text = match news {
+                    // Decisions are what is told of the scores.
+                    News::Leading { .. } => return Ok(()),
                     // Figures are told where something is wrong that was not before.
                     News::Metrics(figures) => {
                         let now = figures.troubles();
@@ -261,7 +265,7 @@ impl View {
             }
             View::Live(live) => {
                 let (list, text) = match news {
-                    News::Metrics(_) => return Ok(()),
+                    News::Metrics(_) | News::Leading { .. } => return Ok(()),
                     News::Decision { .. } => (&mut live.decisions, text_of(news)),
                     News::Hello(_) if watch.sender.is_some() => return Ok(()),
                     _ => (&mut live.lines, text_of(news)),
@@ -353,13 +357,13 @@ fn text_of(news: &News) -> String {
             )
         }
         News::Decision { instant, seconds, label, class, score } => {
-            let label = if label.is_empty() { format!("class {class}") } else { label.clone() };
-            let percent = (score * 100.0) as u32;
+            let (label, percent) = (named(label, *class), (score * 100.0) as u32);
             match seconds {
                 Some(seconds) => format!("{seconds:>9.3} s  {label}  {percent} %"),
                 None => format!("instant {instant}  {label}  {percent} %"),
             }
         }
+        News::Leading { label, class, score, .. } => scored(&named(label, *class), *score),
         News::Metrics(figures) => figures.troubles(),
         News::Log { level: "info", text } => text.clone(),
         News::Log { level, text } => match text.strip_prefix("error: ") {
@@ -376,6 +380,10 @@ fn text_of(news: &News) -> String {
         },
         News::Damaged { bytes } => format!("warning: {bytes} bytes on the line are no frame"),
     }
+}
+
+fn scored(label: &str, score: f64) -> String {
+    format!("{label}  {} %", (score * 100.0) as u32)
 }
 
 /// The live view.
@@ -406,6 +414,13 @@ fn picture(live: &Live, watch: &Watch, silent: Duration) -> String {
             "{} frames, {} lost, {} pieces damaged",
             account.frames, account.missing_frames, account.damaged
         ),
+    );
+    row(
+        "leading",
+        watch.leading.as_ref().map_or(String::new(), |(label, score)| {
+            let cells = (score.clamp(0.0, 1.0) * SCORE_CELLS as f64).round() as usize;
+            format!("{}{} {}", "█".repeat(cells), "░".repeat(SCORE_CELLS - cells), scored(label, *score))
+        }),
     );
     let list = |lines: &VecDeque<String>| lines.iter().cloned().collect::<Vec<_>>().join("\n");
     row("decisions", list(&live.decisions));

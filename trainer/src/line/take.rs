@@ -332,7 +332,9 @@ impl Take {
                 self.note_line(format!("instant {}: {:?} {begins}", health.instant, health.condition));
                 Ok(Next::GoOn)
             }
-            Message::Hello(_) | Message::Metrics(_) | Message::Decision(_) => Ok(Next::GoOn),
+            Message::Hello(_) | Message::Metrics(_) | Message::Decision(_) | Message::Leading(_) => {
+                Ok(Next::GoOn)
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use teff_link::{Account, Cause, Level, Message, Metrics, Received};
+use teff_link::{Account, Cause, Decision, Level, Message, Metrics, Received};
 
 use super::take::Sender;
 
@@ -23,6 +23,19 @@ pub enum News {
         /// Its label.
         label: String,
         /// The smoothed score: a share, of an anomaly model in thresholds.
+        score: f64,
+    },
+    /// What leads after the last inference, decided or not; the fields are those of a decision.
+    Leading {
+        /// Instants that were measured before.
+        instant: u64,
+        /// The same in seconds; null before the first hello.
+        seconds: Option<f64>,
+        /// The class.
+        class: u16,
+        /// Its label.
+        label: String,
+        /// The smoothed score.
         score: f64,
     },
     /// Figures since the start.
@@ -125,6 +138,8 @@ pub struct Watch {
     pub figures: Figures,
     /// Decisions so far.
     pub decisions: u64,
+    /// The label that leads, or its class in words, and its score: a share, of an anomaly model in thresholds.
+    pub leading: Option<(String, f64)>,
     /// Inference times that were told: the least, the most, their sum and number.
     pub inference_us: Option<(u32, u32, u64, u64)>,
     /// Inferences at the last figures with a time.
@@ -162,13 +177,24 @@ impl Watch {
             }
             Message::Decision(decision) => {
                 self.decisions += 1;
-                let rate = self.sender.as_ref().map(Sender::rate_hz);
+                let Decision { instant, class, label, score } = *decision;
                 Some(News::Decision {
-                    instant: decision.instant,
-                    seconds: rate.map(|rate| decision.instant as f64 / rate),
-                    class: decision.class,
-                    label: decision.label.to_string(),
-                    score: f64::from(decision.score) / 256.0,
+                    instant,
+                    seconds: self.seconds(instant),
+                    class,
+                    label: label.to_string(),
+                    score: share(score),
+                })
+            }
+            Message::Leading(leading) => {
+                let Decision { instant, class, label, score } = *leading;
+                self.leading = Some((named(label, class), share(score)));
+                Some(News::Leading {
+                    instant,
+                    seconds: self.seconds(instant),
+                    class,
+                    label: label.to_string(),
+                    score: share(score),
                 })
             }
             Message::Metrics(metrics) => {
@@ -206,6 +232,10 @@ impl Watch {
         })
     }
 
+    fn seconds(&self, instant: u64) -> Option<f64> {
+        self.sender.as_ref().map(|sender| instant as f64 / sender.rate_hz())
+    }
+
     fn time(&mut self, figures: &Figures) {
         if figures.inference_us == 0 || figures.inferences == self.timed {
             return;
@@ -215,4 +245,13 @@ impl Watch {
         let (least, most, sum, count) = self.inference_us.unwrap_or((now, now, 0, 0));
         self.inference_us = Some((least.min(now), most.max(now), sum + u64::from(now), count + 1));
     }
+}
+
+/// The label of a class, or its number where it has none.
+pub fn named(label: &str, class: u16) -> String {
+    if label.is_empty() { format!("class {class}") } else { label.to_string() }
+}
+
+fn share(in_256ths: u16) -> f64 {
+    f64::from(in_256ths) / 256.0
 }

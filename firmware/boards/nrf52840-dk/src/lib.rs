@@ -106,10 +106,9 @@ impl Sensors {
     /// The microphone at 8,000 Hz, if that is wanted, else at the 16,000 Hz that the chip has.
     pub fn microphone(self, rate_millihertz: u32, sampler: SendSpawner) -> Microphone {
         let (peripheral, clock, data) = self.pdm;
-        let mut config = pdm::Config::default();
         // 1.28 MHz divided by 80.
-        config.frequency = pdm::Frequency::_1280k;
-        config.ratio = pdm::Ratio::Ratio80;
+        let (frequency, ratio) = (pdm::Frequency::_1280k, pdm::Ratio::Ratio80);
+        let config = pdm::Config { frequency, ratio, ..pdm::Config::default() };
         let microphone = Pdm::new(peripheral, Irqs, clock, data, config);
         sampler.spawn(defmt::unwrap!(sound::receive(microphone)));
         Halved::new_async(

@@ -103,7 +103,11 @@ impl Line {
                     self.gap = self.gap.and(gap.lost.map_or(Gap::Unknown, Gap::Lost));
                 }
                 Message::End(_) => self.event = Some(Event::End),
-                Message::Log(_) | Message::Metrics(_) | Message::Decision(_) | Message::Health(_) => {}
+                Message::Log(_)
+                | Message::Metrics(_)
+                | Message::Decision(_)
+                | Message::Health(_)
+                | Message::Leading(_) => {}
             }
         }
         self.event.take()
