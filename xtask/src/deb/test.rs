@@ -42,6 +42,12 @@ pub fn test(installer: &Installer) -> Result<Tally> {
     count(&mut tally, "contents", contents(&built));
     let scratch = out.join("root");
     count(&mut tally, "install", install(&built, &scratch));
+    if find_program("systemd-analyze").is_none() {
+        println!("SKIPPED the package's unit: `systemd-analyze` is not here, it is part of systemd");
+        tally.skipped += 1;
+    } else {
+        count(&mut tally, "unit", unit(&scratch));
+    }
     if find_program("qemu-aarch64").is_none() {
         println!("SKIPPED the package's program: `qemu-aarch64` is missing: run `{}`", teff_board::SETUP);
         tally.skipped += 1;
@@ -137,6 +143,22 @@ fn install(built: &Built, scratch: &Path) -> Result<()> {
     let status = fs::read_to_string(database.join("status")).context("cannot read dpkg's status")?;
     if !status.contains("Status: install ok installed") || !status.contains(&format!(" /{CONFIG} ")) {
         bail!("dpkg says\n{status}");
+    }
+    Ok(())
+}
+
+/// The unit as systemd reads it, in the folder that stands for a system.
+fn unit(scratch: &Path) -> Result<()> {
+    let mut verify = shell::command("systemd-analyze")?;
+    verify
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .arg(format!("--root={}", scratch.display()))
+        .arg(format!("{NAME}.service"));
+    let output = verify.output().context("cannot start systemd-analyze")?;
+    // It warns of settings that it does not know and still ends well.
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() || said.contains(NAME) {
+        bail!("systemd says {}:\n{}", output.status, said.trim_end());
     }
     Ok(())
 }
