@@ -3,15 +3,16 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use teff::{ModelFile, Session};
 use teff_app::needs::Needs;
-use teff_app::pipeline::{Pipeline, Step, workspace_words};
+use teff_app::pipeline::{Pipeline, workspace_words};
 use teff_app::sensor::Sensor;
 use teff_app::sensor::microphone::{I2s, Slots};
 use teff_app::sensor::simulated::SimulatedI2s;
 use teff_compiler::{Target, compile};
+use teff_tests::{Decided, root};
 use teff_trainer::dataset::{self, Samples};
 use teff_trainer::recipe::Recipe;
 use teff_trainer::test_data::find;
@@ -32,10 +33,6 @@ const SPOKEN: [&str; 8] = [
 const SAID: [&str; 8] = ["three", "one", "four", "seven", "five", "nine", "zero", "six"];
 /// Samples of silence before each and after the last one: 0.45 seconds.
 const SILENCE: usize = 3_600;
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
 
 fn recording_file() -> PathBuf {
     root().join("firmware/emulated/recordings/digits.wav")
@@ -85,32 +82,6 @@ fn the_replayed_digits_are_real_recordings() {
     assert!(committed == expected, "{} is not what is strung together now", recording_file().display());
 }
 
-/// The boards' fingerprint of all scores and the instants of their inferences: FNV-1a.
-fn board_fingerprint(snapshot: &str) -> u32 {
-    let text = fs::read_to_string(root().join(snapshot)).unwrap();
-    let (number, _) = text.lines().find_map(|line| line.split_once(" is the fingerprint")).unwrap();
-    u32::from_str_radix(number, 16).unwrap()
-}
-
-fn add_to_fingerprint(fingerprint: &mut u32, instant: u64, scores: impl Iterator<Item = u8>) {
-    for byte in instant.to_le_bytes().into_iter().chain(scores) {
-        *fingerprint = (*fingerprint ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-}
-
-/// Time in milliseconds, label and score in per cent of each event on the board.
-fn board_events(snapshot: &str) -> Vec<(u64, String, u16)> {
-    let text = fs::read_to_string(root().join(snapshot)).unwrap();
-    let lines = text.lines().filter_map(|line| line.split_once(" ms  "));
-    lines
-        .map(|(milliseconds, event)| {
-            let (label, percent) = event.split_once("  ").unwrap();
-            let percent = percent.trim_end_matches(" %").parse().unwrap();
-            (milliseconds.trim().parse().unwrap(), label.to_string(), percent)
-        })
-        .collect()
-}
-
 #[test]
 fn the_host_hears_what_the_boards_hear() {
     let heard = hears_the_same("digits", "firmware/emulated/programs/listen.out");
@@ -129,7 +100,8 @@ fn the_host_hears_what_the_board_with_little_memory_hears() {
 fn hears_the_same(model: &str, snapshot: &str) -> Vec<String> {
     let onnx = fs::read(root().join(format!("models/{model}/model.onnx"))).unwrap();
     let file = ModelFile::from_bytes(&compile(&onnx, Target::Generic).unwrap().plan).unwrap();
-    let (recording, expected) = (recording(), board_events(snapshot));
+    let expected = Decided::of_board(&fs::read_to_string(root().join(snapshot)).unwrap());
+    let recording = recording();
     for portion in [1, 7, 64, 333] {
         let mut arena = file.arena();
         let mut workspace = vec![0; workspace_words(file.as_bytes())];
@@ -139,35 +111,20 @@ fn hears_the_same(model: &str, snapshot: &str) -> Vec<String> {
         let mut microphone = I2s::new(ring, Slots::Left, 0, RATE_HZ * 1000);
         needs.check(microphone.format()).unwrap();
         let mut pipeline = Pipeline::<_, 16, 16>::new(session, &mut workspace, microphone.format()).unwrap();
-        let (mut samples, mut events, mut fingerprint) = ([0; 400], Vec::new(), 0x811c_9dc5);
+        let (mut samples, mut decided) = ([0; 400], Decided::default());
         while !microphone.source_mut().is_over() {
             microphone.source_mut().advance(portion);
             let count = microphone.read(&mut samples).unwrap();
             // Two windows at once would be one that is missed.
             for piece in samples[..count].chunks(101) {
                 pipeline.push(piece);
-                loop {
-                    let step = pipeline.step(1_000_000);
-                    if matches!(step, Step::Inferred(_)) {
-                        add_to_fingerprint(&mut fingerprint, pipeline.heard(), pipeline.scores());
-                    }
-                    match step {
-                        Step::Idle => break,
-                        Step::Working | Step::Inferred(None) => {}
-                        Step::Inferred(Some(event)) => {
-                            let label = pipeline.label(event.class).to_string();
-                            let milliseconds = pipeline.heard() * 1000 / u64::from(RATE_HZ);
-                            events.push((milliseconds, label, event.score * 100 / 256));
-                        }
-                    }
-                }
+                decided.work(&mut pipeline, RATE_HZ.into(), 1_000_000);
             }
         }
-        assert_eq!(events, expected, "in portions of {portion}");
-        assert_eq!(fingerprint, board_fingerprint(snapshot), "in portions of {portion}");
+        assert_eq!(decided, expected, "in portions of {portion}");
         assert_eq!((pipeline.counts().instants as usize, pipeline.missed()), (recording.len(), 0));
     }
-    let heard: Vec<String> = expected.into_iter().map(|(_, label, _)| label).collect();
+    let heard = expected.labels();
     println!("{model}: said {SAID:?}\nheard {heard:?}");
     heard
 }

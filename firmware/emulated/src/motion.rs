@@ -43,6 +43,13 @@ pub fn chip(
     Adxl345::start(OnI2c::new(chip, ADDRESS), setup).map_err(|_| Why::NoSensor)
 }
 
+/// The setting of a program for a model with another rate than the boards' recording: a step has as much longer as measurements
+/// are further apart.
+pub fn paced(setting: Setting, rate_millihertz: u32) -> Setting {
+    let rates = (RATE_MILLIHERTZ / 1000, (rate_millihertz / 1000).max(1));
+    Setting { budget: setting.budget.saturating_mul(rates.0) / rates.1, ..setting }
+}
+
 /// Why a program cannot start.
 pub enum Why {
     /// The accelerometer does not answer.

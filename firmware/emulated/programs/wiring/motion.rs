@@ -84,5 +84,6 @@ fn start(
     let sensor = needs.fit(Faulty::new(chip, SETTING.faults.sensor))?;
     let pipeline = Pipeline::new(session, workspace, sensor.format())?;
     INTERRUPT.give(Sampling::new(sensor, SETTING.limits, intake));
-    Ok(slot.insert(Task::new(&INTERRUPT, pipeline, outlet, needs.rate_millihertz, SETTING)))
+    let rate = needs.rate_millihertz;
+    Ok(slot.insert(Task::new(&INTERRUPT, pipeline, outlet, rate, motion::paced(SETTING, rate))))
 }

@@ -13,7 +13,7 @@ use teff_app::queue::{Outlet, Queue};
 use teff_app::sensor::Sensor;
 use teff_app::sensor::adxl345::FIFO_LEN;
 use teff_app::sensor::rescaled::Rescaled;
-use teff_emulated::motion::{AXES, Chip, Why, chip};
+use teff_emulated::motion::{AXES, Chip, Why, chip, paced};
 use teff_emulated::report::Report;
 use teff_emulated::task::{Faults, Reach, Sampling, Setting, Task};
 
@@ -109,7 +109,8 @@ mod app {
     fn idle(context: idle::Context) -> ! {
         let idle::LocalResources { task, out, .. } = context.local;
         let success = task.take().is_some_and(|(pipeline, outlet, rate)| {
-            let mut task = Task::new(Locked(context.shared.sampling), pipeline, outlet, rate, SETTING);
+            let sampling = Locked(context.shared.sampling);
+            let mut task = Task::new(sampling, pipeline, outlet, rate, paced(SETTING, rate));
             let written = task.run(MACHINE, out).and_then(|figures| {
                 writeln!(
                     out,
