@@ -514,3 +514,78 @@ fn on_a_terminal_monitor_is_a_live_view() {
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(child.wait().unwrap().success());
 }
+
+/// A folder to which a program for a board on a debug probe was flashed, and a `probe-rs` that says this and goes on for so
+/// many seconds.
+fn flashed(says: &str, seconds: u32, code: u8) -> TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("flashed/nrf52840-dk");
+    fs::create_dir_all(&folder).unwrap();
+    let note = r#"{"board":"nrf52840-dk","app":"motion","elf":"motion.elf","model":null}"#;
+    fs::write(folder.join("flashed.json"), note).unwrap();
+    let program = place.path().join("probe-rs");
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" > asked\nprintf '{says}'\necho 'no probe was found' >&2\nsleep {seconds}\nexit {code}\n"
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    place
+}
+
+fn monitor(place: &TempDir, more: &[&str]) -> Output {
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(["monitor", "--board", "nrf52840-dk"])
+        .args(more)
+        .current_dir(place.path())
+        .env("PATH", format!("{}:{path}", place.path().display()))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn logs_of_a_debug_probe_come_alone_or_beside_the_frames() {
+    let place = flashed("INFO  it starts\\nWARN  it is warm\\n", 30, 0);
+    let output = monitor(&place, &["--json", "--seconds", "2"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(
+        (&lines[0]["kind"], &lines[0]["level"], &lines[0]["text"]),
+        (&"log".into(), &"info".into(), &"it starts".into())
+    );
+    assert_eq!((&lines[1]["level"], &lines[1]["text"]), (&"warning".into(), &"it is warm".into()));
+    let asked = fs::read_to_string(place.path().join("asked")).unwrap();
+    assert_eq!(
+        asked.trim(),
+        "attach --chip nRF52840_xxAA --log-format {L} {s} flashed/nrf52840-dk/motion.elf"
+    );
+
+    let mut cable = Cable::new();
+    let port = cable.port();
+    cable.send(&Board::new().hello());
+    let output = monitor(&place, &["--plain", "--seconds", "2", "--port", port.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("bench, ADXL345: 100 Hz") && text.contains("warning: it is warm"), "{text}");
+}
+
+#[test]
+fn a_debug_probe_that_fails_is_told() {
+    let place = flashed("", 0, 1);
+    let output = monitor(&place, &[]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("no probe was found"), "{error}");
+    for (words, expected) in [
+        (vec!["--fast"], "--fast and --signal are for emulated boards"),
+        (vec!["--flashed", "nowhere"], "nothing was flashed for board nrf52840-dk"),
+    ] {
+        let output = monitor(&place, &words);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && error.contains(expected), "{words:?}: {error}");
+    }
+    let words = ["monitor", "--board", "mps2-an386", "--port", "/dev/null"];
+    let output = Command::new(env!("CARGO_BIN_EXE_trainer")).args(words).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("for boards on a debug probe"), "{error}");
+}

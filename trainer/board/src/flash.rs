@@ -430,6 +430,15 @@ pub fn too_large(said: &str) -> Option<String> {
     Some(format!("the program is {over} bytes too large for {region}"))
 }
 
+/// The command that reads the logs of a running board by a debug probe, and decodes them with its program: a line for each, the level
+/// in front.
+pub fn logs_command(chip: &str, elf: &Path) -> Command {
+    let mut command = Command::new("probe-rs");
+    // <https://defmt.ferrous-systems.com/custom-log-output>
+    command.args(["attach", "--chip", chip, "--log-format", "{L} {s}"]).arg(elf);
+    command
+}
+
 /// The emulator's command for a program, as a person would type it; its line is a pseudo-terminal that the emulator names.
 ///
 /// # Errors

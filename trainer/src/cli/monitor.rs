@@ -9,24 +9,26 @@ use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 use console::Term;
 use serde::Serialize;
-use teff_board::{Board, Time};
+use teff_board::{Board, Destination, Time, Way};
 
 use super::line::{Options, check_emulated, emulated, seconds};
 use crate::line::flashed::{self, Flashed};
+use crate::line::probe::Logs;
 use crate::line::watch::{Figures, News, Watch, named};
 use crate::line::{Line, Look, Patience, Source, Stop};
 
 /// Show what a running board tells: decisions, figures, logs, its sensor's health
 ///
 /// On a terminal it is a live view, else a line for each event; with --json one JSON object in each line. An emulated
-/// board runs the program that `trainer flash` kept, until its recording is over. Ctrl-C ends it.
+/// board runs the program that `trainer flash` kept, until its recording is over. A board on a debug probe tells its logs
+/// through `probe-rs`, which decodes them, and with --port the rest too. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("from").required(true).args(["port", "board"])))]
+#[command(group(clap::ArgGroup::new("from").required(true).multiple(true).args(["port", "board"])))]
 pub struct Args {
     /// The board's serial port, such as /dev/ttyACM0
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
-    /// An emulated board, which is started
+    /// An emulated board, which is started; or one on a debug probe, whose logs are shown
     #[arg(long, value_name = "BOARD")]
     pub board: Option<String>,
     /// Folder of what was flashed [default: flashed/BOARD]
@@ -91,13 +93,30 @@ impl Summary {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
+    let mut logs = None;
+    if let Some(board) = &args.board
+        && let Way::Probe { chip } = Destination::find(board)?.way
+    {
+        if args.fast || args.options.signal.is_some() {
+            bail!("--fast and --signal are for emulated boards");
+        }
+        let folder = args.flashed.clone().unwrap_or_else(|| flashed::folder(board));
+        let elf = Flashed::read(&folder, board)?.program(&folder)?;
+        let attached = Logs::attach(chip, &elf)?;
+        if args.port.is_none() {
+            return only_logs(&args, attached);
+        }
+        logs = Some(attached);
+    } else if args.port.is_some() && args.board.is_some() {
+        bail!("--board beside --port is for boards on a debug probe");
+    }
     let source = source(&args)?;
     let stop = Stop::listen()?;
     let mut line = Line::open(source)?;
     let mut view = View::new(&args, &line.name());
     let mut watch = Watch::new();
     let mut cuts = 0;
-    let ended = follow(&args, &stop, &mut line, &mut watch, &mut view, &mut cuts);
+    let ended = follow(&args, &stop, (&mut line, &mut logs), &mut watch, &mut view, &mut cuts);
     view.end(&Summary::of(&watch, cuts))?;
     ended?;
     if watch.sender.is_none() && watch.account().frames == 0 && !stop.is_wanted() {
@@ -125,20 +144,34 @@ fn source(args: &Args) -> Result<Source> {
     };
     check_emulated(board, &args.options)?;
     let folder = args.flashed.clone().unwrap_or_else(|| flashed::folder(board.name));
-    let note = Flashed::read(&folder, board.name)?;
-    let Some(elf) = note.elf else { bail!("{}: holds no program", folder.display()) };
+    let elf = Flashed::read(&folder, board.name)?.program(&folder)?;
     let signal = match &args.options.signal {
         Some(choice) => Some(choice.load(args.seconds.unwrap_or(10.0), 0)?),
         None => None,
     };
     let time = if args.fast { Time::Skipping } else { Time::Real };
-    Ok(Source::Emulated { board, elf: folder.join(elf), signal, time })
+    Ok(Source::Emulated { board, elf, signal, time })
+}
+
+/// Shows the logs of a board until Ctrl-C, where no frames are looked for.
+fn only_logs(args: &Args, mut logs: Logs) -> Result<()> {
+    let stop = Stop::listen()?;
+    let begin = Instant::now();
+    let mut view = if args.json { View::Json } else { View::Lines { troubles: String::new() } };
+    let watch = Watch::new();
+    while !stop.is_wanted() && args.seconds.is_none_or(|seconds| begin.elapsed().as_secs_f64() < seconds) {
+        match logs.poll()? {
+            Some(news) => view.news(&news, &watch)?,
+            None => std::thread::sleep(LOGS_EVERY),
+        }
+    }
+    Ok(())
 }
 
 fn follow(
     args: &Args,
     stop: &Stop,
-    line: &mut Line,
+    (line, logs): (&mut Line, &mut Option<Logs>),
     watch: &mut Watch,
     view: &mut View,
     cuts: &mut u32,
@@ -157,6 +190,9 @@ fn follow(
         })?;
         if came {
             patience.renew();
+        }
+        while let Some(news) = logs.as_mut().map_or(Ok(None), Logs::poll)? {
+            view.news(&news, watch)?;
         }
         view.draw(watch, patience.waited())?;
         match look {
@@ -199,6 +235,8 @@ const SHOWN: usize = 8;
 const SCORE_CELLS: usize = 20;
 /// The live view is drawn so often at most.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
+/// Logs that come alone are looked for so often.
+const LOGS_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 enum View {

@@ -50,6 +50,20 @@ impl Flashed {
         Ok(flashed)
     }
 
+    /// The program's ELF file in that folder.
+    ///
+    /// # Errors
+    /// The board runs a plan and no program.
+    pub fn program(&self, folder: &Path) -> Result<PathBuf> {
+        match &self.elf {
+            Some(elf) => Ok(folder.join(elf)),
+            None => {
+                let problem = format!("holds no program: board {} runs a plan", self.board);
+                Err(InputError::new(folder, problem, "see what its service writes to the journal").into())
+            }
+        }
+    }
+
     /// Writes the note.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use teff_board::{Board, Emulator, Live, Signal, Time};
 use teff_link::{MAX_FRAME_BYTES, Received, Receiver};
 
 pub mod flashed;
+pub mod probe;
 pub mod signal;
 pub mod store;
 pub mod take;
