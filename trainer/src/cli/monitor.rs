@@ -93,22 +93,11 @@ impl Summary {
 
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
-    let mut logs = None;
-    if let Some(board) = &args.board
-        && let Way::Probe { chip } = Destination::find(board)?.way
+    let mut logs = logs(&args)?;
+    if args.port.is_none()
+        && let Some(logs) = logs
     {
-        if args.fast || args.options.signal.is_some() {
-            bail!("--fast and --signal are for emulated boards");
-        }
-        let folder = args.flashed.clone().unwrap_or_else(|| flashed::folder(board));
-        let elf = Flashed::read(&folder, board)?.program(&folder)?;
-        let attached = Logs::attach(chip, &elf)?;
-        if args.port.is_none() {
-            return only_logs(&args, attached);
-        }
-        logs = Some(attached);
-    } else if args.port.is_some() && args.board.is_some() {
-        bail!("--board beside --port is for boards on a debug probe");
+        return only_logs(&args, logs);
     }
     let source = source(&args)?;
     let stop = Stop::listen()?;
@@ -151,6 +140,29 @@ fn source(args: &Args) -> Result<Source> {
     };
     let time = if args.fast { Time::Skipping } else { Time::Real };
     Ok(Source::Emulated { board, elf, signal, time })
+}
+
+/// The logs of a board on a debug probe, where one is named.
+fn logs(args: &Args) -> Result<Option<Logs>> {
+    let Some(name) = &args.board else { return Ok(None) };
+    match Destination::find(name)?.way {
+        Way::Probe { chip } => {
+            if args.fast || args.options.signal.is_some() {
+                bail!("--fast and --signal are for emulated boards");
+            }
+            let folder = args.flashed.clone().unwrap_or_else(|| flashed::folder(name));
+            let elf = Flashed::read(&folder, name)?.program(&folder)?;
+            Ok(Some(Logs::attach(chip, &elf)?))
+        }
+        Way::Emulated(_) if args.port.is_none() => Ok(None),
+        Way::Linux { .. } => {
+            bail!("board {name} is a Linux machine: `journalctl -u teff-sensord -f` there shows its logs")
+        }
+        _ if args.port.is_some() => bail!("--board beside --port is for boards on a debug probe"),
+        _ => bail!(
+            "board {name} is neither emulated nor on a debug probe: name its serial line with --port PORT"
+        ),
+    }
 }
 
 /// Shows the logs of a board until Ctrl-C, where no frames are looked for.
