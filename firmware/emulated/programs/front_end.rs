@@ -145,7 +145,9 @@ fn costs(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static st
         features: floats.take(settings.features.into())?,
         window,
     };
-    let most = inputs(&settings, usize::from(settings.frame_len).max(settings.hop_len.into()));
+    // The first instant of a stream comes from one of the sensor alone, so that later ones need more.
+    let longest = usize::from(settings.frame_len.max(settings.hop_len));
+    let most = inputs(&settings, longest + 1);
     let conditioner = conditioner(job.body, &settings, most, &mut floats)?;
     let pcen = if settings.compression == Compression::Pcen {
         Some(pcen::Pcen::new(normalization(&settings), floats.take(settings.bands.into())?))

@@ -84,22 +84,29 @@ fn copy_samples(to: &mut [i16], from: &[i16]) {
     to.copy_from_slice(from);
 }
 
-/// Calls `each` with the samples of axis `of` in a block whose first sample belongs to `axis`.
+/// The samples from the first one of axis `of` on, in a block whose first sample belongs to `axis`.
 #[inline(always)]
-pub(super) fn each_of_axis(
-    block: &mut [i16],
-    axis: usize,
-    of: usize,
-    axes: usize,
-    mut each: impl FnMut(&mut i16),
-) {
+pub(super) fn from_axis(block: &mut [i16], axis: usize, of: usize, axes: usize) -> &mut [i16] {
+    let at = if of >= axis { of - axis } else { of + axes - axis };
+    block.get_mut(at..).unwrap_or(&mut [])
+}
+
+/// Calls `each` with the first of every `axes` samples.
+#[inline(always)]
+pub(super) fn each_of_axis(block: &mut [i16], axes: usize, mut each: impl FnMut(&mut i16)) {
     if axes <= 1 {
         block.iter_mut().for_each(each);
         return;
     }
-    let mut at = if of >= axis { of - axis } else { of + axes - axis };
+    let mut at = 0;
     while let Some(x) = block.get_mut(at) {
         each(x);
         at += axes;
     }
+}
+
+/// What is behind the first `taken` samples of an axis.
+#[cfg(any(teff_dsp, teff_mve))]
+pub(super) fn behind(samples: &mut [i16], axes: usize, taken: usize) -> &mut [i16] {
+    samples.get_mut(taken * axes..).unwrap_or(&mut [])
 }

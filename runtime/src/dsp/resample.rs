@@ -81,12 +81,19 @@ impl<'a, 'w> Resampler<'a, 'w> {
         let mut begin = self.at;
         for to in instant {
             let newest = self.history.get(begin..begin + self.taps).unwrap_or(&[]);
-            let sum = factors
-                .iter()
-                .zip(newest)
-                .fold(0_i32, |sum, (f, x)| sum.wrapping_add(i32::from(*f) * i32::from(*x)));
+            let sum = product(factors, newest);
             *to = shift_right_half_up(sum, FACTOR_FRAC_BITS).clamp(-32768, 32767) as i16;
             begin += 2 * self.taps;
         }
     }
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::conditioning::product;
+
+/// Sum of the products of what is in the same places.
+#[cfg(not(any(teff_dsp, teff_mve)))]
+fn product(factors: &[i16], samples: &[i16]) -> i32 {
+    let products = factors.iter().zip(samples).map(|(f, x)| i32::from(*f) * i32::from(*x));
+    products.fold(0_i32, i32::wrapping_add)
 }

@@ -65,17 +65,19 @@ impl<'a> Conditioner<'a> {
         let (mut end, mut phase) = (at, self.phase);
         for axis in 0..self.axes {
             let Some(ring) = rings.get_mut(axis * ring_len..(axis + 1) * ring_len) else { return at };
-            let column = samples.iter().skip(axis).step_by(self.axes);
             let written = if self.settings.resampling.up > 0 {
-                let (written, next) = self.resample(axis, column, ring, at);
+                let (written, next) =
+                    self.resample(axis, samples.iter().skip(axis).step_by(self.axes), ring, at);
                 phase = next;
                 written
             } else {
                 let (start, end) = ring.split_at_mut(at);
-                let mut column = column;
-                // By `zip` the side with the slots is asked first, so that no sample is lost between the two.
-                end.iter_mut().zip(&mut column).for_each(|(to, x)| *to = f32::from(*x));
-                start.iter_mut().zip(&mut column).for_each(|(to, x)| *to = f32::from(*x));
+                let mut from = axis;
+                for to in end.iter_mut().chain(start) {
+                    let Some(x) = samples.get(from) else { break };
+                    *to = f32::from(*x);
+                    from += self.axes;
+                }
                 samples.len() / self.axes
             };
             let behind = written.min(ring_len - at);

@@ -17,6 +17,8 @@ pub fn write(spectrum: &[Complex32], (first, end): (usize, usize), floor: f32, f
     let mut found = [(0_usize, 0.0_f32); MAX_PEAKS];
     let pairs = features.as_chunks_mut::<2>().0;
     let wanted = found.get_mut(..pairs.len()).unwrap_or(&mut []);
+    // Of the smallest of them.
+    let mut least = 0.0;
     // Nothing is below 0 Hz.
     let mut last = first.checked_sub(1).and_then(|at| spectrum.get(at)).map_or(f32::MAX, power);
     let mut bins = spectrum.iter().enumerate().take(end + 1).skip(first);
@@ -24,12 +26,13 @@ pub fn write(spectrum: &[Complex32], (first, end): (usize, usize), floor: f32, f
     let mut here = power(bin);
     for (above, bin) in bins {
         let next = power(bin);
-        if here > last && here >= next {
+        if here > last && here >= next && here > least {
             let mut peak = (at, here);
             for slot in wanted.iter_mut() {
                 if peak.1 > slot.1 {
                     core::mem::swap(slot, &mut peak);
                 }
+                least = slot.1;
             }
         }
         (last, here, at) = (here, next, above);
