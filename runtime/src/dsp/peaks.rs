@@ -37,10 +37,11 @@ pub(super) fn write(
         Some(below) => bins.get(below).copied().unwrap_or(0),
         None => u32::MAX,
     };
-    let above = bins.get(first + 1..).unwrap_or(&[]);
-    for ((at, here), next) in bins.iter().enumerate().take(end).skip(first).zip(above) {
-        if *here > last && here >= next && *here > least {
-            let mut peak = (at, *here);
+    let Some((here, above)) = bins.get(first..).and_then(<[u32]>::split_first) else { return };
+    let (mut at, mut here) = (first, *here);
+    for next in above.get(..end.saturating_sub(first)).unwrap_or(above) {
+        if here > last && here >= *next && here > least {
+            let mut peak = (at, here);
             for slot in &mut *wanted {
                 if peak.1 > slot.1 {
                     core::mem::swap(slot, &mut peak);
@@ -48,7 +49,7 @@ pub(super) fn write(
                 least = slot.1;
             }
         }
-        last = *here;
+        (last, here, at) = (here, *next, at + 1);
     }
     for (pair, (at, power)) in pairs.iter_mut().zip(found) {
         let (1.., Some([below, _, above])) = (power, bins.get(at.wrapping_sub(1)..=at + 1)) else { break };

@@ -53,25 +53,38 @@ impl<'a, 'w> Resampler<'a, 'w> {
                 written += self.axes;
                 self.phase += self.down;
             }
-            let Some((sample, later)) = samples.split_first() else { return written };
-            *samples = later;
-            self.take(*sample);
+            if !self.take(samples) {
+                return written;
+            }
         }
     }
 
-    fn take(&mut self, sample: i16) {
-        let at = self.axis * 2 * self.taps + self.at;
-        for place in [at, at + self.taps] {
-            if let Some(place) = self.history.get_mut(place) {
-                *place = sample;
+    /// Takes samples until an output is due, and tells whether one is.
+    fn take(&mut self, samples: &mut &[i16]) -> bool {
+        let (taps, up, axes) = (self.taps, self.up, self.axes);
+        let (mut at, mut axis, mut phase) = (self.at, self.axis, self.phase);
+        let mut begin = axis * 2 * taps;
+        let mut rest = *samples;
+        while phase >= up
+            && let Some((sample, later)) = rest.split_first()
+        {
+            rest = later;
+            for place in [begin + at, begin + at + taps] {
+                if let Some(place) = self.history.get_mut(place) {
+                    *place = *sample;
+                }
+            }
+            axis += 1;
+            begin += 2 * taps;
+            if axis >= axes {
+                (axis, begin) = (0, 0);
+                at = if at + 1 >= taps { 0 } else { at + 1 };
+                phase -= up;
             }
         }
-        self.axis += 1;
-        if self.axis >= self.axes {
-            self.axis = 0;
-            self.at = if self.at + 1 >= self.taps { 0 } else { self.at + 1 };
-            self.phase = self.phase.saturating_sub(self.up);
-        }
+        (self.at, self.axis, self.phase) = (at, axis, phase);
+        *samples = rest;
+        phase < up
     }
 
     /// One output of each axis.
