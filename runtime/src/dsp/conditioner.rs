@@ -20,20 +20,26 @@ pub(super) struct Conditioner<'a, 'w, const STAGES: u32> {
 }
 
 impl<const STAGES: u32> Conditioner<'_, '_, STAGES> {
-    /// Takes samples from the front of `samples` and writes conditioned ones to the front of `target`, until it is full
-    /// or none is left. Returns how many it wrote.
+    /// Takes samples from the front of `samples` and writes them, resampled, to the front of `target`, until it is full or none is left.
+    /// Returns how many it wrote.
     pub(super) fn fill(&mut self, samples: &mut &[i16], target: &mut [i16]) -> usize {
-        let written = match &mut self.resampler {
+        match &mut self.resampler {
             Some(resampler) if STAGES & stages::RESAMPLING != 0 => resampler.fill(samples, target),
             _ => copy(samples, target),
-        };
-        if STAGES & (stages::DC_REMOVAL | stages::SECTIONS | stages::PRE_EMPHASIS) != 0 {
-            self.filter(target.get_mut(..written).unwrap_or(&mut []));
         }
-        written
     }
 
-    fn filter(&mut self, block: &mut [i16]) {
+    /// Whether samples are written as they come.
+    #[inline(always)]
+    pub(super) fn only_copies(&self) -> bool {
+        STAGES & stages::RESAMPLING == 0 || self.resampler.is_none()
+    }
+
+    /// Filters samples in place that were written, one after another.
+    pub(super) fn filter(&mut self, block: &mut [i16]) {
+        if STAGES & (stages::DC_REMOVAL | stages::SECTIONS | stages::PRE_EMPHASIS) == 0 {
+            return;
+        }
         if let (Some(dc), true) = (&mut self.dc, STAGES & stages::DC_REMOVAL != 0) {
             dc.run(block, self.axis);
         }

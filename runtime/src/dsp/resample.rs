@@ -60,19 +60,23 @@ impl<'a, 'w> Resampler<'a, 'w> {
     }
 
     /// Takes samples until an output is due, and tells whether one is.
+    // Apart, so that its loop has the registers for itself.
+    #[inline(never)]
     fn take(&mut self, samples: &mut &[i16]) -> bool {
         let (taps, up, axes) = (self.taps, self.up, self.axes);
         let (mut at, mut axis, mut phase) = (self.at, self.axis, self.phase);
         let mut begin = axis * 2 * taps;
-        let mut rest = *samples;
+        let (history, mut rest) = (&mut *self.history, *samples);
         while phase >= up
             && let Some((sample, later)) = rest.split_first()
         {
             rest = later;
-            for place in [begin + at, begin + at + taps] {
-                if let Some(place) = self.history.get_mut(place) {
-                    *place = *sample;
-                }
+            let place = begin + at;
+            if let Some(first) = history.get_mut(place) {
+                *first = *sample;
+            }
+            if let Some(second) = history.get_mut(place + taps) {
+                *second = *sample;
             }
             axis += 1;
             begin += 2 * taps;
@@ -105,6 +109,7 @@ impl<'a, 'w> Resampler<'a, 'w> {
 use crate::kernels::arch::arm::front_end::conditioning::product;
 
 /// Sum of the products of what is in the same places.
+#[inline(never)]
 #[cfg(not(any(teff_dsp, teff_mve)))]
 fn product(factors: &[i16], samples: &[i16]) -> i32 {
     let products = factors.iter().zip(samples).map(|(f, x)| i32::from(*f) * i32::from(*x));

@@ -93,10 +93,10 @@ pub(crate) fn emphasize(samples: &mut [i16], axes: usize, before: &mut i32, fact
 }
 
 /// Σ factors · samples in 32 bits, of as many as there are of both.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn product(factors: &[i16], samples: &[i16]) -> i32 {
     let len = factors.len().min(samples.len());
-    let mut sum = 0;
+    let mut sum = 0_i32;
     if len >= 2 {
         // SAFETY: two numbers of each at a time are read, `len / 2` times. Nothing is written. The flag of saturation may be set, which
         // nobody reads.
@@ -139,8 +139,12 @@ pub(crate) fn product(factors: &[i16], samples: &[i16]) -> i32 {
             );
         }
     }
-    let last = factors.iter().zip(samples).skip(len & !1).next();
-    last.map_or(sum, |(f, x)| sum.wrapping_add(i32::from(*f) * i32::from(*x)))
+    if len & 1 != 0
+        && let (Some(f), Some(x)) = (factors.get(len - 1), samples.get(len - 1))
+    {
+        sum = sum.wrapping_add(i32::from(*f) * i32::from(*x));
+    }
+    sum
 }
 
 /// What [`moments`] works with.
