@@ -135,6 +135,10 @@ const SHAPES: &[&str] = &[
     "kind=motion_stats rate_hz=400 axes=3 frame_len=255 hop_len=61 bands=16 peaks=3 stats=mean,crossings magnitude=true window=2",
     "kind=motion_stats rate_hz=400 axes=5 frame_len=33 hop_len=7 bands=4 fft_len=128 stats=mean,min,max window=2",
     "kind=raw_window rate_hz=400 axes=3 decimate=3 window=16",
+    "kind=raw_window rate_hz=400 input_rate_hz=900 axes=2 decimate=5 high_pass_hz=3 window=16",
+    "kind=raw_window rate_hz=400 axes=1 decimate=7 low_pass_hz=40 filter_order=6 dc_shift=15 window=16",
+    "kind=motion_stats rate_hz=400 axes=4 frame_len=37 hop_len=53 low_pass_hz=90 dc_shift=1 stats=rms,skew,kurtosis window=2",
+    "kind=motion_stats rate_hz=400 axes=1 frame_len=99 hop_len=41 high_pass_hz=0.5 stats=min,skew,kurtosis window=2",
 ];
 
 /// Quiet, loud, saturated and silent parts after one another.

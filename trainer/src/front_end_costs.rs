@@ -6,34 +6,113 @@
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use teff::dsp::{CEPSTRUM_FRAC_BITS, FrontEnd, Kind, LOG_FRAC_BITS, Settings, Stat};
+use teff::dsp::{
+    CEPSTRUM_FRAC_BITS, Compression, FrontEnd, Kind, LOG_FRAC_BITS, MOMENT_FRAC_BITS, PCEN_FRAC_BITS,
+    PEAK_FRAC_BITS, Settings, Stat,
+};
 use teff_board::{Board, Count, FrontEndCosts, HopCosts};
 use teff_compiler::front_end::{FrontEndConfig, build};
 
 use crate::rng::Rng;
 
-/// Name, and line of settings.
-pub const FRONT_ENDS: &[(&str, &str)] = &[
-    (
-        "log-mel: 16 kHz, 30 ms every 20 ms, 512 points, 40 bands",
-        "kind=log_mel rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 window=8",
-    ),
-    (
-        "mfcc: the same and 10 coefficients",
-        "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 coefficients=10 window=8",
-    ),
-    (
-        "mfcc: the same and 13 coefficients",
-        "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 coefficients=13 window=8",
-    ),
-    (
-        "vibration: 3 axes, 256 points, 16 bands and rms each",
-        "kind=motion_stats rate_hz=3200 axes=3 frame_len=256 bands=16 stats=rms lsb_per_unit=1000 window=8",
-    ),
-    (
-        "statistics: 3 axes, 100 samples, mean, std, min, max, crossings",
-        "kind=motion_stats rate_hz=100 axes=3 frame_len=100 stats=mean,std,min,max,crossings lsb_per_unit=1000 window=8",
-    ),
+/// A front end that is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// What a table calls it.
+    pub name: &'static str,
+    /// Its settings.
+    pub line: &'static str,
+    /// The name of the one without the stage that it is counted for.
+    pub without: Option<&'static str>,
+}
+
+const LOG_MEL: &str = "log-mel: 16 kHz, 30 ms every 20 ms, 512 points, 40 bands";
+const VIBRATION: &str = "vibration: 3 axes, 256 points, 16 bands and rms each";
+const STATISTICS: &str = "statistics: 3 axes, 100 samples, mean, std, min, max, crossings";
+const LOUDNESS: &str = "loudness: 16 kHz, 320 samples, rms, min, max";
+
+/// What is counted; one without a stage stands before those that have it.
+pub const FRONT_ENDS: &[Counted] = &[
+    Counted {
+        name: LOG_MEL,
+        line: "kind=log_mel rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 window=8",
+        without: None,
+    },
+    Counted {
+        name: "mfcc: the same and 10 coefficients",
+        line: "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 coefficients=10 window=8",
+        without: None,
+    },
+    Counted {
+        name: "mfcc: the same and 13 coefficients",
+        line: "kind=mfcc rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 coefficients=13 window=8",
+        without: None,
+    },
+    Counted {
+        name: "log-mel: with pre-emphasis",
+        line: "kind=log_mel rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 window=8 pre_emphasis=0.97",
+        without: Some(LOG_MEL),
+    },
+    Counted {
+        name: "log-mel: PCEN instead of logarithms",
+        line: "kind=log_mel rate_hz=16000 frame_len=480 hop_len=320 fft_len=512 bands=40 window=8 compress=pcen",
+        without: Some(LOG_MEL),
+    },
+    Counted {
+        name: VIBRATION,
+        line: "kind=motion_stats rate_hz=3200 axes=3 frame_len=256 bands=16 stats=rms lsb_per_unit=1000 window=8",
+        without: None,
+    },
+    Counted {
+        name: "vibration: and the 3 largest peaks each",
+        line: "kind=motion_stats rate_hz=3200 axes=3 frame_len=256 bands=16 stats=rms lsb_per_unit=1000 window=8 peaks=3",
+        without: Some(VIBRATION),
+    },
+    Counted {
+        name: STATISTICS,
+        line: "kind=motion_stats rate_hz=100 axes=3 frame_len=100 stats=mean,std,min,max,crossings lsb_per_unit=1000 window=8",
+        without: None,
+    },
+    Counted {
+        name: "statistics: and skew and kurtosis",
+        line: "kind=motion_stats rate_hz=100 axes=3 frame_len=100 stats=mean,std,min,max,crossings,skew,kurtosis lsb_per_unit=1000 window=8",
+        without: Some(STATISTICS),
+    },
+    Counted {
+        name: "statistics: resampled from 250 Hz",
+        line: "kind=motion_stats rate_hz=100 input_rate_hz=250 axes=3 frame_len=100 stats=mean,std,min,max,crossings lsb_per_unit=1000 window=8",
+        without: Some(STATISTICS),
+    },
+    Counted {
+        name: "statistics: behind a high-pass of second order",
+        line: "kind=motion_stats rate_hz=100 high_pass_hz=0.5 axes=3 frame_len=100 stats=mean,std,min,max,crossings lsb_per_unit=1000 window=8",
+        without: Some(STATISTICS),
+    },
+    Counted {
+        name: LOUDNESS,
+        line: "kind=motion_stats rate_hz=16000 axes=1 frame_len=320 stats=rms,min,max lsb_per_unit=1000 window=8",
+        without: None,
+    },
+    Counted {
+        name: "loudness: resampled from 48 kHz",
+        line: "kind=motion_stats rate_hz=16000 input_rate_hz=48000 axes=1 frame_len=320 stats=rms,min,max lsb_per_unit=1000 window=8",
+        without: Some(LOUDNESS),
+    },
+    Counted {
+        name: "loudness: resampled from 44.1 kHz",
+        line: "kind=motion_stats rate_hz=16000 input_rate_hz=44100 axes=1 frame_len=320 stats=rms,min,max lsb_per_unit=1000 window=8",
+        without: Some(LOUDNESS),
+    },
+    Counted {
+        name: "loudness: without the running mean",
+        line: "kind=motion_stats rate_hz=16000 dc_shift=8 axes=1 frame_len=320 stats=rms,min,max lsb_per_unit=1000 window=8",
+        without: Some(LOUDNESS),
+    },
+    Counted {
+        name: "loudness: behind a high-pass and a low-pass of fourth order",
+        line: "kind=motion_stats rate_hz=16000 high_pass_hz=100 low_pass_hz=4000 filter_order=4 axes=1 frame_len=320 stats=rms,min,max lsb_per_unit=1000 window=8",
+        without: Some(LOUDNESS),
+    },
 ];
 
 /// Scale and zero point of the model input; most features stay inside of int8.
@@ -45,6 +124,12 @@ const LOG_TOLERANCE: f32 = 0.25;
 const LOG_RMS_TOLERANCE: f32 = 0.02;
 /// The most that a cepstral coefficient may differ.
 const CEPSTRUM_TOLERANCE: f32 = 0.25;
+/// The most that a normalized energy may differ.
+const NORMALIZED_TOLERANCE: f32 = 0.05;
+/// The most that skew and kurtosis may differ: half a step, and 0.002 of values below 8.
+const MOMENT_TOLERANCE: f32 = 0.02;
+/// The most that a peak may differ, its frequency in bins (a step is a sixteenth) and its height in octaves.
+const PEAK_TOLERANCE: f32 = 0.1;
 /// The most that a statistic may differ, in counts: it is rounded to one.
 const COUNT_TOLERANCE: f32 = 1.0;
 /// The most that the count of crossings may differ: the integer one is of the rounded mean, and samples within half a count of it change
@@ -72,6 +157,8 @@ pub struct Row {
     pub float_cycles_estimated: Option<u64>,
     /// Instructions in floating point by those in integers.
     pub ratio: f64,
+    /// What the stage takes that the row is counted for: the difference from the row without it.
+    pub stage: Option<Stage>,
     /// Integer features that differ from this host's.
     pub differing_features: usize,
     /// Bytes of the model input that differ from this host's.
@@ -80,6 +167,19 @@ pub struct Row {
     pub largest_difference: f32,
     /// Root of the mean square of the differences.
     pub rms_difference: f32,
+}
+
+/// What a stage adds to a frame.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Stage {
+    /// The row without it.
+    pub without: &'static str,
+    /// Instructions in integers.
+    pub instructions: i64,
+    /// Instructions in floating point.
+    pub float_instructions: i64,
+    /// Instructions in floating point by those in integers.
+    pub ratio: f64,
 }
 
 /// The front end of a model on a board, an instant at a time, as applications run it.
@@ -150,15 +250,25 @@ pub fn m0_plus_cycles(board: &Board, count: Count) -> Option<u64> {
 /// # Errors
 /// The board cannot be used, or what it computed in integers or in floating point is not what this host computes.
 pub fn measure(board: &'static Board) -> Result<Vec<Row>> {
-    FRONT_ENDS
-        .iter()
-        .map(|(name, line)| {
-            measure_one(board, name, line).with_context(|| format!("`{name}` on board {}", board.name))
-        })
-        .collect()
+    let mut rows: Vec<Row> = Vec::new();
+    for counted in FRONT_ENDS {
+        let mut row = measure_one(board, counted)
+            .with_context(|| format!("`{}` on board {}", counted.name, board.name))?;
+        row.stage = counted.without.and_then(|without| {
+            let base = rows.iter().find(|row| row.name == without)?;
+            let difference = |with: u64, without: u64| with as i64 - without as i64;
+            let instructions = difference(row.instructions, base.instructions);
+            let float_instructions = difference(row.float_instructions, base.float_instructions);
+            let ratio = float_instructions as f64 / instructions.max(1) as f64;
+            Some(Stage { without, instructions, float_instructions, ratio })
+        });
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
-fn measure_one(board: &'static Board, name: &'static str, line: &'static str) -> Result<Row> {
+fn measure_one(board: &'static Board, counted: &Counted) -> Result<Row> {
+    let Counted { name, line, .. } = *counted;
     let config = FrontEndConfig::parse(line)?;
     let blob = build(&config, INPUT.0, INPUT.1)?;
     let settings = Settings::read(&blob).map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -186,6 +296,7 @@ fn measure_one(board: &'static Board, name: &'static str, line: &'static str) ->
         float_instructions: float.instructions,
         float_cycles_estimated: float.cycles,
         ratio: float.instructions as f64 / integer.instructions.max(1) as f64,
+        stage: None,
         differing_features: differing.0,
         differing_inputs: differing.1,
         largest_difference: largest,
@@ -252,26 +363,17 @@ fn compare(settings: &Settings, costs: &FrontEndCosts) -> Result<(f32, f32)> {
     if costs.float_frames.len() != costs.frames.len() || costs.float_input.len() != costs.input.len() {
         bail!("integers and floating point have not the same number of features");
     }
-    let n_stats = settings.stats.count_ones() as usize;
     let (mut largest, mut squares, mut log_squares, mut n_logs) = (0.0_f32, 0.0_f32, 0.0_f32, 0);
     for (at, (q, x)) in costs.frames.iter().zip(&costs.float_frames).enumerate() {
         let feature = at % usize::from(settings.features);
-        let is_stat = settings.kind == Kind::MotionStats && feature % settings.features_per_axis() < n_stats;
-        let is_crossings = is_stat
-            && settings.stats & Stat::Crossings.bit() != 0
-            && feature % settings.features_per_axis()
-                == (settings.stats & (Stat::Crossings.bit() - 1)).count_ones() as usize;
-        let (unit, tolerance) = match settings.kind {
-            _ if is_crossings => (1.0, CROSSINGS_TOLERANCE),
-            Kind::Mfcc => ((1 << CEPSTRUM_FRAC_BITS) as f32, CEPSTRUM_TOLERANCE),
-            _ if is_stat => (1.0, COUNT_TOLERANCE),
-            _ => ((1 << LOG_FRAC_BITS) as f32, LOG_TOLERANCE),
-        };
-        let difference = (f32::from(*q) / unit - x).abs();
+        let what = Feature::of(settings, feature);
+        let (frac_bits, tolerance) = what.unit();
+        let integer = f32::from(*q) / (1_u32 << frac_bits) as f32;
+        let difference = (integer - x).abs();
         if difference.is_nan() || difference > tolerance {
-            bail!("feature {feature} is {} in integers and {x} in floating point", f32::from(*q) / unit);
+            bail!("feature {feature} is {integer} in integers and {x} in floating point");
         }
-        if !is_stat {
+        if what == Feature::Logarithm {
             log_squares += difference * difference;
             n_logs += 1;
         }
@@ -279,7 +381,7 @@ fn compare(settings: &Settings, costs: &FrontEndCosts) -> Result<(f32, f32)> {
         squares += difference * difference;
     }
     let rms = |squares: f32, n: usize| (squares / n.max(1) as f32).sqrt();
-    if settings.kind != Kind::Mfcc && rms(log_squares, n_logs) > LOG_RMS_TOLERANCE {
+    if rms(log_squares, n_logs) > LOG_RMS_TOLERANCE {
         bail!("logarithms in floating point differ by {} octaves in the mean", rms(log_squares, n_logs));
     }
     let off = costs.input.iter().zip(&costs.float_input).map(|(a, b)| u32::from(a.abs_diff(*b))).max();
@@ -287,4 +389,56 @@ fn compare(settings: &Settings, costs: &FrontEndCosts) -> Result<(f32, f32)> {
         bail!("the model input in floating point differs by {} steps", off.unwrap_or(0));
     }
     Ok((largest, rms(squares, costs.frames.len())))
+}
+
+/// What a feature is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feature {
+    Logarithm,
+    Cepstrum,
+    Normalized,
+    Count,
+    Crossings,
+    Moment,
+    PeakFrequency,
+    PeakHeight,
+}
+
+impl Feature {
+    fn of(settings: &Settings, feature: usize) -> Feature {
+        match settings.kind {
+            Kind::Mfcc => Feature::Cepstrum,
+            Kind::MotionStats => {
+                let at = feature % settings.features_per_axis();
+                let mut stats = Stat::ALL.into_iter().filter(|stat| settings.stats & stat.bit() != 0);
+                let spectrum_at = settings.stats.count_ones() as usize;
+                match stats.nth(at) {
+                    Some(Stat::Crossings) => Feature::Crossings,
+                    Some(Stat::Skew | Stat::Kurtosis) => Feature::Moment,
+                    Some(_) => Feature::Count,
+                    None => match at.checked_sub(spectrum_at + usize::from(settings.bands)) {
+                        Some(of_peak) if of_peak.is_multiple_of(2) => Feature::PeakFrequency,
+                        Some(_) => Feature::PeakHeight,
+                        None => Feature::Logarithm,
+                    },
+                }
+            }
+            _ if settings.compression == Compression::Pcen => Feature::Normalized,
+            _ => Feature::Logarithm,
+        }
+    }
+
+    /// Fractional bits of the integer, and the most that it may differ.
+    fn unit(self) -> (u32, f32) {
+        match self {
+            Feature::Logarithm => (LOG_FRAC_BITS, LOG_TOLERANCE),
+            Feature::Cepstrum => (CEPSTRUM_FRAC_BITS, CEPSTRUM_TOLERANCE),
+            Feature::Normalized => (PCEN_FRAC_BITS, NORMALIZED_TOLERANCE),
+            Feature::Count => (0, COUNT_TOLERANCE),
+            Feature::Crossings => (0, CROSSINGS_TOLERANCE),
+            Feature::Moment => (MOMENT_FRAC_BITS, MOMENT_TOLERANCE),
+            Feature::PeakFrequency => (PEAK_FRAC_BITS, PEAK_TOLERANCE),
+            Feature::PeakHeight => (LOG_FRAC_BITS, PEAK_TOLERANCE),
+        }
+    }
 }

@@ -302,6 +302,12 @@ impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize, const STAGES: u32>
         let axes = usize::from(self.front_end.settings().axes).max(1);
         // On an instant's border, which is where all pieces of a queue end.
         self.counts.instants += (samples.len() / axes) as u64;
+        self.hops(samples, axes);
+    }
+
+    /// Computes the hops that samples complete, which are counted already.
+    #[inline]
+    fn hops(&mut self, samples: &[i16], axes: usize) {
         let mut samples = samples;
         while let Some(hop) = self.front_end.push(&mut samples) {
             if !hop.ready {
@@ -325,7 +331,8 @@ impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize, const STAGES: u32>
         if instant.gap != Gap::None {
             self.gap(instant.gap);
         }
-        self.push(&instant.samples);
+        self.counts.instants += 1;
+        self.hops(&instant.samples, AXES.max(1));
     }
 
     /// Instants are missing here: front end and decision begin anew, and what comes of an inference that

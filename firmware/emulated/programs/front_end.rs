@@ -8,9 +8,10 @@ use core::slice::ChunksExact;
 
 use cortex_m_rt::entry;
 use panic_semihosting as _;
-use teff::dsp::{FrontEnd, Kind, Settings, Stat};
+use teff::dsp::{Compression, FrontEnd, Kind, Settings, Stat};
 use teff_emulated::console::{self, Console};
-use teff_emulated::{float, mark, memory};
+use teff_emulated::float::{self, conditioner, pcen};
+use teff_emulated::{mark, memory};
 use teff_verify::job::{Job, Question};
 use teff_verify::write_hex;
 
@@ -144,10 +145,20 @@ fn costs(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static st
         features: floats.take(settings.features.into())?,
         window,
     };
-    let mut floating = float::FrontEnd::new(tables, memory);
+    // The first instant of a stream comes from one of the sensor alone, so that later ones need more.
+    let longest = usize::from(settings.frame_len.max(settings.hop_len));
+    let most = inputs(&settings, longest + 1);
+    let conditioner = conditioner(job.body, &settings, most, &mut floats)?;
+    let pcen = if settings.compression == Compression::Pcen {
+        Some(pcen::Pcen::new(normalization(&settings), floats.take(settings.bands.into())?))
+    } else {
+        None
+    };
+    let mut floating = float::FrontEnd::new(tables, memory, conditioner, pcen);
 
     writeln!(out, "case 0").map_err(|_| NOT_WRITTEN)?;
-    let first = tables.frame_len * axes;
+    let mut instants = tables.frame_len;
+    let first = inputs(&settings, instants) * axes;
     let (mut now, mut rest) = samples.split_at_checked(first).ok_or("there are too few samples")?;
     let mut counted = false;
     loop {
@@ -175,7 +186,9 @@ fn costs(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static st
         }
         // The first frame has no part of another one behind it.
         counted = true;
-        match rest.split_at_checked(usize::from(settings.hop_len) * axes) {
+        let before = inputs(&settings, instants);
+        instants += usize::from(settings.hop_len);
+        match rest.split_at_checked((inputs(&settings, instants) - before) * axes) {
             Some((hop, more)) => (now, rest) = (hop, more),
             None => break,
         }
@@ -186,6 +199,56 @@ fn costs(job: &Job<'_>, room: Room, out: &mut Console) -> Result<(), &'static st
     write_hex(out, 2, input.iter().map(|q| *q as u8)).map_err(|_| NOT_WRITTEN)?;
     write_hex(out, 3, floating.window().map(|q| q as u8)).map_err(|_| NOT_WRITTEN)?;
     writeln!(out, "instructions 0").map_err(|_| NOT_WRITTEN)
+}
+
+/// Instants of the sensor that so many instants, at least one, of frames come from.
+fn inputs(settings: &Settings, instants: usize) -> usize {
+    let (up, down) = (settings.conditioning.resample_up, settings.conditioning.resample_down);
+    if up == 0 { instants } else { (instants - 1) * usize::from(down) / usize::from(up) + 1 }
+}
+
+/// The stages before frames, for `most` instants of the sensor at once.
+fn conditioner(
+    blob: &[u8],
+    settings: &Settings,
+    most: usize,
+    floats: &mut Floats,
+) -> Result<conditioner::Conditioner<'static>, &'static str> {
+    let (c, at, axes) = (&settings.conditioning, settings.tables(), usize::from(settings.axes));
+    let (up, taps) = (usize::from(c.resample_up), usize::from(c.resample_taps));
+    let factor = |pair| f32::from(i16::from_le_bytes(pair)) / 16_384.0;
+    let factors = floats.table(blob, at.resampling, up * taps, factor)?;
+    let n = usize::from(c.sections);
+    let sections = floats.take(5 * n)?.as_chunks_mut().0;
+    let fields = blob.get(at.sections..).unwrap_or(&[]).as_chunks::<16>().0;
+    for (section, bytes) in sections.iter_mut().zip(fields) {
+        let mut words = bytes.as_chunks::<4>().0.iter().map(|word| i32::from_le_bytes(*word));
+        let mut word = || words.next().unwrap_or(0) as f32;
+        let (one, middle) = (1.0 / (1_u32 << 30) as f32, [word(), word()]);
+        let [g, middle] = middle;
+        *section = [g * one, g * one * middle, g * one, word() * one, word() * one];
+    }
+    let memory = conditioner::Memory {
+        inputs: floats.take(if up > 0 { axes * (taps - 1 + most) } else { 0 })?,
+        means: floats.take(axes)?,
+        states: floats.take(2 * n * axes)?.as_chunks_mut().0,
+        before: floats.take(axes)?,
+    };
+    let mean_part = if c.dc_shift > 0 { 1.0 / (1_u32 << c.dc_shift) as f32 } else { 0.0 };
+    let pre_emphasis = f32::from(c.pre_emphasis) / 32_768.0;
+    let resampling = conditioner::Resampling { up, down: c.resample_down.into(), taps, factors };
+    let settings = conditioner::Settings { resampling, mean_part, sections, pre_emphasis };
+    Ok(conditioner::Conditioner::new(settings, memory, axes))
+}
+
+/// Constants of the normalization of energies.
+fn normalization(settings: &Settings) -> pcen::Settings {
+    pcen::Settings {
+        smoothing: f32::from(settings.pcen.smoothing) / 65_536.0,
+        gain: f32::from(settings.pcen.gain) / 32_768.0,
+        bias: settings.pcen.bias as f32 / 65_536.0,
+        root: f32::from(settings.pcen.root) / 32_768.0,
+    }
 }
 
 /// Cuts arrays off the memory of numbers in floating point.
@@ -245,13 +308,15 @@ fn tables<'a>(
             Stat::Min => float::Stat::Min,
             Stat::Max => float::Stat::Max,
             Stat::Crossings => float::Stat::Crossings,
-            Stat::Skew | Stat::Kurtosis => return Err("skew and kurtosis are not compared"),
+            Stat::Skew => float::Stat::Skew,
+            Stat::Kurtosis => float::Stat::Kurtosis,
         };
         if let Some(to) = stats.get_mut(n_stats) {
             *to = same;
         }
         n_stats += 1;
     }
+    let weighted = if bands > 0 { settings.end_bin - settings.first_bin } else { 0 }.into();
     let entries = usize::from(settings.requantize_len);
     let pairs = floats.take(2 * entries)?.as_chunks_mut().0;
     let entry_bytes = blob.get(at.requantize..).unwrap_or(&[]).as_chunks::<8>().0;
@@ -262,7 +327,7 @@ fn tables<'a>(
         let step = multiplier * (1_u32 << settings.shift) as f32;
         // Features of the other front end are integers, with this many to a unit.
         let n = if entries == 1 { 0 } else { entry };
-        *factor = step * units(settings, n, n_stats);
+        *factor = step * units(settings, n);
         *addend = f32::from(settings.zero_point) - offset * step;
     }
     Ok(float::Tables {
@@ -278,19 +343,35 @@ fn tables<'a>(
         floor: (0..settings.floor_log2).fold(1.0, |floor, _| 2.0 * floor),
         taper,
         edges,
-        weights: floats.table(blob, at.weights, (settings.end_bin - settings.first_bin).into(), weight)?,
+        weights: floats.table(blob, at.weights, weighted, weight)?,
         dct: floats.table(blob, at.dct, usize::from(settings.coefficients) * bands, signed)?,
         stats: stats.get(..n_stats).unwrap_or(&[]),
+        peaks: settings.peaks.into(),
+        bins: (settings.first_bin.into(), settings.end_bin.into()),
         quantize: pairs,
     })
 }
 
 /// Steps of the integer feature in a unit of the other.
-fn units(settings: &Settings, feature: usize, n_stats: usize) -> f32 {
-    use teff::dsp::{CEPSTRUM_FRAC_BITS, LOG_FRAC_BITS};
-    match settings.kind {
-        Kind::Mfcc => (1 << CEPSTRUM_FRAC_BITS) as f32,
-        Kind::MotionStats if feature % settings.features_per_axis() < n_stats => 1.0,
-        _ => (1 << LOG_FRAC_BITS) as f32,
-    }
+fn units(settings: &Settings, feature: usize) -> f32 {
+    use teff::dsp::{CEPSTRUM_FRAC_BITS, LOG_FRAC_BITS, MOMENT_FRAC_BITS, PCEN_FRAC_BITS, PEAK_FRAC_BITS};
+    let bits = match settings.kind {
+        Kind::Mfcc => CEPSTRUM_FRAC_BITS,
+        Kind::MotionStats => {
+            let at = feature % settings.features_per_axis();
+            let mut stats = Stat::ALL.into_iter().filter(|stat| settings.stats & stat.bit() != 0);
+            let n_stats = settings.stats.count_ones() as usize;
+            match stats.nth(at) {
+                Some(Stat::Skew | Stat::Kurtosis) => MOMENT_FRAC_BITS,
+                Some(_) => 0,
+                None => match at.checked_sub(n_stats + usize::from(settings.bands)) {
+                    Some(of_peak) if of_peak.is_multiple_of(2) => PEAK_FRAC_BITS,
+                    _ => LOG_FRAC_BITS,
+                },
+            }
+        }
+        _ if settings.compression == Compression::Pcen => PCEN_FRAC_BITS,
+        _ => LOG_FRAC_BITS,
+    };
+    (1 << bits) as f32
 }

@@ -4,8 +4,14 @@
 //! become `f32` once, the transform is that of `microfft`, a bin has one weight for the two bands that share it, the logarithm is
 //! a polynomial, and rounding to int8 is one addition. It streams: a hop costs its new samples and one frame.
 
+pub mod conditioner;
+pub mod pcen;
+pub mod peaks;
+
+use conditioner::Conditioner;
 use microfft::Complex32;
 use microfft::real::{rfft_64, rfft_128, rfft_256, rfft_512, rfft_1024, rfft_2048};
+use pcen::Pcen;
 
 /// Most axes.
 pub const MAX_AXES: usize = 3;
@@ -36,6 +42,10 @@ pub enum Stat {
     Max,
     /// Changes of side of the mean.
     Crossings,
+    /// Third central moment by the cube of the deviation.
+    Skew,
+    /// Fourth central moment by the fourth power of the deviation.
+    Kurtosis,
 }
 
 /// Settings and tables.
@@ -61,6 +71,10 @@ pub struct Tables<'a> {
     pub dct: &'a [f32],
     /// Statistics of each axis, in the order of the features.
     pub stats: &'a [Stat],
+    /// Peaks of each axis's spectrum.
+    pub peaks: usize,
+    /// The first bin that may be one, and the one behind the last.
+    pub bins: (usize, usize),
     /// Factor and addend from a feature to the model input, one pair per feature or one for all.
     pub quantize: &'a [[f32; 2]],
 }
@@ -85,6 +99,10 @@ pub struct Memory<'a> {
 pub struct FrontEnd<'a> {
     tables: Tables<'a>,
     memory: Memory<'a>,
+    conditioner: Conditioner<'a>,
+    pcen: Option<Pcen<'a>>,
+    /// Logarithm of the floor.
+    least: f32,
     /// Where the next instant goes in each axis's ring.
     at: usize,
     /// Where the next frame goes in the window.
@@ -93,13 +111,19 @@ pub struct FrontEnd<'a> {
 
 impl<'a> FrontEnd<'a> {
     /// The memory has the lengths that its fields tell.
-    pub fn new(tables: Tables<'a>, memory: Memory<'a>) -> Self {
-        FrontEnd { tables, memory, at: 0, window_at: 0 }
+    pub fn new(
+        tables: Tables<'a>,
+        memory: Memory<'a>,
+        conditioner: Conditioner<'a>,
+        pcen: Option<Pcen<'a>>,
+    ) -> Self {
+        let least = log2(tables.floor);
+        FrontEnd { tables, memory, conditioner, pcen, least, at: 0, window_at: 0 }
     }
 
     /// Takes the samples of a hop and computes a frame.
     pub fn hop(&mut self, samples: &[i16]) {
-        self.take(samples);
+        self.at = self.conditioner.run(samples, self.memory.ring, self.tables.frame_len, self.at);
         let tables = &self.tables;
         let rings = self.memory.ring.chunks_exact(tables.frame_len);
         match tables.kind {
@@ -109,11 +133,16 @@ impl<'a> FrontEnd<'a> {
                 for ring in rings {
                     let Some((stats, rest)) = frame.split_at_mut_checked(n_stats) else { return };
                     let Some((bands, rest)) = rest.split_at_mut_checked(n_bands) else { return };
+                    let Some((peaks, rest)) = rest.split_at_mut_checked(2 * tables.peaks) else { return };
                     frame = rest;
                     let mean = statistics(ring.split_at(self.at), tables.stats, stats);
-                    if n_bands > 0 {
+                    if tables.fft_len > 0 {
                         taper(ring.split_at(self.at), mean, tables.taper, self.memory.spectrum);
-                        log_bands(tables, transform(self.memory.spectrum), bands);
+                        let spectrum = transform(self.memory.spectrum);
+                        log_bands(tables, spectrum, bands);
+                        if tables.peaks > 0 {
+                            peaks::write(spectrum, tables.bins, self.least, peaks);
+                        }
                     }
                 }
             }
@@ -121,6 +150,11 @@ impl<'a> FrontEnd<'a> {
                 for ring in rings {
                     taper(ring.split_at(self.at), 0.0, tables.taper, self.memory.spectrum);
                     let spectrum = transform(self.memory.spectrum);
+                    if let Some(pcen) = &mut self.pcen {
+                        energies(tables, spectrum, self.memory.features, |energy| energy);
+                        pcen.normalize(self.memory.features, tables.floor);
+                        continue;
+                    }
                     if tables.kind == Kind::LogMel {
                         log_bands(tables, spectrum, self.memory.features);
                         continue;
@@ -146,22 +180,6 @@ impl<'a> FrontEnd<'a> {
     pub fn window(&self) -> impl Iterator<Item = i8> {
         let (newer, older) = self.memory.window.split_at(self.window_at);
         older.iter().chain(newer).copied()
-    }
-
-    fn take(&mut self, samples: &[i16]) {
-        let (axes, frame_len) = (self.tables.axes, self.tables.frame_len);
-        let instants = samples.len() / axes;
-        for (axis, ring) in self.memory.ring.chunks_exact_mut(frame_len).enumerate() {
-            let mut from = samples.iter().skip(axis).step_by(axes);
-            let (start, end) = ring.split_at_mut(self.at);
-            // By `zip` the side with the slots is asked first, so that no sample is lost between the two.
-            end.iter_mut().zip(&mut from).for_each(|(to, x)| *to = f32::from(*x));
-            start.iter_mut().zip(&mut from).for_each(|(to, x)| *to = f32::from(*x));
-        }
-        self.at += instants;
-        while self.at >= frame_len {
-            self.at -= frame_len;
-        }
     }
 
     fn quantize(&mut self) {
@@ -232,6 +250,12 @@ fn transform(samples: &mut [f32]) -> &[Complex32] {
 }
 
 fn log_bands(tables: &Tables<'_>, spectrum: &[Complex32], bands: &mut [f32]) {
+    energies(tables, spectrum, bands, |energy| log2(energy + tables.floor));
+}
+
+/// What `feature` makes of the energy of each band.
+#[inline(always)]
+fn energies(tables: &Tables<'_>, spectrum: &[Complex32], bands: &mut [f32], feature: impl Fn(f32) -> f32) {
     let mut edges = tables.edges.iter().map(|edge| usize::from(*edge));
     let mut at = edges.next().unwrap_or(0);
     let mut bins = spectrum.get(at..).unwrap_or(&[]);
@@ -250,7 +274,7 @@ fn log_bands(tables: &Tables<'_>, spectrum: &[Complex32], bands: &mut [f32]) {
         if let Some(risen) = risen.replace(rising)
             && let Some(to) = bands.next()
         {
-            *to = log2(risen + (total - rising) + tables.floor);
+            *to = feature(risen + (total - rising));
         }
     }
 }
@@ -294,6 +318,11 @@ fn statistics((newer, older): (&[f32], &[f32]), stats: &[Stat], to: &mut [f32]) 
     }
     let share = 1.0 / (older.len() + newer.len()) as f32;
     let (mean, mean_square) = (sum * share, squares * share);
+    let shape = if stats.iter().any(|stat| matches!(stat, Stat::Skew | Stat::Kurtosis)) {
+        moments((newer, older), mean)
+    } else {
+        [0.0; 2]
+    };
     for (to, stat) in to.iter_mut().zip(stats) {
         *to = match stat {
             Stat::Mean => mean,
@@ -312,7 +341,28 @@ fn statistics((newer, older): (&[f32], &[f32]), stats: &[Stat], to: &mut [f32]) 
                 }
                 f32::from(count)
             }
+            Stat::Skew => shape[0],
+            Stat::Kurtosis => shape[1],
         };
     }
     mean
+}
+
+/// Skew and kurtosis; 0 for a constant.
+fn moments((newer, older): (&[f32], &[f32]), mean: f32) -> [f32; 2] {
+    let (mut squares, mut cubes, mut fourths) = (0.0_f32, 0.0_f32, 0.0_f32);
+    for part in [older, newer] {
+        for x in part {
+            let d = x - mean;
+            let square = d * d;
+            squares += square;
+            cubes += square * d;
+            fourths += square * square;
+        }
+    }
+    if squares == 0.0 {
+        return [0.0; 2];
+    }
+    let n = (older.len() + newer.len()) as f32;
+    [cubes * square_root(n / squares) / squares, n * fourths / (squares * squares)]
 }

@@ -5,7 +5,11 @@
 //! less the one before it joins the next sum, so that the error of rounding has a double zero at 0 Hz, where the poles
 //! of a low cut-off frequency would amplify it.
 
-use super::conditioner::each_of_axis;
+#[cfg(any(teff_dsp, teff_mve))]
+use super::conditioner::behind;
+use super::conditioner::{each_of_axis, from_axis};
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::conditioning;
 use crate::quant::shift_right_half_up;
 
 /// Words of 32 bits that the state of one section on one axis takes.
@@ -48,21 +52,49 @@ impl Cascade<'_, '_> {
         for of in 0..self.axes {
             let Some((states, more)) = rest.split_at_mut_checked(self.sections.len()) else { return };
             rest = more;
-            let mut first = self.begun & (1 << (of & 31)) == 0;
-            let sections = self.sections;
-            each_of_axis(block, axis, of, self.axes, |x| {
+            let samples = from_axis(block, axis, of, self.axes);
+            let Some(first) = samples.first() else { continue };
+            let (sections, bit) = (self.sections, 1 << (of & 31));
+            if self.begun & bit == 0 {
+                settle(sections, states, i32::from(*first) << SIGNAL_FRAC_BITS);
+                self.begun |= bit;
+            }
+            #[cfg(any(teff_dsp, teff_mve))]
+            let samples = run_blocks(sections, states, samples, self.axes);
+            each_of_axis(samples, self.axes, |x| {
                 let mut signal = i32::from(*x) << SIGNAL_FRAC_BITS;
-                if first {
-                    settle(sections, states, signal);
-                    first = false;
-                }
                 for (coefficients, state) in sections.iter().zip(states.iter_mut()) {
                     signal = step(coefficients, state, signal);
                 }
                 *x = shift_right_half_up(signal, SIGNAL_FRAC_BITS).clamp(-32768, 32767) as i16;
             });
-            self.begun |= u32::from(!first) << (of & 31);
         }
+    }
+}
+
+/// Filters an axis in blocks of samples, and returns what is left.
+#[cfg(any(teff_dsp, teff_mve))]
+fn run_blocks<'b>(
+    sections: &[Coefficients],
+    states: &mut [State],
+    samples: &'b mut [i16],
+    axes: usize,
+) -> &'b mut [i16] {
+    // The loops subtract products by factors of the other sign.
+    if sections.iter().any(|[_, _, a1, a2]| *a1 == i32::MIN || *a2 == i32::MIN) {
+        return samples;
+    }
+    let mut signals = [0; conditioning::BLOCK];
+    let mut rest = samples;
+    loop {
+        let len = rest.len().div_ceil(axes.max(1)).min(signals.len()) & !3;
+        let Some(block) = signals.get_mut(..len).filter(|block| !block.is_empty()) else { return rest };
+        conditioning::load(rest, axes, block);
+        for (coefficients, state) in sections.iter().zip(&mut *states) {
+            conditioning::section(block.as_chunks_mut().0, coefficients, state);
+        }
+        conditioning::store(block, rest, axes);
+        rest = behind(rest, axes, len);
     }
 }
 

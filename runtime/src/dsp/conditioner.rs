@@ -20,20 +20,26 @@ pub(super) struct Conditioner<'a, 'w, const STAGES: u32> {
 }
 
 impl<const STAGES: u32> Conditioner<'_, '_, STAGES> {
-    /// Takes samples from the front of `samples` and writes conditioned ones to the front of `target`, until it is full
-    /// or none is left. Returns how many it wrote.
+    /// Takes samples from the front of `samples` and writes them, resampled, to the front of `target`, until it is full or none is left.
+    /// Returns how many it wrote.
     pub(super) fn fill(&mut self, samples: &mut &[i16], target: &mut [i16]) -> usize {
-        let written = match &mut self.resampler {
+        match &mut self.resampler {
             Some(resampler) if STAGES & stages::RESAMPLING != 0 => resampler.fill(samples, target),
             _ => copy(samples, target),
-        };
-        if STAGES & (stages::DC_REMOVAL | stages::SECTIONS | stages::PRE_EMPHASIS) != 0 {
-            self.filter(target.get_mut(..written).unwrap_or(&mut []));
         }
-        written
     }
 
-    fn filter(&mut self, block: &mut [i16]) {
+    /// Whether samples are written as they come.
+    #[inline(always)]
+    pub(super) fn only_copies(&self) -> bool {
+        STAGES & stages::RESAMPLING == 0 || self.resampler.is_none()
+    }
+
+    /// Filters samples in place that were written, one after another.
+    pub(super) fn filter(&mut self, block: &mut [i16]) {
+        if STAGES & (stages::DC_REMOVAL | stages::SECTIONS | stages::PRE_EMPHASIS) == 0 {
+            return;
+        }
         if let (Some(dc), true) = (&mut self.dc, STAGES & stages::DC_REMOVAL != 0) {
             dc.run(block, self.axis);
         }
@@ -84,22 +90,29 @@ fn copy_samples(to: &mut [i16], from: &[i16]) {
     to.copy_from_slice(from);
 }
 
-/// Calls `each` with the samples of axis `of` in a block whose first sample belongs to `axis`.
+/// The samples from the first one of axis `of` on, in a block whose first sample belongs to `axis`.
 #[inline(always)]
-pub(super) fn each_of_axis(
-    block: &mut [i16],
-    axis: usize,
-    of: usize,
-    axes: usize,
-    mut each: impl FnMut(&mut i16),
-) {
+pub(super) fn from_axis(block: &mut [i16], axis: usize, of: usize, axes: usize) -> &mut [i16] {
+    let at = if of >= axis { of - axis } else { of + axes - axis };
+    block.get_mut(at..).unwrap_or(&mut [])
+}
+
+/// Calls `each` with the first of every `axes` samples.
+#[inline(always)]
+pub(super) fn each_of_axis(block: &mut [i16], axes: usize, mut each: impl FnMut(&mut i16)) {
     if axes <= 1 {
         block.iter_mut().for_each(each);
         return;
     }
-    let mut at = if of >= axis { of - axis } else { of + axes - axis };
+    let mut at = 0;
     while let Some(x) = block.get_mut(at) {
         each(x);
         at += axes;
     }
+}
+
+/// What is behind the first `taken` samples of an axis.
+#[cfg(any(teff_dsp, teff_mve))]
+pub(super) fn behind(samples: &mut [i16], axes: usize, taken: usize) -> &mut [i16] {
+    samples.get_mut(taken * axes..).unwrap_or(&mut [])
 }

@@ -1,6 +1,10 @@
 //! Removes the running mean of each axis.
 
-use super::conditioner::each_of_axis;
+#[cfg(any(teff_dsp, teff_mve))]
+use super::conditioner::behind;
+use super::conditioner::{each_of_axis, from_axis};
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::conditioning::remove_mean;
 use crate::quant::shift_right_half_up;
 
 /// Fractional bits of a running mean.
@@ -23,20 +27,25 @@ impl DcRemoval<'_> {
         let axes = self.means.len();
         let shift = self.shift;
         for (of, state) in self.means.iter_mut().enumerate() {
-            let mut mean = *state as i32;
-            let mut begun = self.begun & (1 << (of & 31)) != 0;
-            each_of_axis(block, axis, of, axes, |x| {
+            let samples = from_axis(block, axis, of, axes);
+            let Some(first) = samples.first() else { continue };
+            let bit = 1 << (of & 31);
+            let mut mean =
+                if self.begun & bit == 0 { i32::from(*first) << MEAN_FRAC_BITS } else { *state as i32 };
+            self.begun |= bit;
+            #[cfg(any(teff_dsp, teff_mve))]
+            let samples = {
+                let taken = remove_mean(samples, axes, &mut mean, shift);
+                behind(samples, axes, taken)
+            };
+            each_of_axis(samples, axes, |x| {
                 let now = i32::from(*x) << MEAN_FRAC_BITS;
-                if !begun {
-                    (mean, begun) = (now, true);
-                }
                 // The mean lies between samples: at most 2^31 - 2^15 on either side.
                 let difference = now.wrapping_sub(mean);
                 *x = shift_right_half_up(difference, MEAN_FRAC_BITS).clamp(-32768, 32767) as i16;
                 mean = mean.wrapping_add(shift_right_half_up(difference, shift));
             });
             *state = mean as u32;
-            self.begun |= u32::from(begun) << (of & 31);
         }
     }
 }

@@ -217,13 +217,22 @@ impl<'a, const STAGES: u32> FrontEnd<'a, STAGES> {
     ///
     /// After `Some` the rest of `samples` is still to be pushed: call in a loop until `None`. The frames do not depend
     /// on how the stream is cut into pieces. An image front end takes no samples and drops them.
+    #[inline]
     pub fn push(&mut self, samples: &mut &[i16]) -> Option<Hop> {
+        if self.conditioner.only_copies() && self.framer.take_few(samples) {
+            return None;
+        }
+        self.push_many(samples)
+    }
+
+    // Apart, so that few samples cost no more than their own work.
+    #[inline(never)]
+    fn push_many(&mut self, samples: &mut &[i16]) -> Option<Hop> {
         if self.settings.kind == Kind::Image {
             *samples = &[];
             return None;
         }
-        let conditioner = &mut self.conditioner;
-        if !self.framer.push(|target| conditioner.fill(samples, target)) {
+        if !self.framer.push(samples, &mut self.conditioner) {
             return None;
         }
         self.compute();

@@ -3,6 +3,11 @@
 use super::exp::exp2_q16;
 use super::kinds::MOMENT_FRAC_BITS;
 use super::log::log2_q16;
+use super::stats::AxisSamples;
+#[cfg(any(teff_dsp, teff_mve))]
+use super::stats::Column;
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::conditioning;
 
 /// Fractional bits of the mean that is subtracted.
 const MEAN_FRAC_BITS: u32 = 12;
@@ -25,11 +30,7 @@ pub(super) struct Moments {
 
 impl Moments {
     /// Of `n` samples with that sum, all of them between `least` and `most`.
-    pub(super) fn new(
-        samples: impl Iterator<Item = i32>,
-        (n, sum): (u32, i32),
-        (least, most): (i32, i32),
-    ) -> Self {
+    pub(super) fn new(samples: &AxisSamples<'_>, (n, sum): (u32, i32), (least, most): (i32, i32)) -> Self {
         let mut moments = Moments { n, squares: 0, cubes: 0, fourths: 0 };
         let count = n.max(1) as i32;
         let whole = sum.checked_div_euclid(count).unwrap_or(0);
@@ -41,15 +42,42 @@ impl Moments {
         let bits = u32::BITS - widest.leading_zeros() + MEAN_FRAC_BITS;
         let shift = bits.saturating_sub(DIFFERENCE_BITS);
         let half = (1 << (shift & 31)) >> 1;
-        for x in samples {
-            let d = ((x << MEAN_FRAC_BITS).wrapping_sub(mean).wrapping_add(half)) >> (shift & 31);
-            let square = d.wrapping_mul(d) as u32;
-            let shorter = (square + (1 << (SQUARE_SHIFT - 1))) >> SQUARE_SHIFT;
-            moments.squares += u64::from(square);
-            moments.cubes += i64::from(d) * i64::from(square);
-            moments.fourths += u64::from(shorter) * u64::from(shorter);
+        let (mean, shift) = (mean.wrapping_sub(half), shift & 31);
+        #[cfg(any(teff_dsp, teff_mve))]
+        if let Some(columns) = samples.columns() {
+            for column in columns {
+                moments.add_column(column, mean, shift);
+            }
+            return moments;
         }
+        samples.clone().for_each(|x| moments.add(x, mean, shift));
         moments
+    }
+
+    /// Adds the powers of a difference, from a mean less one half of what the shift drops.
+    #[inline(always)]
+    fn add(&mut self, x: i32, mean: i32, shift: u32) {
+        let d = (x << MEAN_FRAC_BITS).wrapping_sub(mean) >> shift;
+        let square = d.wrapping_mul(d) as u32;
+        let shorter = (square + (1 << (SQUARE_SHIFT - 1))) >> SQUARE_SHIFT;
+        self.squares += u64::from(square);
+        self.cubes += i64::from(d) * i64::from(square);
+        self.fourths += u64::from(shorter) * u64::from(shorter);
+    }
+
+    #[cfg(any(teff_dsp, teff_mve))]
+    fn add_column(&mut self, mut column: Column<'_>, mean: i32, shift: u32) {
+        let words = |sum: u64| [sum as u32, (sum >> 32) as u32];
+        let ([a, b], [c, d], [e, f]) = (words(self.squares), words(self.cubes as u64), words(self.fourths));
+        let mut powers = conditioning::Powers { mean, shift, sums: [a, b, c, d, e, f] };
+        let taken = conditioning::moments(column.rest(), column.axes(), &mut powers);
+        let sum = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let [a, b, c, d, e, f] = powers.sums;
+        (self.squares, self.cubes, self.fourths) = (sum(a, b), sum(c, d) as i64, sum(e, f));
+        column.skip(taken);
+        while let Some(x) = column.next() {
+            self.add(x, mean, shift);
+        }
     }
 
     /// `Σd³ · √n / (Σd²)^1.5`, [`MOMENT_FRAC_BITS`]; 0 for a constant.

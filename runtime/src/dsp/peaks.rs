@@ -29,23 +29,29 @@ pub(super) fn write(
     let Some(Spectrum { bins, exponent }) = spectrum else { return };
     // Bins and their powers, the largest first.
     let mut found = [(0_usize, 0_u32); MAX_PEAKS];
+    let pairs = features.as_chunks_mut::<2>().0;
+    let wanted = found.get_mut(..pairs.len()).unwrap_or(&mut []);
+    // Of the smallest of them.
+    let mut least = 0;
     let mut last = match first.checked_sub(1) {
         Some(below) => bins.get(below).copied().unwrap_or(0),
         None => u32::MAX,
     };
-    let above = bins.get(first + 1..).unwrap_or(&[]);
-    for ((at, here), next) in bins.iter().enumerate().take(end).skip(first).zip(above) {
-        if *here > last && here >= next {
-            let mut peak = (at, *here);
-            for slot in &mut found {
+    let Some((here, above)) = bins.get(first..).and_then(<[u32]>::split_first) else { return };
+    let (mut at, mut here) = (first, *here);
+    for next in above.get(..end.saturating_sub(first)).unwrap_or(above) {
+        if here > last && here >= *next && here > least {
+            let mut peak = (at, here);
+            for slot in &mut *wanted {
                 if peak.1 > slot.1 {
                     core::mem::swap(slot, &mut peak);
                 }
+                least = slot.1;
             }
         }
-        last = *here;
+        (last, here, at) = (here, *next, at + 1);
     }
-    for (pair, (at, power)) in features.as_chunks_mut::<2>().0.iter_mut().zip(found) {
+    for (pair, (at, power)) in pairs.iter_mut().zip(found) {
         let (1.., Some([below, _, above])) = (power, bins.get(at.wrapping_sub(1)..=at + 1)) else { break };
         let [below, here, above] = [*below, power, *above].map(|p| log2_q16(p.into()));
         let (slope, bend) = (above - below, 2 * here - below - above);

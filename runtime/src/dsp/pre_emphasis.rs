@@ -1,6 +1,10 @@
 //! Subtracts a part of the sample before from each sample.
 
-use super::conditioner::each_of_axis;
+#[cfg(any(teff_dsp, teff_mve))]
+use super::conditioner::behind;
+use super::conditioner::{each_of_axis, from_axis};
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::conditioning::emphasize;
 use crate::quant::shift_right_half_up;
 
 /// `y[n] = x[n] - factor · x[n - 1]`, per axis.
@@ -20,20 +24,24 @@ impl PreEmphasis<'_> {
         let axes = self.before.len();
         let factor = self.factor;
         for (of, state) in self.before.iter_mut().enumerate() {
-            let mut before = *state as i32;
-            let mut begun = self.begun & (1 << (of & 31)) != 0;
-            each_of_axis(block, axis, of, axes, |x| {
+            let samples = from_axis(block, axis, of, axes);
+            let Some(first) = samples.first() else { continue };
+            let bit = 1 << (of & 31);
+            let mut before = if self.begun & bit == 0 { i32::from(*first) } else { *state as i32 };
+            self.begun |= bit;
+            #[cfg(any(teff_dsp, teff_mve))]
+            let samples = {
+                let taken = emphasize(samples, axes, &mut before, factor);
+                behind(samples, axes, taken)
+            };
+            each_of_axis(samples, axes, |x| {
                 let now = i32::from(*x);
-                if !begun {
-                    (before, begun) = (now, true);
-                }
                 // At most 2^31 - 2^15 on either side.
                 let difference = (now << 15).wrapping_sub(before.wrapping_mul(factor));
                 *x = shift_right_half_up(difference, 15).clamp(-32768, 32767) as i16;
                 before = now;
             });
             *state = before as u32;
-            self.begun |= u32::from(begun) << (of & 31);
         }
     }
 }

@@ -53,25 +53,42 @@ impl<'a, 'w> Resampler<'a, 'w> {
                 written += self.axes;
                 self.phase += self.down;
             }
-            let Some((sample, later)) = samples.split_first() else { return written };
-            *samples = later;
-            self.take(*sample);
+            if !self.take(samples) {
+                return written;
+            }
         }
     }
 
-    fn take(&mut self, sample: i16) {
-        let at = self.axis * 2 * self.taps + self.at;
-        for place in [at, at + self.taps] {
-            if let Some(place) = self.history.get_mut(place) {
-                *place = sample;
+    /// Takes samples until an output is due, and tells whether one is.
+    // Apart, so that its loop has the registers for itself.
+    #[inline(never)]
+    fn take(&mut self, samples: &mut &[i16]) -> bool {
+        let (taps, up, axes) = (self.taps, self.up, self.axes);
+        let (mut at, mut axis, mut phase) = (self.at, self.axis, self.phase);
+        let mut begin = axis * 2 * taps;
+        let (history, mut rest) = (&mut *self.history, *samples);
+        while phase >= up
+            && let Some((sample, later)) = rest.split_first()
+        {
+            rest = later;
+            let place = begin + at;
+            if let Some(first) = history.get_mut(place) {
+                *first = *sample;
+            }
+            if let Some(second) = history.get_mut(place + taps) {
+                *second = *sample;
+            }
+            axis += 1;
+            begin += 2 * taps;
+            if axis >= axes {
+                (axis, begin) = (0, 0);
+                at = if at + 1 >= taps { 0 } else { at + 1 };
+                phase -= up;
             }
         }
-        self.axis += 1;
-        if self.axis >= self.axes {
-            self.axis = 0;
-            self.at = if self.at + 1 >= self.taps { 0 } else { self.at + 1 };
-            self.phase = self.phase.saturating_sub(self.up);
-        }
+        (self.at, self.axis, self.phase) = (at, axis, phase);
+        *samples = rest;
+        phase < up
     }
 
     /// One output of each axis.
@@ -81,12 +98,20 @@ impl<'a, 'w> Resampler<'a, 'w> {
         let mut begin = self.at;
         for to in instant {
             let newest = self.history.get(begin..begin + self.taps).unwrap_or(&[]);
-            let sum = factors
-                .iter()
-                .zip(newest)
-                .fold(0_i32, |sum, (f, x)| sum.wrapping_add(i32::from(*f) * i32::from(*x)));
+            let sum = product(factors, newest);
             *to = shift_right_half_up(sum, FACTOR_FRAC_BITS).clamp(-32768, 32767) as i16;
             begin += 2 * self.taps;
         }
     }
+}
+
+#[cfg(any(teff_dsp, teff_mve))]
+use crate::kernels::arch::arm::front_end::conditioning::product;
+
+/// Sum of the products of what is in the same places.
+#[inline(never)]
+#[cfg(not(any(teff_dsp, teff_mve)))]
+fn product(factors: &[i16], samples: &[i16]) -> i32 {
+    let products = factors.iter().zip(samples).map(|(f, x)| i32::from(*f) * i32::from(*x));
+    products.fold(0_i32, i32::wrapping_add)
 }

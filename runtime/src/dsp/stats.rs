@@ -210,7 +210,7 @@ pub(super) fn write<const STAGES: u32>(
     let scaled = squares * u64::from(n);
     let shape =
         if STAGES & stages::MOMENTS != 0 && settings.stats & (Stat::Skew.bit() | Stat::Kurtosis.bit()) != 0 {
-            let moments = Moments::new(samples.clone(), (n, sum), (least, most));
+            let moments = Moments::new(samples, (n, sum), (least, most));
             [moments.skew(), moments.kurtosis()]
         } else {
             [0, 0]

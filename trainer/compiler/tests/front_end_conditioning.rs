@@ -278,6 +278,34 @@ fn axes_are_conditioned_apart() {
     }
 }
 
+/// Filters run over all samples of a hop, also over those that no frame holds.
+#[test]
+fn samples_between_frames_are_filtered_too() {
+    let samples = scaled(&noise(3 * 4_000, 5), 9_000.0);
+    let frames = |hop_len: usize, piece: usize| {
+        let line = format!(
+            "kind=motion_stats rate_hz=100 axes=3 frame_len=50 hop_len={hop_len} stats=mean,rms,min,max dc_shift=5 \
+             high_pass_hz=2 low_pass_hz=20 window=1"
+        );
+        let blob = build(&config(&line), 1.0, 0).unwrap();
+        let mut workspace = vec![0; Settings::read(&blob).unwrap().workspace_words()];
+        let mut front_end = FrontEnd::new(&blob, &mut workspace).unwrap();
+        let mut frames = Vec::new();
+        for mut piece in samples.chunks(piece) {
+            while front_end.push(&mut piece).is_some() {
+                frames.push(front_end.frame().to_vec());
+            }
+        }
+        frames
+    };
+    let every: Vec<_> = frames(10, 3);
+    assert_eq!(frames(10, 3 * 4_000), every);
+    for (hop_len, piece) in [(50, 3), (130, 3), (130, 51), (240, 1), (240, 12_000)] {
+        let of_these: Vec<_> = every.iter().step_by(hop_len / 10).cloned().collect();
+        assert_eq!(frames(hop_len, piece), of_these, "hops of {hop_len}, pieces of {piece}");
+    }
+}
+
 #[test]
 fn a_recording_is_as_long_as_its_window_at_the_rate_of_the_input() {
     for (from, to) in RATES {

@@ -27,6 +27,10 @@ const COLUMNS: [&str; 7] = [
     "floating point, estimated",
 ];
 
+/// Titles of the columns of what a stage takes.
+const STAGE_COLUMNS: [&str; 6] =
+    ["core", "front end", "without the stage", "instructions, integers", "floating point", "ratio"];
+
 /// Which boards.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -69,6 +73,12 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         table.add_row(cells(row));
     }
     println!("{table}");
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(STAGE_COLUMNS);
+    for row in rows.iter().filter_map(stage_cells) {
+        table.add_row(row);
+    }
+    println!("{table}");
     if let Some(file) = &args.json {
         fs::write(file, record::to_json(&rows)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
@@ -89,8 +99,27 @@ fn with_board(row: &Value, report: &Value) -> Value {
     let mut row = row.clone();
     row["core"] = report["core"].clone();
     row["board"] = report["board"].clone();
-    row["ratio"] = json!((1000.0 * row["ratio"].as_f64().unwrap_or(0.0)).round() / 1000.0);
+    for ratio in ["/ratio", "/stage/ratio"] {
+        if let Some(ratio) = row.pointer_mut(ratio) {
+            *ratio = json!((1000.0 * ratio.as_f64().unwrap_or(0.0)).round() / 1000.0);
+        }
+    }
     row
+}
+
+/// What the stage takes that a row is counted for.
+fn stage_cells(row: &Value) -> Option<[String; STAGE_COLUMNS.len()]> {
+    let stage = row["stage"].as_object()?;
+    let of_stage = |key: &str| shown(stage.get(key).unwrap_or(&Value::Null));
+    let short = of_stage("without");
+    Some([
+        shown(&row["core"]),
+        shown(&row["name"]),
+        short.split(':').next().unwrap_or_default().to_owned(),
+        of_stage("instructions"),
+        of_stage("float_instructions"),
+        of_stage("ratio"),
+    ])
 }
 
 fn cells(row: &Value) -> [String; COLUMNS.len()] {
@@ -135,6 +164,11 @@ fn page(rows: &[Value], date: &str, commit: &str) -> String {
     for row in rows {
         let _ = writeln!(text, "| {} |", cells(row).join(" | "));
     }
+    text += "\nWhat a stage takes by itself: the difference between a front end with it and the one without it.\n\n";
+    let _ = writeln!(text, "| {} |\n|{}", STAGE_COLUMNS.join(" | "), "---|".repeat(STAGE_COLUMNS.len()));
+    for row in rows.iter().filter_map(stage_cells) {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
     text
 }
 
@@ -146,8 +180,10 @@ mod tests {
     fn a_page_shows_what_there_is() {
         let report = json!({ "core": "m3", "board": "b" });
         let row = json!({ "name": "n", "instructions": 1000, "float_instructions": 12_345, "ratio": 12.345_6,
-            "cycles_estimated": 1500, "float_cycles_estimated": null });
+            "cycles_estimated": 1500, "float_cycles_estimated": null,
+            "stage": { "without": "w: 3", "instructions": 100, "float_instructions": 512, "ratio": 5.123_4 } });
         let page = page(&[with_board(&row, &report)], "2026-01-01", "abc");
         assert!(page.contains("| m3 | n | 1 000 | 12 345 | 12.346 | 1 500 | – |"), "{page}");
+        assert!(page.contains("| m3 | n | w | 100 | 512 | 5.123 |"), "{page}");
     }
 }

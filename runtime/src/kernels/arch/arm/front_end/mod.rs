@@ -26,6 +26,7 @@ macro_rules! processor {
 }
 
 pub(crate) mod bands;
+pub(crate) mod conditioning;
 pub(crate) mod samples;
 pub(crate) mod taper;
 pub(crate) mod transform;
