@@ -155,7 +155,7 @@ impl Scores {
 }
 
 /// How many windows of each of two engines are on the same side of the threshold.
-pub(crate) fn agreeing(settings: Settings, windows: &[Window], others: &[Window]) -> usize {
+pub fn agreeing(settings: Settings, windows: &[Window], others: &[Window]) -> usize {
     let (a, b) = (smoothed(settings, windows), smoothed(settings, others));
     a.iter().zip(&b).filter(|(a, b)| a.is_above == b.is_above).count()
 }

@@ -14,8 +14,7 @@ use anyhow::{Result, bail};
 use teff_app::decision::{Kind, Settings};
 use teff_compiler::onnx::metadata;
 
-pub(crate) use figures::agreeing;
-pub use figures::{Figures, LabelFigures, Scores};
+pub use figures::{Figures, LabelFigures, Scores, agreeing};
 pub use score::Comparison;
 pub use threshold::{Found, find, line};
 

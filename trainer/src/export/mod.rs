@@ -191,7 +191,8 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<
     describe(&mut graph, recipe, &run.recipe_text, &run.front_end.to_string(), folder)?;
     let features = Features::new(&set, Split::Train, &run.front_end)?;
     let way = settings.quantize.over(&recipe.quantize);
-    let quantized = quantize_on(&graph, &features, &way, recipe.seed, tell)?;
+    let quantized =
+        quantize_on(&graph, &features, &way, recipe.seed, recipe.reconstruction().is_some(), tell)?;
     let mut model = match recipe.reconstruction() {
         Some(reconstruction) => {
             let data = Reconstructed { source: folder, reconstruction, data: &recipe.data, set: &set };
@@ -306,9 +307,9 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
             let config = teff_compiler::front_end::FrontEndConfig::parse(line).map_err(in_file)?;
             let features = Features::new(&set, Split::Train, &config)?;
             let seed = recipe.as_ref().map_or(0, |(recipe, _)| recipe.seed);
-            let quantized = quantize_on(&graph, &features, &way, seed, tell)
-                .map_err(|e| e.context(path.display().to_string()))?;
             let reconstruction = recipe.as_ref().and_then(|(recipe, _)| recipe.reconstruction());
+            let quantized = quantize_on(&graph, &features, &way, seed, reconstruction.is_some(), tell)
+                .map_err(|e| e.context(path.display().to_string()))?;
             let mut model = if let Some(reconstruction) = reconstruction {
                 anomaly::check(reconstruction, &source, &set)?;
                 let data = Reconstructed { source: path, reconstruction, data: &source, set: &set };
@@ -372,19 +373,45 @@ fn describe(graph: &mut Graph, recipe: &Recipe, text: &str, front_end: &str, sou
     Ok(())
 }
 
-/// Quantizes on training examples, chosen by the seed.
+/// How much further from the mean than normal signals those are that ranges have room for. Half of the steps are left to
+/// normal ones, which is plenty; what is unusual would else be cut off at the ends of the input's range.
+const HEADROOM: f64 = 2.0;
+
+/// Quantizes on training examples, chosen by the seed. Those of a network that is to give its input again are normal,
+/// and ranges that end with them would cut off what is unusual: each is given a second time, further from the mean.
 fn quantize_on(
     graph: &Graph,
     features: &Features,
     way: &recipe::Quantize,
     seed: u64,
+    reconstructs: bool,
     tell: Tell<'_>,
 ) -> Result<Quantized> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     Rng::for_purpose(seed, "calibration").shuffle(&mut order);
-    let chosen: Vec<quantize::Sample<'_>> =
-        order.iter().take(way.samples).map(|&example| vec![features.plain(example)]).collect();
+    let plain: Vec<&[f32]> = order.iter().take(way.samples).map(|&example| features.plain(example)).collect();
+    let unusual = if reconstructs { stretched(&plain) } else { Vec::new() };
+    let mut chosen: Vec<quantize::Sample<'_>> = Vec::with_capacity(plain.len() + unusual.len());
+    for (n, sample) in plain.iter().enumerate() {
+        chosen.push(vec![*sample]);
+        chosen.extend(unusual.get(n).map(|sample| vec![sample.as_slice()]));
+    }
     Ok(quantize::quantize_with(graph, &chosen, &way.settings, tell)?)
+}
+
+/// Samples `HEADROOM` times as far from their mean, number by number.
+fn stretched(samples: &[&[f32]]) -> Vec<Vec<f32>> {
+    let mut means = vec![0.0_f64; samples.first().map_or(0, |sample| sample.len())];
+    for sample in samples {
+        for (mean, &value) in means.iter_mut().zip(*sample) {
+            *mean += f64::from(value) / samples.len() as f64;
+        }
+    }
+    let stretch = |sample: &&[f32]| -> Vec<f32> {
+        let values = sample.iter().zip(&means);
+        values.map(|(&value, mean)| (mean + HEADROOM * (f64::from(value) - mean)) as f32).collect()
+    };
+    samples.iter().map(stretch).collect()
 }
 
 fn finish(source: &Path, name: String, quantized: Quantized, settings: &Settings<'_>) -> Result<Model> {
@@ -500,4 +527,16 @@ fn data_set(
 
 fn read_text(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusual_samples_are_further_from_the_mean() {
+        let found = stretched(&[&[1.0, 5.0, -2.0], &[3.0, 5.0, 2.0]]);
+        assert_eq!(found, [vec![0.0, 5.0, -4.0], vec![4.0, 5.0, 4.0]]);
+        assert!(stretched(&[]).is_empty());
+    }
 }
