@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use teff_app::decision::{Kind, Settings};
 use teff_trainer::model_file::Facts;
+use teff_trainer::run::Run;
+use teff_trainer::trace;
 use tempfile::TempDir;
 
 /// Two states of few machines, as files that the tests can change.
@@ -206,6 +208,26 @@ fn from_a_recipe_to_a_threshold() {
     let exported = succeeded(&trainer(&words));
     assert_eq!(exported["int8_anomaly"]["auc"], test["auc"]);
     assert_eq!(fs::read(again.join("model.onnx")).unwrap(), fs::read(&model).unwrap());
+}
+
+/// A float network that was trained elsewhere gets the same threshold, with a recipe that says how.
+#[test]
+fn a_float_model_file_gets_its_threshold() {
+    let place = Place::new(&RECIPE.replace("epochs = 6", "epochs = 2"));
+    let of_run = place.model("run");
+    let run = Run::open(&place.path("run")).unwrap();
+    let graph = trace::trace("float", &run.network, &run.weights).unwrap();
+    let float = place.path("float.onnx");
+    fs::write(&float, teff_compiler::onnx::export(&graph).unwrap()).unwrap();
+    let (out, data) = (place.path("out"), place.path("data"));
+    fs::create_dir(&data).unwrap();
+    let words = ["export", text(&float), "--calibrate", text(&data), "--out", text(&out), "--json"];
+    let recipe = place.path("recipe.toml");
+    let report = succeeded(&trainer(&[&words[..], &["--recipe", text(&recipe)]].concat()));
+    assert_eq!(settings(&out.join("model.onnx")), settings(&of_run));
+    assert!(report["float_anomaly"]["auc"].is_number() && report["int8_anomaly"]["auc"].is_number());
+    let words = ["evaluate", text(&float), "--recipe", text(&recipe), "--engine", "float"];
+    assert_eq!(trainer(&words).status.code(), Some(2), "a float model has no score in steps");
 }
 
 #[test]

@@ -222,7 +222,7 @@ mod tests {
         let all = windows(&[(1, &[100, 100]), (0, &[0, 0])]);
         let of_good = smoothed(settings(2, 8), &all);
         assert_eq!(of_good[2].sum, 0);
-        assert!(!of_good[2].is_above && of_good[1].is_event);
+        assert!(!of_good[2].is_above && of_good[0].is_event);
         assert_eq!(agreeing(settings(2, 8), &all, &windows(&[(1, &[100, 100]), (0, &[0, 99])])), 3);
     }
 }

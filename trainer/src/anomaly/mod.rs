@@ -200,7 +200,8 @@ mod tests {
         let facts = |line: &str| {
             let mut graph = teff_compiler::graph::Builder::new("x");
             let x = graph.input("x", [1, 1, 1, 2]);
-            graph.output("y", x);
+            let y = graph.softmax("s", x);
+            graph.output("y", y);
             let mut graph = graph.finish().unwrap();
             graph.metadata.insert(metadata::DECISION.to_string(), line.to_string());
             settings(Path::new("m.onnx"), &Facts::of_graph(&graph))

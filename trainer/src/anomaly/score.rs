@@ -152,7 +152,8 @@ mod tests {
     fn facts() -> Facts {
         let mut builder = teff_compiler::graph::Builder::new("x");
         let x = builder.input("x", [1, 1, 1, 2]);
-        builder.output("y", x);
+        let y = builder.softmax("s", x);
+        builder.output("y", y);
         Facts::of_graph(&builder.finish().unwrap())
     }
 
