@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use teff_board::Board;
+use teff_trainer::anomaly::{self, Figures, Subject};
 use teff_trainer::arrays;
 use teff_trainer::compare::{Examples, compare};
 use teff_trainer::dataset::{self, DataSet, Split};
@@ -67,6 +68,41 @@ fn machine_is_as_accurate_as_its_card_says() {
     check("machine_is_as_accurate_as_its_card_says", "machine", None, 0.95);
 }
 
+/// The model of normal machines on machines that it has not seen: how well its score tells, what its threshold makes of
+/// them, and that its threshold is the one that the recipe asks for.
+#[test]
+fn machine_anomaly_tells_as_well_as_its_card_says() {
+    let test = "machine_anomaly_tells_as_well_as_its_card_says";
+    let path = onnx("machine_anomaly");
+    let recipe = Recipe::read(&folder("machine_anomaly").join("recipe.toml")).unwrap();
+    let (data, set) = (&recipe.data, data_set("machine_anomaly", None));
+    let facts = Facts::read(&path).unwrap();
+    let settings = anomaly::settings(&path, &facts).unwrap().unwrap();
+    let subject = Subject { model: &path, facts: &facts, kind: settings.kind, input_step: None };
+    let windows =
+        |engine: &mut dyn Engine, split| subject.windows(engine, data, &set, split, |_| {}).unwrap();
+    let mut teff = Teff::load(&path).unwrap();
+    let found =
+        anomaly::find(recipe.reconstruction().unwrap(), &windows(&mut teff, Split::Validation)).unwrap();
+    assert_eq!(found.threshold, settings.threshold);
+
+    let ours = windows(&mut teff, Split::Test);
+    let figures = Figures::new(settings, data, &ours);
+    println!("machine_anomaly: {figures:?}");
+    assert!(figures.auc >= Some(0.98), "{figures:?}");
+    assert!(figures.detection_rate >= Some(0.85), "{figures:?}");
+    assert!(figures.false_alarm_rate <= Some(0.02), "{figures:?}");
+
+    if let Err(error) = teff_trainer::engine::ort::library() {
+        return skip(test, &format!("agreement with ONNX Runtime: {error}"));
+    }
+    let mut engine = load(Kind::Ort, &path, &Options { as_written: true }).unwrap();
+    let theirs = windows(engine.as_mut(), Split::Test);
+    let same = anomaly::agreeing(settings, &ours, &theirs);
+    println!("machine_anomaly: with ONNX Runtime {same} of {} are on the same side", ours.len());
+    assert!(same as f64 >= 0.995 * ours.len() as f64, "{same} of {}", ours.len());
+}
+
 #[test]
 fn digits_is_as_accurate_as_its_card_says() {
     check("digits_is_as_accurate_as_its_card_says", "digits", Some("data/free-spoken-digits"), 0.98);
@@ -97,7 +133,7 @@ fn golden_vectors_are_the_same_bits_everywhere() {
     if let Err(error) = &emulated {
         skip(test, &format!("{error:#}"));
     }
-    for model in ["machine", "digits", "digits_small", "fashion", "gesture"] {
+    for model in ["machine", "machine_anomaly", "digits", "digits_small", "fashion", "gesture"] {
         let path = onnx(model);
         let file = golden::beside(&path).unwrap();
         let golden = arrays::read(&file).unwrap();
@@ -122,7 +158,7 @@ fn check_operators(test: &str, model: &str, data: Option<&str>) {
     let file = golden::beside(&path).unwrap();
     let mut given = arrays::read(&file).unwrap();
     let data = data.and_then(|path| find(test, path));
-    if data.is_some() || model == "machine" {
+    if data.is_some() || model.starts_with("machine") {
         let set = data_set(model, data.as_deref());
         let engine = Teff::load(&path).unwrap();
         let mut inputs = Inputs::new(&path, &Facts::read(&path).unwrap(), engine.inputs()).unwrap();
@@ -145,6 +181,12 @@ fn check_operators(test: &str, model: &str, data: Option<&str>) {
 #[test]
 fn machine_operators_are_within_one_unit_of_onnx_runtime() {
     check_operators("machine_operators_are_within_one_unit_of_onnx_runtime", "machine", None);
+}
+
+#[test]
+fn machine_anomaly_operators_are_within_one_unit_of_onnx_runtime() {
+    let test = "machine_anomaly_operators_are_within_one_unit_of_onnx_runtime";
+    check_operators(test, "machine_anomaly", None);
 }
 
 #[test]

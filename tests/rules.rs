@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-board", &[]),
     ("teff-compiler", &["teff"]),
     ("teff-counter", &[]),
-    ("teff-trainer", &["teff", "teff-board", "teff-compiler", "teff-link"]),
+    ("teff-trainer", &["teff", "teff-app", "teff-board", "teff-compiler", "teff-link"]),
     ("teff-fuzz", &["teff", "teff-compiler"]),
     ("teff-tests", OF_THE_WHOLE),
     ("xtask", &["teff-board"]),

@@ -12,6 +12,7 @@ use crate::engine::{Engine, Port, batch};
 use crate::error::InputError;
 use crate::metrics::{Confusion, argmax};
 use crate::model_file::Facts;
+use crate::recipe::Data;
 
 /// Computes a model's input from samples, as the device does.
 #[derive(Debug)]
@@ -132,6 +133,18 @@ pub fn evaluate(
         progress(chunk.len());
     }
     Ok(decided)
+}
+
+/// Refuses data of which it is not said what is normal, with a model that says how unusual a signal is.
+pub fn check_normal(model: &Path, data: &Data) -> Result<()> {
+    if data.normal.is_empty() {
+        bail!(InputError::new(
+            model,
+            "says how unusual a signal is, but its data set does not say which labels are normal",
+            "name a recipe with `normal` in [data] by `--recipe`",
+        ));
+    }
+    Ok(())
 }
 
 /// Counts what was decided.

@@ -2,6 +2,7 @@
 //!
 //! The library behind the `trainer` command; see `cli` for the sub-commands.
 
+pub mod anomaly;
 pub mod arrays;
 pub mod bits;
 pub mod cli;

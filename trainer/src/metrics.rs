@@ -74,6 +74,23 @@ impl Confusion {
     }
 }
 
+/// The area under the curve of detections over false alarms: how likely a score of the second kind is above one of the
+/// first, equal ones counting half. Nothing where there is none of either, or one that is no number.
+pub fn auc(normal: &[f64], others: &[f64]) -> Option<f64> {
+    if normal.is_empty() || others.is_empty() || normal.iter().chain(others).any(|score| score.is_nan()) {
+        return None;
+    }
+    let mut sorted = normal.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let below = |score: f64| {
+        let (less, at_most) =
+            (sorted.partition_point(|&n| n < score), sorted.partition_point(|&n| n <= score));
+        (less + at_most) as f64 / 2.0
+    };
+    let sum: f64 = others.iter().map(|&score| below(score)).sum();
+    Some(sum / (normal.len() as f64 * others.len() as f64))
+}
+
 /// Position of the largest score, the first of equal ones. Scores that are no numbers are never the largest.
 pub fn argmax(scores: &[f64]) -> usize {
     let mut best = 0;
@@ -100,6 +117,15 @@ mod tests {
         assert_eq!(classes[0].recall, Some(2.0 / 3.0));
         assert_eq!((classes[1].precision, classes[1].f1), (Some(0.5), Some(2.0 / 3.0)));
         assert_eq!((classes[2].label.as_str(), classes[2].precision, classes[2].f1), ("2", None, None));
+    }
+
+    #[test]
+    fn the_area_under_the_curve_counts_pairs() {
+        assert_eq!(auc(&[1.0, 2.0], &[3.0, 4.0]), Some(1.0));
+        assert_eq!(auc(&[3.0, 4.0], &[1.0, 2.0]), Some(0.0));
+        assert_eq!(auc(&[1.0, 3.0], &[2.0, 3.0]), Some((0.5 + 0.75) / 2.0));
+        assert_eq!(auc(&[5.0; 7], &[5.0; 3]), Some(0.5));
+        assert_eq!((auc(&[], &[1.0]), auc(&[1.0], &[]), auc(&[f64::NAN], &[1.0])), (None, None, None));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use anyhow::{bail, ensure};
 
 use crate::recipe::network as recipe;
-use crate::recipe::network::Padding;
+use crate::recipe::network::{Outputs, Padding};
 
 /// Added to the variance of a batch normalisation.
 pub const BATCH_NORM_EPSILON: f32 = 1e-3;
@@ -123,17 +123,19 @@ pub struct Network {
     pub input: Shape,
     /// The layers in order.
     pub layers: Vec<Layer>,
-    /// Number of classes.
-    pub classes: usize,
+    /// What it gives.
+    pub outputs: Outputs,
 }
 
 impl Network {
-    /// Works out the shapes of a recipe's layers for an input and a number of classes.
+    /// Works out the shapes of a recipe's layers for an input and what is to come of it.
     ///
     /// A `relu` after a convolution or a dense layer becomes that layer's activation.
-    pub fn new(input: Shape, classes: usize, recipe: &[recipe::Layer]) -> anyhow::Result<Self> {
+    pub fn new(input: Shape, outputs: Outputs, recipe: &[recipe::Layer]) -> anyhow::Result<Self> {
         ensure!(input.iter().all(|&d| d > 0), "the features have the empty shape {}", show(input));
-        ensure!(classes >= 2, "a network needs at least two classes; the data set has {classes}");
+        if let Outputs::Classes(classes) = outputs {
+            ensure!(classes >= 2, "a network needs at least two classes; the data set has {classes}");
+        }
         let mut layers: Vec<Layer> = Vec::with_capacity(recipe.len());
         let mut shape = input;
         for (i, wish) in recipe.iter().enumerate() {
@@ -165,17 +167,21 @@ impl Network {
             bail!("the network has no layers; add `[[network.layers]]` tables to the recipe");
         };
         ensure!(
-            shape == [1, 1, classes],
-            "network layer {}: the network ends with the shape {}, but the data set has {classes} classes; end it with \
-             a `dense` layer without `units`",
+            shape == [1, 1, outputs.count()],
+            "network layer {}: the network ends with the shape {}, but the {}; end it with a `dense` layer without \
+             `units`",
             last.name,
             show(shape),
+            match outputs {
+                Outputs::Classes(count) => format!("data set has {count} classes"),
+                Outputs::Features(count) => format!("input has {count} features, which it is to give again"),
+            },
         );
         ensure!(
             layers.iter().any(|layer| layer.weights_shape().is_some()),
             "the network has nothing to train; add a `conv`, `depthwise` or `dense` layer"
         );
-        Ok(Self { input, layers, classes })
+        Ok(Self { input, layers, outputs })
     }
 
     /// Multiply-accumulates of one inference.
@@ -253,7 +259,7 @@ fn lay(layer: &recipe::Layer, input: Shape, is_last: bool) -> anyhow::Result<(Ki
         recipe::Layer::Relu | recipe::Layer::Relu6 => {
             ensure!(
                 !is_last,
-                "an activation stands at the end; the scores are taken as they are, so remove it"
+                "an activation stands at the end; what the last layer gives is taken as it is, so remove it"
             );
             (Kind::Activation, input)
         }
@@ -305,7 +311,7 @@ mod tests {
     fn shapes_follow_the_layers() {
         let network = Network::new(
             [28, 28, 1],
-            10,
+            Outputs::Classes(10),
             &[
                 conv(8, 3, 2, Padding::Same),
                 Relu,
@@ -341,9 +347,13 @@ mod tests {
             (vec![Flatten, Dense { units: 4 }], "network layer dense_1"),
             (vec![], "the network has no layers"),
         ] {
-            let error = Network::new([8, 8, 1], 3, &layers).map(|_| ());
+            let error = Network::new([8, 8, 1], Outputs::Classes(3), &layers).map(|_| ());
             let error = error.map_err(|e| format!("{e:#}"));
             assert!(error.as_ref().is_err_and(|e| e.contains(expected)), "{error:?}");
         }
+        let error = Network::new([2, 1, 3], Outputs::Features(6), &[Dense { units: 5 }]).map(|_| ());
+        let error = error.map_err(|e| format!("{e:#}"));
+        assert!(error.as_ref().is_err_and(|e| e.contains("has 6 features")), "{error:?}");
+        assert!(Network::new([2, 1, 3], Outputs::Features(6), &[Dense { units: 6 }]).is_ok());
     }
 }

@@ -38,8 +38,13 @@ pub struct Summary {
     pub name: String,
     /// The seed.
     pub seed: u64,
-    /// Share of test examples that the float network got right.
-    pub float_top1: f64,
+    /// Share of test examples that the float network got right, where it tells classes apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float_top1: Option<f64>,
+    /// Of a network that gives its input again: area under the curve of detections over false alarms, by the errors of
+    /// single test windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float_auc: Option<f64>,
     /// Test examples.
     pub samples: usize,
     /// Training examples.
@@ -48,6 +53,9 @@ pub struct Summary {
     pub validation_samples: usize,
     /// Share of validation examples that the kept weights got right.
     pub validation_top1: Option<f64>,
+    /// Of a network that gives its input again: the mean squared error on the validation examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
     /// Epochs trained.
     pub epochs: usize,
     /// The epoch whose weights were kept.
@@ -115,7 +123,7 @@ impl Run {
             .and_then(|text| serde_json::from_str(text).ok())
             .context("its text `input` is missing or damaged")
             .with_context(damaged)?;
-        let network = Network::new(input, recipe.data.labels.len(), &recipe.network.layers)
+        let network = Network::new(input, recipe.outputs(input), &recipe.network.layers)
             .with_context(|| format!("{}", folder.join(RECIPE).display()))?;
         let mut weights = Weights::random(&network, 0);
         for tensor in &mut weights.tensors {

@@ -4,14 +4,17 @@ use anyhow::Context as _;
 use teff_compiler::graph::{BatchNorm, Builder, Clamp, Conv2d, Graph, Padding, Tensor, Unary, ValueId};
 
 use crate::network::{Activation, BATCH_NORM_EPSILON, Kind, Layer, Network, Window};
+use crate::recipe::Outputs;
 use crate::weights::Weights;
 
 /// Name of the graph's input.
 pub const INPUT: &str = "features";
 /// Name of the graph's output: one probability per class.
 pub const OUTPUT: &str = "scores";
+/// Name of the output of a network that gives its input again.
+pub const RECONSTRUCTION: &str = "reconstruction";
 
-/// The graph that computes the probabilities of a trained network.
+/// The graph that computes the probabilities of a trained network, or its reconstruction of the features.
 ///
 /// Batch normalisation and activations stand as operators of their own; the compiler's passes fold them.
 pub fn trace(name: &str, network: &Network, weights: &Weights) -> anyhow::Result<Graph> {
@@ -21,8 +24,13 @@ pub fn trace(name: &str, network: &Network, weights: &Weights) -> anyhow::Result
     for layer in &network.layers {
         x = add(&mut builder, layer, weights, x).with_context(|| format!("layer {}", layer.name))?;
     }
-    x = builder.softmax("softmax", x);
-    builder.output(OUTPUT, x);
+    match network.outputs {
+        Outputs::Classes(_) => {
+            x = builder.softmax("softmax", x);
+            builder.output(OUTPUT, x);
+        }
+        Outputs::Features(_) => builder.output(RECONSTRUCTION, x),
+    }
     Ok(builder.finish()?)
 }
 

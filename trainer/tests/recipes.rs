@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use teff_trainer::error::Place;
-use teff_trainer::recipe::{Layer, Recipe};
+use teff_trainer::recipe::decision::Limit;
+use teff_trainer::recipe::{Decision, Layer, Outputs, Recipe};
 
 /// A whole recipe, which the tests damage; that of the digits, before it was tuned.
 const WHOLE: &str = include_str!("recipe.toml");
@@ -175,16 +176,113 @@ fn the_front_end_takes_what_the_data_says() {
 #[test]
 fn the_decision_is_written_as_one_line() {
     let decision = Recipe::read(Path::new("../models/digits/recipe.toml")).unwrap().decision.unwrap();
+    let Decision::Classes(decision) = decision else { panic!("{decision:?}") };
     let line = decision.to_string();
     let keys: Vec<&str> = line.split(' ').map(|word| word.split_once('=').unwrap().0).collect();
     assert_eq!(keys, ["smoothing", "threshold", "hysteresis", "refractory"]);
+}
+
+/// The recipe of the machine's anomalies with one text in it replaced.
+fn anomaly_with(old: &str, new: &str) -> Result<Recipe, String> {
+    let text = text_of("machine_anomaly");
+    assert!(text.contains(old), "{old}");
+    let changed = text.replacen(old, new, 1);
+    Recipe::parse(Path::new("r.toml"), &changed).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_recipe_of_normal_signals_is_read() {
+    let recipe = anomaly_with("", "").unwrap();
+    let reconstruction = recipe.reconstruction().unwrap();
+    assert_eq!(reconstruction.limit, Limit::Quantile(999_000));
+    assert_eq!((reconstruction.smoothing, reconstruction.hysteresis_millionths), (4, 100_000));
+    assert_eq!(recipe.outputs(recipe.front_end.shape().unwrap()), Outputs::Features(207));
+    assert!(matches!(recipe.network.layers.last(), Some(Layer::Dense { units: 207 })));
+    assert!(recipe.data.is_normal(0) && !recipe.data.is_normal(1) && !recipe.data.is_normal(9));
+    let given = anomaly_with("quantile = 0.999", "threshold = 12.5").unwrap();
+    assert_eq!(given.reconstruction().unwrap().limit, Limit::Threshold(3200));
+    // The ends, and one label alone.
+    for (old, new) in [
+        ("quantile = 0.999", "quantile = 1"),
+        ("quantile = 0.999", "quantile = 0.5"),
+        ("quantile = 0.999", "threshold = 0.004"),
+        ("quantile = 0.999", "threshold = 65536"),
+        ("\"healthy\", \"imbalance\", \"misalignment\", \"bearing_fault\", \"looseness\"", "\"healthy\""),
+        ("smoothing = 4", "smoothing = 64"),
+    ] {
+        anomaly_with(old, new).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_model_of_normal_signals_is_refused() {
+    for (old, new, expected) in [
+        ("quantile = 0.999", "quantile = 0", "from 0.5 to 1"),
+        ("quantile = 0.999", "quantile = 1.001", "from 0.5 to 1"),
+        ("quantile = 0.999", "quantile = nan", "from 0.5 to 1"),
+        ("quantile = 0.999", "quantile = 0.12345678", "from 0.5 to 1"),
+        ("quantile = 0.999", "quantile = 0.99999991", "at most six decimals"),
+        ("quantile = 0.999", "", "add `quantile = 0.999`"),
+        ("quantile = 0.999", "quantile = 0.999\nthreshold = 5", "stands beside `threshold`"),
+        ("quantile = 0.999", "threshold = 0", "from 0.004 to 65536"),
+        ("quantile = 0.999", "threshold = inf", "from 0.004 to 65536"),
+        ("hysteresis = 0.1", "hysteresis = 1", "from 0 to 0.95"),
+        ("smoothing = 4", "smoothing = 0", "from 1 to 64"),
+        (
+            "stride = 512",
+            "stride = 256",
+            "windows of the data begin 256 samples apart, those of the device 512",
+        ),
+        ("stride = 512", "stride = 512\ncut = \"place\"", "windows that stand alone"),
+        ("kind = \"reconstruction\"", "kind = \"score\"", "valid are: classes, reconstruction"),
+        ("kind = \"reconstruction\"", "kind = \"recon\"", "valid are: classes, reconstruction"),
+        ("kind = \"reconstruction\"", "", "`quantile` in [decision] is not for `kind = \"classes\"`"),
+        (
+            "kind = \"reconstruction\"\nquantile = 0.999",
+            "threshold = 0.5",
+            "`normal` in [data] is for models of normal",
+        ),
+        ("normal = [\"healthy\"]", "", "`normal` in [data] is missing"),
+        ("normal = [\"healthy\"]", "normal = []", "names no label"),
+        ("normal = [\"healthy\"]", "normal = [\"helthy\"]", "has `helthy`, which is no label"),
+        ("normal = [\"healthy\"]", "normal = [\"healthy\", \"healthy\"]", "has `healthy` twice"),
+        ("keep = \"best\"", "balance_classes = true", "`balance_classes` in [train] is not for"),
+        ("keep = \"best\"", "label_smoothing = 0.1", "`label_smoothing` in [train] is not for"),
+        ("gain_db = 1", "mixup = 0.2", "`mixup` in [augment] is not for"),
+        ("gain_db = 1", "time_mask = 2", "`time_mask` in [augment] is not for"),
+        (
+            "type = \"dense\"\n\n[train]",
+            "type = \"dense\"\nunits = 206\n\n[train]",
+            "the 207 features of the input again",
+        ),
+        (
+            "type = \"dense\"\n\n[train]",
+            "type = \"flatten\"\n\n[train]",
+            "the 207 features of the input again",
+        ),
+        (
+            "type = \"dense\"\n\n[train]",
+            "type = \"dense\"\nactivation = \"relu\"\n\n[train]",
+            "stands at the last layer",
+        ),
+    ] {
+        let error = anomaly_with(old, new).expect_err(new);
+        assert!(error.contains(expected) && error.starts_with("r.toml:"), "{new}: {error}");
+    }
+    // Files of sound are single windows.
+    let text = WHOLE.replace("labels = [", "normal = [\"one\"]\nlabels = [").replace(
+        "[decision]\nsmoothing = 2\nthreshold = 0.7",
+        "[decision]\nkind = \"reconstruction\"\nsmoothing = 2\nquantile = 0.99",
+    );
+    let error = Recipe::parse(Path::new("r.toml"), &text).unwrap_err().to_string();
+    assert!(error.contains("examples of this `format` stand alone"), "{error}");
 }
 
 #[test]
 fn every_key_of_a_recipe_stands_on_its_page() {
     let page = std::fs::read_to_string("../docs/recipes.md").unwrap();
     let front_end = std::fs::read_to_string("../docs/front-end.md").unwrap();
-    for name in ["machine", "digits", "digits_small", "fashion", "gesture", "activity"] {
+    for name in ["machine", "machine_anomaly", "digits", "digits_small", "fashion", "gesture", "activity"] {
         for line in text_of(name).lines() {
             let Some((key, _)) = line.split_once(" = ") else { continue };
             let stands =
@@ -193,7 +291,7 @@ fn every_key_of_a_recipe_stands_on_its_page() {
         }
     }
     // What the reader takes without any recipe of the repository using it.
-    for folder in ["data.rs", "network.rs", "training.rs"] {
+    for folder in ["data.rs", "decision.rs", "network.rs", "training.rs"] {
         let source = std::fs::read_to_string(Path::new("src/recipe").join(folder)).unwrap();
         for reading in
             ["text(\"", "texts(\"", "size(\"", "number(\"", "integer(\"", "boolean(\"", "word(\"", "pair(\""]

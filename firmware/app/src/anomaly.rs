@@ -63,6 +63,12 @@ impl<const MEMORY: usize> Anomaly<MEMORY> {
         Some(Event { class: 0, score: self.share(), inference })
     }
 
+    /// The sum of the last `smoothing` scores, in 256ths: what is compared with `smoothing` times the
+    /// threshold.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
     /// The smoothed score in 256ths of the threshold, up to 255 times the threshold.
     pub fn share(&self) -> u16 {
         let smoothing = u64::from(self.settings.smoothing);
@@ -172,6 +178,7 @@ mod tests {
         let scores = [8, 8, 14, 14, 7, 5, 12, 30, 30];
         let events: Vec<Event> = scores.iter().filter_map(|score| anomaly.push(score * 256)).collect();
         assert_eq!(events[0], Event { class: 0, score: 11 * 256 / 10, inference: 2 });
+        assert_eq!(anomaly.sum(), 60 * 256);
         // Below 6 at (7 + 5) / 2 it is not yet over; it never is here.
         assert_eq!(events.len(), 1);
         assert!(anomaly.lasts());

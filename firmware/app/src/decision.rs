@@ -122,7 +122,7 @@ impl Settings {
 }
 
 /// The largest score of an anomaly model, and the largest threshold: 2^16 in 256ths.
-pub(crate) const MOST: u32 = 1 << 24;
+pub const MOST: u32 = 1 << 24;
 
 /// The value of a key of the line.
 fn value_of<'l>(line: &'l str, key: &str) -> Option<&'l str> {

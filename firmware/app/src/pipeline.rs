@@ -254,7 +254,7 @@ impl<'a, M: Ops, const CLASSES: usize, const MEMORY: usize, const STAGES: u32>
     }
 
     /// What [`Pipeline::new`] does, also for a model whose output is compared with its input
-    /// ([`Kind::Reconstruction`]): `reference` is as long as [`input_bytes`] says.
+    /// ([`Kind::Reconstruction`]): `reference` is as long as [`reference_bytes`] says.
     ///
     /// # Errors
     /// [`StartError`] names what does not fit.
@@ -519,4 +519,29 @@ pub const fn input_bytes(plan: &[u8]) -> usize {
         Some(settings) => settings.window_features(),
         None => 0,
     }
+}
+
+/// Bytes of the input that [`Pipeline::with_reference`] keeps, known when the firmware is built: 0
+/// where the model of the plan does not give its input again.
+pub const fn reference_bytes(plan: &[u8]) -> usize {
+    if reconstructs(plan) { input_bytes(plan) } else { 0 }
+}
+
+/// Whether the metadata of a plan has the word that makes a model one of [`Kind::Reconstruction`].
+const fn reconstructs(plan: &[u8]) -> bool {
+    const WORD: &[u8] = b"kind=reconstruction";
+    let Ok(header) = teff::plan::Header::parse(plan) else { return false };
+    let Some((_, from)) = plan.split_at_checked(header.metadata_offset as usize) else { return false };
+    let Some((mut metadata, _)) = from.split_at_checked(header.metadata_len as usize) else { return false };
+    while let Some((start, _)) = metadata.split_at_checked(WORD.len()) {
+        let mut at = 0;
+        while at < WORD.len() && start[at] == WORD[at] {
+            at += 1;
+        }
+        if at == WORD.len() {
+            return true;
+        }
+        (_, metadata) = metadata.split_at(1);
+    }
+    false
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use teff_board::Board;
 
 use super::{Output, progress};
+use crate::anomaly::{self, Figures, Scores, Subject};
 use crate::dataset::{self, Split};
 use crate::engine::board::OnBoard;
 use crate::engine::{self, Engine, Kind, Options};
@@ -20,6 +21,9 @@ use crate::model_file::Facts;
 use crate::recipe::{DataSource, Recipe};
 
 /// Measure how many examples of a data set a model gets right
+///
+/// Of a model that says how unusual a signal is: how well its score tells normal windows from others, and what its
+/// threshold makes of them.
 ///
 /// The samples go through the front end that the model names, as on the device. Which examples are tested on stands in
 /// the recipe; an exported model carries that part of its recipe.
@@ -97,6 +101,31 @@ struct Agreement {
     agreement: f64,
 }
 
+/// Of a model that says how unusual a signal is.
+#[derive(Debug, Serialize)]
+struct AnomalyReport {
+    model: String,
+    engine: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<&'static str>,
+    split: &'static str,
+    /// Windows of the split, those at the beginnings of recordings included.
+    windows: usize,
+    #[serde(flatten)]
+    figures: Figures,
+    skipped: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<AnomalyAgreement>,
+}
+
+/// How often another engine is on the same side of the threshold.
+#[derive(Debug, Serialize)]
+struct AnomalyAgreement {
+    engine: &'static str,
+    auc: Option<f64>,
+    agreement: f64,
+}
+
 /// Runs the sub-command.
 pub fn run(args: Args) -> Result<()> {
     let facts = Facts::read(&args.model)?;
@@ -120,6 +149,46 @@ pub fn run(args: Args) -> Result<()> {
             "has no example in that split",
             "give another `--split`, or a recipe that makes one",
         ));
+    }
+    let split_name = match split {
+        Split::Train => "train",
+        Split::Validation => "validation",
+        Split::Test => "test",
+    };
+    if let Some(settings) = anomaly::settings(&args.model, &facts)? {
+        evaluation::check_normal(&args.model, &source.data)?;
+        let subject = Subject { model: &args.model, facts: &facts, kind: settings.kind, input_step: None };
+        let windows = |engine: &mut dyn Engine| {
+            let bar = progress::bar(count, "examples");
+            let windows = subject.windows(engine, &source.data, &set, split, |done| bar.inc(done as u64));
+            bar.finish_and_clear();
+            windows
+        };
+        let of_engine = windows(engine.as_mut())?;
+        let against = match args.against {
+            None => None,
+            Some(kind) => {
+                let mut other = engine::load(kind, &args.model, &Options::default())?;
+                let others = windows(other.as_mut())?;
+                let same = anomaly::agreeing(settings, &of_engine, &others);
+                Some(AnomalyAgreement {
+                    engine: kind.name(),
+                    auc: Figures::new(settings, &source.data, &others).auc,
+                    agreement: same as f64 / count as f64,
+                })
+            }
+        };
+        let report = AnomalyReport {
+            model: args.model.display().to_string(),
+            engine: args.engine.name(),
+            board: board.map(|board| board.name),
+            split: split_name,
+            windows: count,
+            figures: Figures::new(settings, &source.data, &of_engine),
+            skipped: set.skipped.count,
+            against,
+        };
+        return args.output.print(&report, |out| anomaly_tables(out, &report));
     }
     let decide = |engine: &mut dyn Engine| {
         let bar = progress::bar(count, "examples");
@@ -147,11 +216,7 @@ pub fn run(args: Args) -> Result<()> {
         model: args.model.display().to_string(),
         engine: args.engine.name(),
         board: board.map(|board| board.name),
-        split: match split {
-            Split::Train => "train",
-            Split::Validation => "validation",
-            Split::Test => "test",
-        },
+        split: split_name,
         samples: confusion.samples(),
         top1: confusion.top1(),
         classes: confusion.classes(&set.labels),
@@ -178,6 +243,77 @@ pub(super) fn source(model: &Path, recipe: Option<&Path>, facts: &Facts) -> Resu
     Ok((DataSource::parse(model, text)?, folder_of(model)))
 }
 
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_string(), |share| format!("{:.1} %", 100.0 * share))
+}
+
+fn anomaly_tables(out: &mut dyn Write, report: &AnomalyReport) -> io::Result<()> {
+    let figures = &report.figures;
+    let number =
+        |number: Option<f64>| number.map_or_else(|| "–".to_string(), |number| format!("{number:.4}"));
+    writeln!(
+        out,
+        "{}: AUC {}, {} detected and {} false alarms of {} windows, {} split, engine {}",
+        report.model,
+        number(figures.auc),
+        percent(figures.detection_rate),
+        percent(figures.false_alarm_rate),
+        figures.samples,
+        report.split,
+        report.board.map_or_else(|| report.engine.to_string(), |board| format!("teff on {board}"))
+    )?;
+    writeln!(
+        out,
+        "threshold {:.3}, smoothed over {}: {} windows with fewer before them in their recording are not counted",
+        figures.threshold,
+        figures.smoothing,
+        report.windows - figures.samples
+    )?;
+    if let Some(other) = &report.against {
+        writeln!(
+            out,
+            "{}: AUC {}; both are on the same side of the threshold for {:.2} % of the windows",
+            other.engine,
+            number(other.auc),
+            100.0 * other.agreement
+        )?;
+    }
+    if report.skipped > 0 {
+        writeln!(out, "{} recordings were left out by the loader", report.skipped)?;
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+    table.set_header([
+        "label",
+        "windows",
+        "at threshold",
+        "AUC",
+        "recordings",
+        "with event",
+        "least",
+        "median",
+        "largest",
+    ]);
+    for label in &figures.labels {
+        let score = |of: fn(&Scores) -> f64| {
+            label.scores.as_ref().map_or_else(|| "–".to_string(), |scores| format!("{:.2}", of(scores)))
+        };
+        table.add_row([
+            if label.normal { format!("{} (normal)", label.label) } else { label.label.clone() },
+            label.samples.to_string(),
+            percent(label.above),
+            number(label.auc),
+            label.recordings.to_string(),
+            label.recordings_with_event.to_string(),
+            score(|scores| scores.least),
+            score(|scores| scores.median),
+            score(|scores| scores.largest),
+        ]);
+    }
+    super::align_right(&mut table, &[1, 2, 3, 4, 5, 6, 7, 8]);
+    writeln!(out, "\n{table}")
+}
+
 fn tables(out: &mut dyn Write, report: &Report, right: usize) -> io::Result<()> {
     writeln!(
         out,
@@ -201,8 +337,6 @@ fn tables(out: &mut dyn Write, report: &Report, right: usize) -> io::Result<()> 
     if report.skipped > 0 {
         writeln!(out, "{} recordings were left out by the loader", report.skipped)?;
     }
-    let percent =
-        |share: Option<f64>| share.map_or_else(|| "–".to_string(), |share| format!("{:.1} %", 100.0 * share));
     let mut figures = Table::new();
     figures.load_style(comfy_table::presets::ASCII_MARKDOWN);
     figures.set_header(["class", "examples", "precision", "recall", "F1"]);

@@ -10,7 +10,8 @@ use teff_compiler::target::parse_target;
 
 use super::quantizing::{self, Options, Quantization};
 use super::{Output, write_notes};
-use crate::export::{self, Accuracy, Calibration, Settings};
+use crate::anomaly::Figures;
+use crate::export::{self, Accuracy, Calibration, Quality, Settings};
 use crate::run;
 
 /// Quantize a model and write everything that is kept of it
@@ -61,6 +62,10 @@ struct Report {
     int8_top1: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    float_anomaly: Option<Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    int8_anomaly: Option<Figures>,
     macs: u64,
     parameters: u64,
     weights_bytes: u64,
@@ -107,9 +112,11 @@ pub fn run(args: Args) -> Result<()> {
     let report = Report {
         name: model.name.clone(),
         out: args.out.display().to_string(),
-        float_top1: model.float.map(|accuracy| accuracy.top1),
-        int8_top1: model.int8.map(|accuracy| accuracy.top1),
-        samples: model.int8.map(|accuracy| accuracy.samples),
+        float_top1: accuracy(&model.float).map(|accuracy| accuracy.top1),
+        int8_top1: accuracy(&model.int8).map(|accuracy| accuracy.top1),
+        samples: accuracy(&model.int8).map(|accuracy| accuracy.samples),
+        float_anomaly: model.float.as_ref().and_then(Quality::anomaly).cloned(),
+        int8_anomaly: model.int8.as_ref().and_then(Quality::anomaly).cloned(),
         macs: figures.macs,
         parameters: figures.parameters,
         weights_bytes: figures.weights_bytes,
@@ -122,14 +129,10 @@ pub fn run(args: Args) -> Result<()> {
     };
     args.output.print(&report, |out| {
         writeln!(out, "{} written to {}", report.name, report.out)?;
-        let percent = |Accuracy { top1, samples }: Accuracy| {
-            format!("{:.2} % of {samples} test examples", 100.0 * top1)
-        };
-        if let Some(accuracy) = model.float {
-            writeln!(out, "  float  {}", percent(accuracy))?;
-        }
-        if let Some(accuracy) = model.int8 {
-            writeln!(out, "  int8   {}", percent(accuracy))?;
+        for (network, quality) in [("float", &model.float), ("int8 ", &model.int8)] {
+            if let Some(quality) = quality {
+                writeln!(out, "  {network}  {}", sentence(quality))?;
+            }
         }
         writeln!(out, "  flash  {} bytes, of them {} weights", report.plan_bytes, report.weights_bytes)?;
         writeln!(out, "  RAM    {} bytes", report.arena_bytes)?;
@@ -143,4 +146,28 @@ pub fn run(args: Args) -> Result<()> {
 /// Calibration data of the command line: a folder is a data set, a file holds arrays.
 pub(super) fn calibration(path: &Path) -> Calibration<'_> {
     if path.is_dir() { Calibration::DataSet(path) } else { Calibration::Arrays(path) }
+}
+
+/// The accuracy, where that is what was measured.
+pub(super) fn accuracy(quality: &Option<Quality>) -> Option<Accuracy> {
+    quality.as_ref().and_then(Quality::accuracy)
+}
+
+/// What was measured, for people.
+pub(super) fn sentence(quality: &Quality) -> String {
+    let percent =
+        |share: Option<f64>| share.map_or_else(|| "–".to_string(), |share| format!("{:.2} %", 100.0 * share));
+    match quality {
+        Quality::Accuracy(Accuracy { top1, samples }) => {
+            format!("{} of {samples} test examples", percent(Some(*top1)))
+        }
+        Quality::Anomaly(figures) => format!(
+            "AUC {}, {} detected and {} false alarms of {} test windows at the threshold {:.3}",
+            figures.auc.map_or_else(|| "–".to_string(), |auc| format!("{auc:.4}")),
+            percent(figures.detection_rate),
+            percent(figures.false_alarm_rate),
+            figures.samples,
+            figures.threshold
+        ),
+    }
 }

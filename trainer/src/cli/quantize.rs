@@ -6,10 +6,11 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use teff_compiler::Target;
 
-use super::export::calibration;
+use super::export::{accuracy, calibration, sentence};
 use super::quantizing::{self, Options, Quantization};
 use super::{Output, write_notes};
-use crate::export::{self, Settings};
+use crate::anomaly::Figures;
+use crate::export::{self, Quality, Settings};
 use crate::files;
 
 /// Quantize a float model file to int8
@@ -52,6 +53,10 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    float_anomaly: Option<Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    int8_anomaly: Option<Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     quantization: Option<Quantization>,
     notes: Vec<String>,
 }
@@ -77,9 +82,11 @@ pub fn run(args: Args) -> Result<()> {
         model: args.model.display().to_string(),
         out: args.out.display().to_string(),
         onnx_bytes: model.onnx.len(),
-        float_top1: model.float.map(|accuracy| accuracy.top1),
-        int8_top1: model.int8.map(|accuracy| accuracy.top1),
-        samples: model.int8.map(|accuracy| accuracy.samples),
+        float_top1: accuracy(&model.float).map(|accuracy| accuracy.top1),
+        int8_top1: accuracy(&model.int8).map(|accuracy| accuracy.top1),
+        samples: accuracy(&model.int8).map(|accuracy| accuracy.samples),
+        float_anomaly: model.float.as_ref().and_then(Quality::anomaly).cloned(),
+        int8_anomaly: model.int8.as_ref().and_then(Quality::anomaly).cloned(),
         quantization: model.quantization.as_ref().map(Quantization::new),
         notes: model.compiled.report.notes,
     };
@@ -94,6 +101,11 @@ pub fn run(args: Args) -> Result<()> {
                 100.0 * float,
                 100.0 * int8
             )?;
+        }
+        for (network, quality) in [("float", &model.float), ("int8 ", &model.int8)] {
+            if let Some(quality @ Quality::Anomaly(_)) = quality {
+                writeln!(out, "  {network}  {}", sentence(quality))?;
+            }
         }
         if let Some(quantization) = &report.quantization {
             quantization.write(out, args.verbose)?;

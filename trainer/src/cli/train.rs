@@ -54,6 +54,7 @@ mod session {
     use sha2::{Digest as _, Sha256};
 
     use super::Args;
+    use crate::anomaly;
     use crate::dataset::{self, DataSet, Split};
     use crate::error::InputError;
     use crate::features::{self, Features};
@@ -76,8 +77,14 @@ mod session {
         let front_end = features::front_end(&recipe, &set)?;
         let of = |split| Features::new(&set, split, &front_end);
         let (training, validation, test) = (of(Split::Train)?, of(Split::Validation)?, of(Split::Test)?);
-        let network = Network::new(training.shape(), set.labels.len(), &recipe.network.layers)
-            .with_context(|| format!("{}", args.recipe.display()))?;
+        let network =
+            Network::new(training.shape(), recipe.outputs(training.shape()), &recipe.network.layers)
+                .with_context(|| format!("{}", args.recipe.display()))?;
+        if let Some(reconstruction) = recipe.reconstruction() {
+            // Without the scores that the threshold is to be found with, training would be in vain.
+            anomaly::check(reconstruction, &recipe.data, &set)?;
+        }
+        let normal: Vec<bool> = (0..set.labels.len()).map(|label| recipe.data.is_normal(label)).collect();
         let out = args.out.unwrap_or_else(|| Path::new("runs").join(&recipe.name));
         std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
         if args.fresh {
@@ -93,6 +100,7 @@ mod session {
             training: &Examples::varied(&training, &recipe.augment),
             validation: &Examples::plain(&validation),
             test: &Examples::plain(&test),
+            normal: &normal,
             fingerprint: &fingerprint,
         };
         job.check_folder(&out)?;
@@ -133,6 +141,9 @@ mod session {
             count(Split::Test),
             set.labels.len()
         );
+        if set.withheld > 0 {
+            eprintln!("{} examples of the training side are not normal and are not used", set.withheld);
+        }
         if set.skipped.count > 0 {
             eprintln!("{} left out, the first of them:", set.skipped.count);
             for reason in set.skipped.reasons.iter().take(3) {
@@ -164,7 +175,15 @@ mod session {
         let mut row = |name: &str, value: String| {
             table.add_row([name, &value]);
         };
-        row("float top-1 on the test", format!("{:.4} of {}", summary.float_top1, summary.samples));
+        if let Some(top1) = summary.float_top1 {
+            row("float top-1 on the test", format!("{top1:.4} of {}", summary.samples));
+        }
+        if let Some(auc) = summary.float_auc {
+            row("float AUC on the test", format!("{auc:.4} of {}", summary.samples));
+        }
+        if let Some(loss) = summary.validation_loss {
+            row("mean squared error on validation", format!("{loss:.4} of {}", summary.validation_samples));
+        }
         if let Some(top1) = summary.validation_top1 {
             row("on validation", format!("{top1:.4} of {}", summary.validation_samples));
         }

@@ -135,6 +135,7 @@ pub fn load(root: &Path, data: &Data, seed: u64) -> Result<DataSet> {
         kind: kind.unwrap_or(SignalKind::Image { h: 0, w: 0, c: 0 }),
         examples,
         skipped: Skipped::default(),
+        withheld: 0,
     })
 }
 

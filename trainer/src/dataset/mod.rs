@@ -133,6 +133,8 @@ pub struct DataSet {
     pub examples: Vec<Example>,
     /// What was left out.
     pub skipped: Skipped,
+    /// Examples of the training side that are not normal, which a model of normal signals is not shown.
+    pub withheld: usize,
 }
 
 impl DataSet {
@@ -150,9 +152,20 @@ impl DataSet {
         counts
     }
 
+    /// Leaves to training and validation what is normal, where the recipe says what that is.
+    fn withhold(&mut self, data: &Data) {
+        if !data.normal.is_empty() {
+            let before = self.examples.len();
+            self.examples.retain(|example| example.split == Split::Test || data.is_normal(example.label));
+            self.withheld = before - self.examples.len();
+        }
+    }
+
     /// Refuses a set that cannot be trained or tested on: a class without examples to train on, or no test examples.
-    fn check(self, place: &Path) -> Result<Self> {
-        if let Some(empty) = self.counts(Split::Train).iter().position(|&count| count == 0) {
+    fn check(self, data: &Data, place: &Path) -> Result<Self> {
+        let counts = self.counts(Split::Train);
+        let is_trained_on = |label: usize| data.normal.is_empty() || data.is_normal(label);
+        if let Some(empty) = (0..counts.len()).find(|&label| is_trained_on(label) && counts[label] == 0) {
             return Err(InputError::new(
                 place,
                 format!("class `{}` has no example to train on", self.labels[empty]),
@@ -176,7 +189,7 @@ impl DataSet {
 /// beside the recipe, in `recipe_folder`.
 pub fn load(data: &Data, seed: u64, folder: Option<&Path>, recipe_folder: &Path) -> Result<DataSet> {
     let root = || find_folder(&data.path, folder, recipe_folder);
-    let (set, place) = match &data.format {
+    let (mut set, place) = match &data.format {
         Format::Idx => {
             let root = root()?;
             (idx::load(&root, data, seed)?, root)
@@ -194,7 +207,8 @@ pub fn load(data: &Data, seed: u64, folder: Option<&Path>, recipe_folder: &Path)
             folder.map_or_else(|| PathBuf::from(&data.path), Path::to_path_buf),
         ),
     };
-    set.check(&place)
+    set.withhold(data);
+    set.check(data, &place)
 }
 
 /// The folder of a set: `given/path`, or `given` itself; without `given`, `recipe_folder/path`.

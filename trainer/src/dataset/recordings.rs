@@ -79,6 +79,7 @@ pub fn cut(
         },
         examples,
         skipped,
+        withheld: 0,
     })
 }
 

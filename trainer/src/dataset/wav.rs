@@ -73,6 +73,7 @@ pub fn load(root: &Path, data: &Data, settings: &WavSettings, seed: u64) -> Resu
         kind: SignalKind::Audio { rate_hz: settings.rate_hz },
         examples,
         skipped: Skipped::default(),
+        withheld: 0,
     })
 }
 

@@ -6,10 +6,12 @@ use teff_compiler::onnx::metadata;
 use sha2::{Digest, Sha256};
 
 use super::{Accuracy, Model};
+use crate::anomaly::Figures;
 use crate::engine::{Port, quant_text, shape_text};
 use crate::golden;
 use crate::model_file::{Facts, brief};
 use crate::recipe::Recipe;
+use crate::recipe::decision::Limit;
 
 /// What the card is written from.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ impl Card<'_> {
     fn write(&self, to: &mut String) -> std::fmt::Result {
         let model = self.model;
         let report = &model.compiled.report;
+        let is_anomaly = model.int8.as_ref().is_some_and(|quality| quality.anomaly().is_some());
         writeln!(to, "# {}\n", model.name)?;
         if let Some((recipe, _)) = &model.recipe {
             writeln!(to, "{}.\n", recipe.card.title.trim_end_matches('.'))?;
@@ -78,7 +81,8 @@ impl Card<'_> {
             writeln!(to, "- Front end: `{}`", brief(line))?;
         }
         if !self.facts.labels().is_empty() {
-            writeln!(to, "- Classes: {}", self.facts.labels().join(", "))?;
+            let what = if is_anomaly { "Event" } else { "Classes" };
+            writeln!(to, "- {what}: {}", self.facts.labels().join(", "))?;
         }
         if let Some(line) = self.facts.metadata(metadata::DECISION) {
             writeln!(to, "- Decision: `{line}`")?;
@@ -104,14 +108,82 @@ impl Card<'_> {
         if model.float.is_none() && model.int8.is_none() {
             return writeln!(to, "Not measured: no labelled data was given.\n");
         }
-        writeln!(to, "| network | top-1 on the test split | test examples |\n|---|---|---|")?;
-        let row = |to: &mut String, name: &str, accuracy: Option<Accuracy>| match accuracy {
-            Some(Accuracy { top1, samples }) => writeln!(to, "| {name} | {top1:.4} | {samples} |"),
-            None => Ok(()),
-        };
-        row(to, "float", model.float)?;
-        row(to, "int8, as on the device", model.int8)?;
+        let networks = [("float", &model.float), ("int8, as on the device", &model.int8)];
+        let accuracies: Vec<(&str, Accuracy)> = networks
+            .iter()
+            .filter_map(|(name, quality)| Some((*name, quality.as_ref()?.accuracy()?)))
+            .collect();
+        if !accuracies.is_empty() {
+            writeln!(to, "| network | top-1 on the test split | test examples |\n|---|---|---|")?;
+            for (name, Accuracy { top1, samples }) in accuracies {
+                writeln!(to, "| {name} | {top1:.4} | {samples} |")?;
+            }
+        }
+        let anomalies: Vec<(&str, &Figures)> = networks
+            .iter()
+            .filter_map(|(name, quality)| Some((*name, quality.as_ref()?.anomaly()?)))
+            .collect();
+        if !anomalies.is_empty() {
+            self.anomaly(to, &anomalies)?;
+        }
         writeln!(to)
+    }
+
+    /// Figures of a model that says how unusual the signal is.
+    fn anomaly(&self, to: &mut String, networks: &[(&str, &Figures)]) -> std::fmt::Result {
+        let share = |share: Option<f64>| share.map_or_else(|| "–".to_string(), |share| format!("{share:.4}"));
+        writeln!(
+            to,
+            "How unusual a window of the test split is, as a smoothed score (`docs/decision.md`). *Detected* is the share of \
+             windows\nthat are not normal whose score reaches the threshold, *false alarms* that of normal windows; AUC is the area \
+             under the curve\nof one over the other for all thresholds.\n"
+        )?;
+        writeln!(
+            to,
+            "| network | threshold | AUC | detected | false alarms | test windows |\n|---|---|---|---|---|---|"
+        )?;
+        for (name, figures) in networks {
+            writeln!(
+                to,
+                "| {name} | {:.3} | {} | {} | {} | {} |",
+                figures.threshold,
+                share(figures.auc),
+                share(figures.detection_rate),
+                share(figures.false_alarm_rate),
+                figures.samples
+            )?;
+        }
+        let Some((name, figures)) = networks.last() else { return Ok(()) };
+        writeln!(to, "\nBy label, {name}; a recording counts where the device reports an event in it:\n")?;
+        writeln!(
+            to,
+            "| label | windows | at or above the threshold | AUC | recordings | with an event | median score |\n\
+             |---|---|---|---|---|---|---|"
+        )?;
+        for label in &figures.labels {
+            writeln!(
+                to,
+                "| {}{} | {} | {} | {} | {} | {} | {} |",
+                label.label,
+                if label.normal { " (normal)" } else { "" },
+                label.samples,
+                share(label.above),
+                share(label.auc),
+                label.recordings,
+                label.recordings_with_event,
+                label.scores.map_or_else(|| "–".to_string(), |scores| format!("{:.3}", scores.median)),
+            )?;
+        }
+        let (Some(found), Some((recipe, _))) = (&self.model.found, &self.model.recipe) else { return Ok(()) };
+        match (found.scores, recipe.reconstruction().map(|reconstruction| reconstruction.limit)) {
+            (Some(scores), Some(Limit::Quantile(millionths))) => writeln!(
+                to,
+                "\nThe threshold is the smallest that a share of {} of {scores} smoothed scores of normal validation windows \
+                 stays below,\ncomputed with the integers of the device; the float network has one of its own.",
+                f64::from(millionths) / 1e6
+            ),
+            _ => writeln!(to, "\nThe threshold is given by the recipe."),
+        }
     }
 
     fn provenance(&self, to: &mut String) -> std::fmt::Result {

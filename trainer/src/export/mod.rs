@@ -6,11 +6,13 @@ pub mod card;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use teff_app::decision::{self, Kind as DecisionKind};
 use teff_compiler::graph::Graph;
 use teff_compiler::onnx::metadata;
 use teff_compiler::quantize::{self, Method, Quantized, Step};
 use teff_compiler::{Compiled, Format, Options, Target};
 
+use crate::anomaly::{self, Figures, Found, Subject};
 use crate::arrays;
 use crate::dataset::{self, DataSet, Split};
 use crate::engine::float::Float;
@@ -22,7 +24,8 @@ use crate::files::Staged;
 use crate::golden;
 use crate::metrics::Confusion;
 use crate::model_file::{self, Facts};
-use crate::recipe::{self, DataSource, Recipe};
+use crate::recipe::decision::Reconstruction;
+use crate::recipe::{self, Data, DataSource, Decision, Recipe};
 use crate::rng::Rng;
 use crate::run::Run;
 use crate::trace::trace;
@@ -54,12 +57,41 @@ pub struct Model {
     pub compiled: Compiled,
     /// The recipe and its text, where it has one.
     pub recipe: Option<(Recipe, String)>,
-    /// Accuracy before quantization.
-    pub float: Option<Accuracy>,
-    /// Accuracy of the integers.
-    pub int8: Option<Accuracy>,
+    /// How good it was before quantization.
+    pub float: Option<Quality>,
+    /// How good the integers are.
+    pub int8: Option<Quality>,
+    /// Where the threshold of a model of normal signals comes from.
+    pub found: Option<Found>,
     /// How it was quantized here.
     pub quantization: Option<quantize::Report>,
+}
+
+/// What was measured on the test split.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Quality {
+    /// Of a model that tells classes apart.
+    Accuracy(Accuracy),
+    /// Of a model that says how unusual the signal is.
+    Anomaly(Figures),
+}
+
+impl Quality {
+    /// The accuracy of a model that tells classes apart.
+    pub fn accuracy(&self) -> Option<Accuracy> {
+        match self {
+            Quality::Accuracy(accuracy) => Some(*accuracy),
+            Quality::Anomaly(_) => None,
+        }
+    }
+
+    /// The figures of a model that says how unusual the signal is.
+    pub fn anomaly(&self) -> Option<&Figures> {
+        match self {
+            Quality::Accuracy(_) => None,
+            Quality::Anomaly(figures) => Some(figures),
+        }
+    }
 }
 
 /// How many test examples were right.
@@ -71,9 +103,9 @@ pub struct Accuracy {
     pub samples: usize,
 }
 
-impl From<&Confusion> for Accuracy {
-    fn from(confusion: &Confusion) -> Accuracy {
-        Accuracy { top1: confusion.top1(), samples: confusion.samples() }
+impl From<&Confusion> for Quality {
+    fn from(confusion: &Confusion) -> Quality {
+        Quality::Accuracy(Accuracy { top1: confusion.top1(), samples: confusion.samples() })
     }
 }
 
@@ -159,10 +191,21 @@ pub fn of_run(folder: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<
     describe(&mut graph, recipe, &run.recipe_text, &run.front_end.to_string(), folder)?;
     let features = Features::new(&set, Split::Train, &run.front_end)?;
     let way = settings.quantize.over(&recipe.quantize);
-    let quantized = quantize_on(&graph, &features, &way, recipe.seed, tell)?;
-    let mut model = finish(folder, recipe.name.clone(), quantized, settings)?;
-    model.float = Some(Accuracy { top1: run.summary.float_top1, samples: run.summary.samples });
-    model.int8 = Some(measure_int8(folder, &model, &set)?);
+    let quantized =
+        quantize_on(&graph, &features, &way, recipe.seed, recipe.reconstruction().is_some(), tell)?;
+    let mut model = match recipe.reconstruction() {
+        Some(reconstruction) => {
+            let data = Reconstructed { source: folder, reconstruction, data: &recipe.data, set: &set };
+            data.finish(recipe.name.clone(), graph, quantized, settings)?
+        }
+        None => {
+            let mut model = finish(folder, recipe.name.clone(), quantized, settings)?;
+            let samples = run.summary.samples;
+            model.float = run.summary.float_top1.map(|top1| Quality::Accuracy(Accuracy { top1, samples }));
+            model.int8 = Some(measure_int8(folder, &model, &recipe.data, &set)?);
+            model
+        }
+    };
     model.recipe = Some((run.recipe.clone(), run.recipe_text.clone()));
     Ok(model)
 }
@@ -197,11 +240,22 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
             recipe,
             float: None,
             int8: None,
+            found: None,
             quantization: None,
         };
+        let facts = Facts::of_graph(&graph);
+        if anomaly::settings(path, &facts)?.is_none()
+            && model.recipe.as_ref().is_some_and(|(recipe, _)| recipe.reconstruction().is_some())
+        {
+            bail!(
+                "{}: is quantized already and kept as it is, so no threshold can be written to it. Remedy: give the float \
+                 model, or a file with a line `teff.decision`",
+                path.display()
+            );
+        }
         if let Some(Calibration::DataSet(data)) = settings.calibration {
-            let set = data_set(path, &Facts::of_graph(&graph), &model.recipe, data)?;
-            model.int8 = Some(measure_int8(path, &model, &set)?);
+            let (source, set) = data_set(path, &facts, &model.recipe, data)?;
+            model.int8 = Some(measure_int8(path, &model, &source, &set)?);
         }
         return Ok(model);
     }
@@ -238,7 +292,7 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
             finish(path, name, quantized, settings)
         }
         Some(Calibration::DataSet(data)) => {
-            let set = data_set(path, &Facts::of_graph(&graph), &recipe, data)?;
+            let (source, set) = data_set(path, &Facts::of_graph(&graph), &recipe, data)?;
             if let (Some((recipe, text)), None) = (&recipe, graph.metadata.get(metadata::FRONT_END)) {
                 let front_end = features::front_end(recipe, &set)?.to_string();
                 describe(&mut graph, recipe, text, &front_end, path)?;
@@ -253,13 +307,24 @@ pub fn of_file(path: &Path, settings: &Settings<'_>, tell: Tell<'_>) -> Result<M
             let config = teff_compiler::front_end::FrontEndConfig::parse(line).map_err(in_file)?;
             let features = Features::new(&set, Split::Train, &config)?;
             let seed = recipe.as_ref().map_or(0, |(recipe, _)| recipe.seed);
-            let quantized = quantize_on(&graph, &features, &way, seed, tell)
+            let reconstruction = recipe.as_ref().and_then(|(recipe, _)| recipe.reconstruction());
+            let quantized = quantize_on(&graph, &features, &way, seed, reconstruction.is_some(), tell)
                 .map_err(|e| e.context(path.display().to_string()))?;
-            let mut float = Float::new(graph);
-            let decided = evaluation::evaluate(path, &facts, &mut float, &set, Split::Test, |_| {})?;
-            let mut model = finish(path, name, quantized, settings)?;
-            model.float = Some(Accuracy::from(&evaluation::confusion(&decided, set.labels.len())));
-            model.int8 = Some(measure_int8(path, &model, &set)?);
+            let mut model = if let Some(reconstruction) = reconstruction {
+                anomaly::check(reconstruction, &source, &set)?;
+                let data = Reconstructed { source: path, reconstruction, data: &source, set: &set };
+                data.finish(name, graph, quantized, settings)?
+            } else {
+                let mut model = finish(path, name, quantized, settings)?;
+                // In floating point an unusual signal has no score in steps of integers.
+                if anomaly::settings(path, &facts)?.is_none() {
+                    let mut float = Float::new(graph);
+                    let decided = evaluation::evaluate(path, &facts, &mut float, &set, Split::Test, |_| {})?;
+                    model.float = Some(Quality::from(&evaluation::confusion(&decided, set.labels.len())));
+                }
+                model.int8 = Some(measure_int8(path, &model, &source, &set)?);
+                model
+            };
             model.recipe = recipe;
             Ok(model)
         }
@@ -291,16 +356,14 @@ pub fn write(model: &Model, source: &Path, folder: &Path) -> Result<()> {
 fn describe(graph: &mut Graph, recipe: &Recipe, text: &str, front_end: &str, source: &Path) -> Result<()> {
     let mut put = |key: &str, value: String| graph.metadata.insert(key.to_string(), value);
     put(metadata::VERSION, metadata::CURRENT_VERSION.to_string());
-    put(metadata::LABELS, recipe.data.labels.join("\n"));
+    match &recipe.decision {
+        // The event has a name; the threshold is found with the quantized model.
+        Some(Decision::Reconstruction(_)) => put(metadata::LABELS, anomaly::LABEL.to_string()),
+        _ => put(metadata::LABELS, recipe.data.labels.join("\n")),
+    };
     put(metadata::FRONT_END, front_end.to_string());
-    if let Some(decision) = &recipe.decision {
-        put(
-            metadata::DECISION,
-            format!(
-                "smoothing={} threshold={} hysteresis={} refractory={}",
-                decision.smoothing, decision.threshold, decision.hysteresis, decision.refractory
-            ),
-        );
+    if let Some(Decision::Classes(decision)) = &recipe.decision {
+        put(metadata::DECISION, decision.to_string());
     }
     put(metadata::DATA, DataSource::text_of(source, text, recipe)?);
     put(
@@ -310,19 +373,45 @@ fn describe(graph: &mut Graph, recipe: &Recipe, text: &str, front_end: &str, sou
     Ok(())
 }
 
-/// Quantizes on training examples, chosen by the seed.
+/// How much further from the mean than normal signals those are that ranges have room for. Half of the steps are left to
+/// normal ones, which is plenty; what is unusual would else be cut off at the ends of the input's range.
+const HEADROOM: f64 = 2.0;
+
+/// Quantizes on training examples, chosen by the seed. Those of a network that is to give its input again are normal,
+/// and ranges that end with them would cut off what is unusual: each is given a second time, further from the mean.
 fn quantize_on(
     graph: &Graph,
     features: &Features,
     way: &recipe::Quantize,
     seed: u64,
+    reconstructs: bool,
     tell: Tell<'_>,
 ) -> Result<Quantized> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     Rng::for_purpose(seed, "calibration").shuffle(&mut order);
-    let chosen: Vec<quantize::Sample<'_>> =
-        order.iter().take(way.samples).map(|&example| vec![features.plain(example)]).collect();
+    let plain: Vec<&[f32]> = order.iter().take(way.samples).map(|&example| features.plain(example)).collect();
+    let unusual = if reconstructs { stretched(&plain) } else { Vec::new() };
+    let mut chosen: Vec<quantize::Sample<'_>> = Vec::with_capacity(plain.len() + unusual.len());
+    for (n, sample) in plain.iter().enumerate() {
+        chosen.push(vec![*sample]);
+        chosen.extend(unusual.get(n).map(|sample| vec![sample.as_slice()]));
+    }
     Ok(quantize::quantize_with(graph, &chosen, &way.settings, tell)?)
+}
+
+/// Samples `HEADROOM` times as far from their mean, number by number.
+fn stretched(samples: &[&[f32]]) -> Vec<Vec<f32>> {
+    let mut means = vec![0.0_f64; samples.first().map_or(0, |sample| sample.len())];
+    for sample in samples {
+        for (mean, &value) in means.iter_mut().zip(*sample) {
+            *mean += f64::from(value) / samples.len() as f64;
+        }
+    }
+    let stretch = |sample: &&[f32]| -> Vec<f32> {
+        let values = sample.iter().zip(&means);
+        values.map(|(&value, mean)| (mean + HEADROOM * (f64::from(value) - mean)) as f32).collect()
+    };
+    samples.iter().map(stretch).collect()
 }
 
 fn finish(source: &Path, name: String, quantized: Quantized, settings: &Settings<'_>) -> Result<Model> {
@@ -331,7 +420,69 @@ fn finish(source: &Path, name: String, quantized: Quantized, settings: &Settings
     let onnx = teff_compiler::onnx::export(&graph).map_err(in_file)?;
     let compiled = compile(&onnx, &graph, settings).map_err(in_file)?;
     let quantization = Some(report);
-    Ok(Model { name, was_float: true, onnx, compiled, recipe: None, float: None, int8: None, quantization })
+    Ok(Model {
+        name,
+        was_float: true,
+        onnx,
+        compiled,
+        recipe: None,
+        float: None,
+        int8: None,
+        found: None,
+        quantization,
+    })
+}
+
+/// What a network that gives its input again is measured with.
+struct Reconstructed<'a> {
+    source: &'a Path,
+    reconstruction: &'a Reconstruction,
+    data: &'a Data,
+    set: &'a DataSet,
+}
+
+impl Reconstructed<'_> {
+    /// Finds the threshold with the integers of the device, writes it to the model, and measures the model beside the
+    /// float network, which has a threshold of its own, found in the same way.
+    fn finish(
+        &self,
+        name: String,
+        float: Graph,
+        mut quantized: Quantized,
+        settings: &Settings<'_>,
+    ) -> Result<Model> {
+        let facts = Facts::of_graph(&float);
+        let subject = Subject {
+            model: self.source,
+            facts: &facts,
+            kind: DecisionKind::Reconstruction,
+            input_step: None,
+        };
+        let without = teff_compiler::onnx::export(&quantized.graph)
+            .and_then(|onnx| compile(&onnx, &quantized.graph, settings))
+            .map_err(|error| error.in_file(self.source))?;
+        let mut engine = Teff::from_plan(&without.plan, self.source)?;
+        let input_step = engine.inputs().first().and_then(|port| port.quant).map(|quant| quant.scale);
+        let (found, int8) = self.measure(&subject, &mut engine)?;
+        let line = anomaly::line(self.reconstruction, found.threshold);
+        quantized.graph.metadata.insert(metadata::DECISION.to_string(), line);
+        let mut model = finish(self.source, name, quantized, settings)?;
+        let (_, float) = self.measure(&Subject { input_step, ..subject }, &mut Float::new(float))?;
+        model.float = Some(Quality::Anomaly(float));
+        model.int8 = Some(Quality::Anomaly(int8));
+        model.found = Some(found);
+        Ok(model)
+    }
+
+    /// The threshold of an engine, and the figures on the test split with it.
+    fn measure(&self, subject: &Subject<'_>, engine: &mut dyn Engine) -> Result<(Found, Figures)> {
+        let mut windows = |split| subject.windows(engine, self.data, self.set, split, |_| {});
+        let found = anomaly::find(self.reconstruction, &windows(Split::Validation)?)?;
+        let line = anomaly::line(self.reconstruction, found.threshold);
+        let settings = decision::Settings::read(&line)
+            .map_err(|error| anyhow::anyhow!("the line `{line}` is refused: {error}"))?;
+        Ok((found, Figures::new(settings, self.data, &windows(Split::Test)?)))
+    }
 }
 
 /// Compiles the ONNX file that was made of a graph; what is to be known of the graph is to be known of the plan.
@@ -343,14 +494,25 @@ fn compile(onnx: &[u8], graph: &Graph, settings: &Settings<'_>) -> teff_compiler
     Ok(compiled)
 }
 
-fn measure_int8(source: &Path, model: &Model, set: &DataSet) -> Result<Accuracy> {
+fn measure_int8(source: &Path, model: &Model, data: &Data, set: &DataSet) -> Result<Quality> {
     let mut engine = Teff::from_plan(&model.compiled.plan, source)?;
     let facts = Facts::of_plan(&engine.model()).map_err(anyhow::Error::msg)?;
+    if let Some(settings) = anomaly::settings(source, &facts)? {
+        evaluation::check_normal(source, data)?;
+        let subject = Subject { model: source, facts: &facts, kind: settings.kind, input_step: None };
+        let windows = subject.windows(&mut engine, data, set, Split::Test, |_| {})?;
+        return Ok(Quality::Anomaly(Figures::new(settings, data, &windows)));
+    }
     let decided = evaluation::evaluate(source, &facts, &mut engine, set, Split::Test, |_| {})?;
-    Ok(Accuracy::from(&evaluation::confusion(&decided, set.labels.len())))
+    Ok(Quality::from(&evaluation::confusion(&decided, set.labels.len())))
 }
 
-fn data_set(path: &Path, facts: &Facts, recipe: &Option<(Recipe, String)>, data: &Path) -> Result<DataSet> {
+fn data_set(
+    path: &Path,
+    facts: &Facts,
+    recipe: &Option<(Recipe, String)>,
+    data: &Path,
+) -> Result<(Data, DataSet)> {
     let source = match (recipe, facts.metadata(metadata::DATA)) {
         (Some((recipe, _)), _) => DataSource::of(recipe),
         (None, Some(text)) => DataSource::parse(path, text)?,
@@ -359,9 +521,22 @@ fn data_set(path: &Path, facts: &Facts, recipe: &Option<(Recipe, String)>, data:
             path.display()
         ),
     };
-    Ok(dataset::load(&source.data, source.seed, Some(data), data)?)
+    let set = dataset::load(&source.data, source.seed, Some(data), data)?;
+    Ok((source.data, set))
 }
 
 fn read_text(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusual_samples_are_further_from_the_mean() {
+        let found = stretched(&[&[1.0, 5.0, -2.0], &[3.0, 5.0, 2.0]]);
+        assert_eq!(found, [vec![0.0, 5.0, -4.0], vec![4.0, 5.0, 4.0]]);
+        assert!(stretched(&[]).is_empty());
+    }
 }

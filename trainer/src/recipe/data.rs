@@ -17,6 +17,8 @@ pub struct Data {
     pub classes: Vec<String>,
     /// Classes in the files that are left out.
     pub ignore: Vec<String>,
+    /// Labels of normal signals, of a model that knows nothing else; empty for one that tells classes apart.
+    pub normal: Vec<String>,
     /// The format, with its settings.
     pub format: Format,
     /// What is trained on and what is tested on.
@@ -41,6 +43,11 @@ impl Data {
 }
 
 impl Data {
+    /// Whether a label is that of a normal signal.
+    pub fn is_normal(&self, label: usize) -> bool {
+        self.labels.get(label).is_some_and(|label| self.normal.contains(label))
+    }
+
     /// How windows are cut, where recordings are cut at all.
     pub fn window(&self) -> Option<&WindowSettings> {
         match &self.format {
@@ -244,7 +251,8 @@ impl Data {
         let path = section.required("path", section.text("path")?)?;
         let labels = section.required("labels", section.texts("labels")?)?;
         check_names(section, "labels", &labels)?;
-        if labels.len() < 2 {
+        let normal = normal_labels(section, &labels)?;
+        if labels.len() < 2 && normal.is_empty() {
             return Err(section.fault("labels", "names fewer than two classes", "name every class"));
         }
         let (classes, ignore) = if format == "idx" {
@@ -276,7 +284,7 @@ impl Data {
             }
         };
         section.finish()?;
-        Ok(Self { path, labels, classes, ignore, format, split })
+        Ok(Self { path, labels, classes, ignore, normal, format, split })
     }
 }
 
@@ -299,6 +307,26 @@ fn check_names(section: &Section, key: &'static str, names: &[String]) -> Result
         }
     }
     Ok(())
+}
+
+/// The labels of normal signals; none where the key is not there.
+fn normal_labels(section: &Section, labels: &[String]) -> Result<Vec<String>> {
+    let Some(normal) = section.texts("normal")? else {
+        return Ok(Vec::new());
+    };
+    check_names(section, "normal", &normal)?;
+    if normal.is_empty() {
+        return Err(section.fault("normal", "names no label", "name at least one: only they are trained on"));
+    }
+    if let Some(unknown) = normal.iter().find(|name| !labels.contains(name)) {
+        let problem = format!("has `{unknown}`, which is no label");
+        return Err(section.fault(
+            "normal",
+            problem,
+            format!("name some of `labels`: {}", labels.join(", ")),
+        ));
+    }
+    Ok(normal)
 }
 
 /// The states of the simulated machine that a recipe does not name; what it names must be states.

@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn the_text_of_a_recipe_reads_back() {
         let file = Path::new("recipe.toml");
-        for name in ["digits", "fashion", "gesture", "machine", "activity"] {
+        for name in ["digits", "fashion", "gesture", "machine", "machine_anomaly", "activity"] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../models/{name}/recipe.toml"));
             let text = std::fs::read_to_string(&path).unwrap();
             let mut recipe = Recipe::parse(file, &text).unwrap();

@@ -11,15 +11,20 @@ use crate::error::{InputError, Result};
 
 pub mod data;
 mod data_source;
+pub mod decision;
 mod front_end;
 pub mod network;
 pub mod reader;
 pub mod training;
 
+use decision::Reconstruction;
+use reader::Section;
+
 pub use data::Data;
 pub use data_source::DataSource;
-pub use network::{Layer, Network};
-pub use training::{Augment, Decision, Quantize, Train};
+pub use decision::Decision;
+pub use network::{Layer, Network, Outputs};
+pub use training::{Augment, Quantize, Train};
 
 /// A checked recipe.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,9 +89,33 @@ impl Recipe {
         }
         let seed = root.required("seed", root.integer("seed", 0..=i64::MAX)?)? as u64;
         let card = table("card", "[card]")?;
-        let data = Data::read(&table("data", "[data]")?)?;
-        let network = Network::read(&table("network", "[network]")?, data.labels.len())?;
+        let data_section = table("data", "[data]")?;
+        let data = Data::read(&data_section)?;
         let (front_end, standardize) = front_end::read(&table("front_end", "[front_end]")?, &data)?;
+        let augment = root.section("augment", "[augment]")?;
+        let train = table("train", "[train]")?;
+        let decision = match root.section("decision", "[decision]")? {
+            Some(section) => {
+                let decision = Decision::read(&section)?;
+                if let Decision::Reconstruction(reconstruction) = &decision {
+                    reconstruction.check(&section, &data, &front_end)?;
+                }
+                Some(decision)
+            }
+            None => None,
+        };
+        let outputs = match decision {
+            Some(Decision::Reconstruction(_)) => {
+                suits_reconstruction(&data_section, augment.as_ref(), &train)?;
+                Outputs::Features(front_end.shape().map_or(0, |shape| shape.iter().product()))
+            }
+            _ if data_section.has("normal") => {
+                let remedy = "set `kind = \"reconstruction\"` in [decision], or remove it";
+                return Err(data_section.fault("normal", "is for models of normal signals only", remedy));
+            }
+            _ => Outputs::Classes(data.labels.len()),
+        };
+        let network = Network::read(&table("network", "[network]")?, outputs)?;
         let recipe = Self {
             name,
             seed,
@@ -94,23 +123,65 @@ impl Recipe {
             data,
             front_end,
             standardize,
-            augment: root
-                .section("augment", "[augment]")?
-                .map(|s| Augment::read(&s))
-                .transpose()?
-                .unwrap_or_default(),
+            augment: augment.map(|s| Augment::read(&s)).transpose()?.unwrap_or_default(),
             network,
-            train: Train::read(&table("train", "[train]")?)?,
+            train: Train::read(&train)?,
             quantize: root
                 .section("quantize", "[quantize]")?
                 .map(|s| Quantize::read(&s))
                 .transpose()?
                 .unwrap_or_default(),
-            decision: root.section("decision", "[decision]")?.map(|s| Decision::read(&s)).transpose()?,
+            decision,
         };
         root.finish()?;
         Ok(recipe)
     }
+
+    /// The settings of a network that gives its input again; nothing where it tells classes apart.
+    pub fn reconstruction(&self) -> Option<&Reconstruction> {
+        match &self.decision {
+            Some(Decision::Reconstruction(reconstruction)) => Some(reconstruction),
+            _ => None,
+        }
+    }
+
+    /// What the network gives for features of a shape.
+    pub fn outputs(&self, features: [usize; 3]) -> Outputs {
+        match self.reconstruction() {
+            Some(_) => Outputs::Features(features.iter().product()),
+            None => Outputs::Classes(self.data.labels.len()),
+        }
+    }
+}
+
+/// Refuses what has no meaning for a network that gives its input again, and the lack of what it needs.
+fn suits_reconstruction(data: &Section, augment: Option<&Section>, train: &Section) -> Result<()> {
+    if !data.has("normal") {
+        let remedy =
+            "add the labels of normal signals, as `normal = [\"healthy\"]`: only they are trained on";
+        return Err(data.fault("normal", "is missing, which `kind = \"reconstruction\"` needs", remedy));
+    }
+    let refuse = |section: &Section, key: &str, why: &str| {
+        let problem = format!("is not for `kind = \"reconstruction\"`: {why}");
+        Err(section.fault(key, problem, "remove it"))
+    };
+    for key in ["label_smoothing", "balance_classes"] {
+        if train.has(key) {
+            return refuse(train, key, "the network is not trained on labels");
+        }
+    }
+    for (section, key) in
+        augment.into_iter().flat_map(|s| ["mixup", "time_mask", "band_mask"].map(|key| (s, key)))
+    {
+        if section.has(key) {
+            return refuse(
+                section,
+                key,
+                "what it changes is no normal signal, and the output is to be like it",
+            );
+        }
+    }
+    Ok(())
 }
 
 impl Card {

@@ -6,8 +6,26 @@ use crate::error::Result;
 /// The `[network]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    /// The layers, first to last. The last dense layer has one unit per label.
+    /// The layers, first to last. The last dense layer has one unit per label, or per feature.
     pub layers: Vec<Layer>,
+}
+
+/// What a network gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    /// A score for each of so many classes.
+    Classes(usize),
+    /// So many features, which are to be those of its input.
+    Features(usize),
+}
+
+impl Outputs {
+    /// How many numbers that is.
+    pub fn count(self) -> usize {
+        match self {
+            Outputs::Classes(count) | Outputs::Features(count) => count,
+        }
+    }
 }
 
 /// One layer. Spatial sizes are `[vertical, horizontal]`; a signal in time runs vertically.
@@ -81,7 +99,7 @@ pub enum Padding {
 }
 
 impl Network {
-    pub(super) fn read(section: &Section, n_labels: usize) -> Result<Self> {
+    pub(super) fn read(section: &Section, outputs: Outputs) -> Result<Self> {
         let tables = section.sections("layers", "[[network.layers]]")?;
         section.finish()?;
         if tables.is_empty() {
@@ -94,11 +112,11 @@ impl Network {
         let mut layers = Vec::new();
         for (n, table) in tables.iter().enumerate() {
             let is_last = n + 1 == tables.len();
-            layers.push(Layer::read(table, n_labels, is_last)?);
+            layers.push(Layer::read(table, outputs.count(), is_last)?);
             let activations = [("none", None), ("relu", Some(Layer::Relu)), ("relu6", Some(Layer::Relu6))];
             if let Some(activation) = table.choice("activation", &activations)?.flatten() {
                 if is_last {
-                    let remedy = "remove it: the scores come from the last layer as they are";
+                    let remedy = "remove it: what the last layer gives is taken as it is";
                     return Err(table.fault("activation", "stands at the last layer", remedy));
                 }
                 layers.push(activation);
@@ -106,9 +124,16 @@ impl Network {
             table.finish()?;
         }
         match layers.last() {
-            Some(Layer::Dense { units }) if *units == n_labels => Ok(Self { layers }),
+            Some(Layer::Dense { units }) if *units == outputs.count() => Ok(Self { layers }),
             _ => Err(tables[tables.len() - 1].fault_of_table(
-                format!("is the last layer and does not give the {n_labels} scores of the labels"),
+                match outputs {
+                    Outputs::Classes(count) => {
+                        format!("is the last layer and does not give the {count} scores of the labels")
+                    }
+                    Outputs::Features(count) => {
+                        format!("is the last layer and does not give the {count} features of the input again")
+                    }
+                },
                 "end with a layer of type `dense` without `units`",
             )),
         }
@@ -116,7 +141,7 @@ impl Network {
 }
 
 impl Layer {
-    fn read(table: &Section, n_labels: usize, is_last: bool) -> Result<Self> {
+    fn read(table: &Section, n_outputs: usize, is_last: bool) -> Result<Self> {
         let types = [
             "conv",
             "depthwise",
@@ -154,7 +179,7 @@ impl Layer {
                 let units = table.size("units", 1..=65_536)?;
                 Layer::Dense {
                     units: if is_last {
-                        units.unwrap_or(n_labels)
+                        units.unwrap_or(n_outputs)
                     } else {
                         table.required("units", units)?
                     },

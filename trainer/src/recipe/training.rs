@@ -1,6 +1,4 @@
-//! The tables `[augment]`, `[train]`, `[quantize]` and `[decision]`.
-
-use std::fmt;
+//! The tables `[augment]`, `[train]` and `[quantize]`.
 
 use teff_compiler::quantize::{Method, Settings, Step};
 
@@ -106,7 +104,7 @@ pub enum Schedule {
 pub enum Keep {
     /// The last.
     Last,
-    /// The one with the best validation accuracy.
+    /// The best on the validation examples: in accuracy, or of a reconstruction in loss.
     Best,
 }
 
@@ -185,40 +183,5 @@ impl Quantize {
         let samples = section.size("samples", 1..=1_000_000)?.unwrap_or(Self::default().samples);
         section.finish()?;
         Ok(Self { settings, samples })
-    }
-}
-
-/// The `[decision]` table: how scores become events on the device.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// Inferences whose scores are averaged.
-    pub smoothing: usize,
-    /// A class is decided when its smoothed score reaches this.
-    pub threshold: f64,
-    /// A decided class ends when its smoothed score falls this far below the threshold.
-    pub hysteresis: f64,
-    /// Inferences after a decision during which no other is made.
-    pub refractory: usize,
-}
-
-/// The value of the metadata key `teff.decision`.
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { smoothing, threshold, hysteresis, refractory } = self;
-        write!(
-            f,
-            "smoothing={smoothing} threshold={threshold} hysteresis={hysteresis} refractory={refractory}"
-        )
-    }
-}
-
-impl Decision {
-    pub(super) fn read(section: &Section) -> Result<Self> {
-        let smoothing = section.size("smoothing", 1..=64)?.unwrap_or(1);
-        let threshold = section.required("threshold", section.number("threshold", 0.0..=1.0)?)?;
-        let hysteresis = section.number("hysteresis", 0.0..=threshold)?.unwrap_or(0.0);
-        let refractory = section.size("refractory", 0..=10_000)?.unwrap_or(0);
-        section.finish()?;
-        Ok(Self { smoothing, threshold, hysteresis, refractory })
     }
 }

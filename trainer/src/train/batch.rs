@@ -22,9 +22,18 @@ pub trait Source: Sync {
     fn features(&self, example: usize, rng: Option<&mut Rng>, out: &mut [f32]);
 }
 
+/// What the outputs are to be.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// The probabilities of classes.
+    Classes(ClassTargets),
+    /// The features themselves.
+    Features,
+}
+
 /// How targets are made from labels.
 #[derive(Clone, Debug)]
-pub struct Targets {
+pub struct ClassTargets {
     /// Number of classes.
     pub classes: usize,
     /// Share of a label that is spread over all classes.
@@ -39,11 +48,11 @@ pub struct Targets {
 pub struct Batch {
     /// `[n, h, w, c]`.
     pub input: Tensor<4>,
-    /// Weighted target probabilities `[n, classes]`.
+    /// Weighted target probabilities `[n, classes]`, or the features `[n, features]`.
     pub targets: Tensor<2>,
-    /// The labels; empty where examples are mixed.
+    /// The labels; empty where examples are mixed or labels do not count.
     pub labels: Vec<usize>,
-    /// Sum of the weights of the examples.
+    /// Sum of the weights of the examples; of features, their number.
     pub weight: f32,
 }
 
@@ -77,8 +86,18 @@ pub fn training_batch(
     device: &Device,
 ) -> Batch {
     let mut values = features(source, examples, Some((seed, epoch)));
-    let classes = targets.classes;
     let n = examples.len();
+    let [h, w, c] = source.shape();
+    let targets = match targets {
+        Targets::Classes(targets) => targets,
+        Targets::Features => {
+            let input = Tensor::from_data(TensorData::new(values.clone(), [n, h, w, c]), device);
+            let weight = values.len() as f32;
+            let targets = Tensor::from_data(TensorData::new(values, [n, h * w * c]), device);
+            return Batch { input, targets, labels: Vec::new(), weight };
+        }
+    };
+    let classes = targets.classes;
     let spread = (targets.smoothing / classes as f64) as f32;
     let mut labels: Vec<usize> = examples.iter().map(|&i| source.label(i)).collect();
     let mut wanted = vec![spread; n * classes];
@@ -94,7 +113,6 @@ pub fn training_batch(
         labels.clear();
     }
     let weight = wanted.iter().sum();
-    let [h, w, c] = source.shape();
     Batch {
         input: Tensor::from_data(TensorData::new(values, [n, h, w, c]), device),
         targets: Tensor::from_data(TensorData::new(wanted, [n, classes]), device),

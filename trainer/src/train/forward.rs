@@ -73,7 +73,7 @@ pub fn gather_statistics(weights: &mut Weights, seen: Seen) {
     }
 }
 
-/// Scores `[n, classes]` of a batch `[n, h, w, c]` in training: statistics of the batch, dropout from `rng`.
+/// Outputs `[n, outputs]` of a batch `[n, h, w, c]` in training: statistics of the batch, dropout from `rng`.
 pub fn train_pass(
     network: &Network,
     parameters: &Parameters,
@@ -85,7 +85,7 @@ pub fn train_pass(
     Ok((scores, seen))
 }
 
-/// Scores `[n, classes]` of a batch `[n, h, w, c]` with the running statistics.
+/// Outputs `[n, outputs]` of a batch `[n, h, w, c]` with the running statistics.
 pub fn infer(network: &Network, parameters: &Parameters, input: Tensor<4>) -> anyhow::Result<Tensor<2>> {
     run(network, parameters, input, None)
 }
@@ -165,7 +165,7 @@ fn run(
             Activation::Relu6 => x.clamp(min, max),
         };
     }
-    Ok(x.reshape([n, network.classes]))
+    Ok(x.reshape([n, network.outputs.count()]))
 }
 
 fn geometry(layer: &Layer, window: Window) -> Geometry {

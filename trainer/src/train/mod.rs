@@ -25,14 +25,16 @@ pub use batch::Source;
 pub use examples::Examples;
 pub use metrics::EpochMetrics;
 
-use batch::Targets;
+use batch::{ClassTargets, Targets};
 use checkpoint::{Best, State};
 use forward::Parameters;
 use metrics::EpochLog;
 use optimiser::{Optimiser, Rule};
 use schedule::{Fall, Schedule};
 
+use crate::metrics::auc;
 use crate::network::Network;
+use crate::recipe::Outputs;
 use crate::recipe::training::{self as recipe, Keep};
 use crate::rng::Rng;
 use crate::run::Summary;
@@ -59,6 +61,8 @@ pub struct Job<'a> {
     pub validation: &'a dyn Source,
     /// Examples measured at the end.
     pub test: &'a dyn Source,
+    /// Which labels are those of normal signals, where the network gives its input again.
+    pub normal: &'a [bool],
     /// What tells this recipe and data from others.
     pub fingerprint: &'a str,
 }
@@ -130,7 +134,9 @@ impl Job<'_> {
     }
 
     fn targets(&self) -> Targets {
-        let classes = self.network.classes;
+        let Outputs::Classes(classes) = self.network.outputs else {
+            return Targets::Features;
+        };
         let mut counts = vec![0_usize; classes];
         for i in 0..self.training.len() {
             counts[self.training.label(i)] += 1;
@@ -142,7 +148,8 @@ impl Job<'_> {
                 false => 1.0,
             })
             .collect();
-        Targets { classes, smoothing: self.train.label_smoothing, class_weights, mixup: self.mixup }
+        let smoothing = self.train.label_smoothing;
+        Targets::Classes(ClassTargets { classes, smoothing, class_weights, mixup: self.mixup })
     }
 
     /// Trains one epoch.
@@ -167,7 +174,15 @@ impl Job<'_> {
             );
             let parameters = Parameters::new(&state.weights, &device);
             let (scores, seen) = forward::train_pass(self.network, &parameters, batch.input, &mut rng)?;
-            let loss = (batch.targets * activation::log_softmax(scores.clone(), 1)).sum().neg();
+            let loss = match &targets {
+                Targets::Classes(_) => {
+                    (batch.targets * activation::log_softmax(scores.clone(), 1)).sum().neg()
+                }
+                Targets::Features => {
+                    let difference = scores.clone() - batch.targets;
+                    (difference.clone() * difference).sum()
+                }
+            };
             let loss_value = forward::floats(loss.clone())?.first().copied().unwrap_or(f32::NAN);
             ensure!(
                 loss_value.is_finite(),
@@ -179,7 +194,9 @@ impl Job<'_> {
             forward::gather_statistics(&mut state.weights, seen);
             loss_sum += f64::from(loss_value);
             weight_sum += f64::from(batch.weight);
-            right += count_right(&forward::floats(scores.inner())?, &batch.labels, targets.classes);
+            if let Targets::Classes(targets) = &targets {
+                right += count_right(&forward::floats(scores.inner())?, &batch.labels, targets.classes);
+            }
             progress.examples_done(examples.len());
         }
         ensure!(
@@ -192,40 +209,94 @@ impl Job<'_> {
         };
         state.epoch = epoch;
         state.seconds += start.elapsed().as_secs_f64();
-        if let Some((top1, loss)) = measured
-            && state.best.as_ref().is_none_or(|best| (top1, -loss) > (best.top1, -best.loss))
-        {
-            state.best = Some(Best { epoch, top1, loss, weights: state.weights.clone() });
+        if let Some((top1, loss)) = measured {
+            // Without classes none is right, and the loss decides.
+            let top1 = top1.unwrap_or(0.0);
+            ensure!(
+                loss.is_finite(),
+                "the training diverged in epoch {epoch} (the loss on validation examples is {loss}); lower \
+                 `learning_rate` of [train]"
+            );
+            if state.best.as_ref().is_none_or(|best| (top1, -loss) > (best.top1, -best.loss)) {
+                state.best = Some(Best { epoch, top1, loss, weights: state.weights.clone() });
+            }
         }
         Ok(EpochMetrics {
             epoch,
             loss: loss_sum / weight_sum,
-            train_top1: (self.mixup == 0.0).then(|| right as f64 / order.len() as f64),
+            train_top1: (self.mixup == 0.0 && matches!(targets, Targets::Classes(_)))
+                .then(|| right as f64 / order.len() as f64),
             validation_loss: measured.map(|(_, loss)| loss),
-            validation_top1: measured.map(|(top1, _)| top1),
+            validation_top1: measured.and_then(|(top1, _)| top1),
             learning_rate: rate,
             seconds: state.seconds,
         })
     }
 
-    /// Share of examples that the float network gets right, and its mean loss.
-    pub fn measure(&self, weights: &Weights, source: &dyn Source) -> anyhow::Result<(f64, f64)> {
+    /// Share of examples that the float network gets right, where it tells classes apart, and its mean loss.
+    pub fn measure(&self, weights: &Weights, source: &dyn Source) -> anyhow::Result<(Option<f64>, f64)> {
+        let n = source.len().max(1) as f64;
+        let Outputs::Classes(classes) = self.network.outputs else {
+            return Ok((None, self.errors(weights, source)?.iter().sum::<f64>() / n));
+        };
+        let (mut right, mut loss) = (0, 0.0);
+        self.infer(weights, source, |outputs, _, labels| {
+            let likelihoods = forward::floats(activation::log_softmax(outputs, 1))?;
+            right += count_right(&likelihoods, labels, classes);
+            for (row, &label) in likelihoods.chunks_exact(classes).zip(labels) {
+                loss -= f64::from(row[label]);
+            }
+            Ok(())
+        })?;
+        Ok((Some(right as f64 / n), loss / n))
+    }
+
+    /// The mean squared difference between output and input of each example.
+    fn errors(&self, weights: &Weights, source: &dyn Source) -> anyhow::Result<Vec<f64>> {
+        let features = self.network.outputs.count();
+        let mut errors = Vec::with_capacity(source.len());
+        self.infer(weights, source, |outputs, input, _| {
+            let (outputs, input) = (forward::floats(outputs)?, forward::floats(input)?);
+            errors.extend(outputs.chunks_exact(features).zip(input.chunks_exact(features)).map(|(b, a)| {
+                let squares = b.iter().zip(a).map(|(b, a)| f64::from(b - a) * f64::from(b - a));
+                squares.sum::<f64>() / features as f64
+            }));
+            Ok(())
+        })?;
+        Ok(errors)
+    }
+
+    /// Runs the network on examples as they are, some at a time; `each` is given outputs, input and labels.
+    fn infer(
+        &self,
+        weights: &Weights,
+        source: &dyn Source,
+        mut each: impl FnMut(Tensor<2>, Tensor<4>, &[usize]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let device = Device::flex();
         let parameters = Parameters::new(weights, &device);
-        let classes = self.network.classes;
-        let (mut right, mut loss) = (0, 0.0);
         let all: Vec<usize> = (0..source.len()).collect();
         for examples in all.chunks(EVALUATION_BATCH) {
             let (input, labels) = batch::plain_batch(source, examples, &device);
-            let scores = forward::infer(self.network, &parameters, input)?;
-            let likelihoods = forward::floats(activation::log_softmax(scores, 1))?;
-            right += count_right(&likelihoods, &labels, classes);
-            for (row, &label) in likelihoods.chunks_exact(classes).zip(&labels) {
-                loss -= f64::from(row[label]);
-            }
+            let outputs = forward::infer(self.network, &parameters, input.clone())?;
+            each(outputs, input, &labels)?;
         }
-        let n = source.len().max(1) as f64;
-        Ok((right as f64 / n, loss / n))
+        Ok(())
+    }
+
+    /// How well the errors of normal test examples are told from those of the others.
+    fn auc(&self, weights: &Weights) -> anyhow::Result<Option<f64>> {
+        let errors = self.errors(weights, self.test)?;
+        let is_normal = |example: usize| self.normal.get(self.test.label(example)) == Some(&true);
+        let of = |normal: bool| -> Vec<f64> {
+            errors
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| is_normal(*i) == normal)
+                .map(|(_, error)| *error)
+                .collect()
+        };
+        Ok(auc(&of(true), &of(false)))
     }
 
     /// Chooses the weights and measures them.
@@ -235,11 +306,18 @@ impl Job<'_> {
             Some(best) => (best.weights, best.epoch),
             None => (state.weights, state.epoch),
         };
-        let validation_top1 = match self.validation.is_empty() {
-            true => None,
-            false => Some(self.measure(&weights, self.validation)?.0),
+        let (validation_top1, validation_loss) = match self.validation.is_empty() {
+            true => (None, None),
+            false => {
+                let (top1, loss) = self.measure(&weights, self.validation)?;
+                (top1, Some(loss))
+            }
         };
-        let (float_top1, _) = self.measure(&weights, self.test)?;
+        let reconstructs = matches!(self.network.outputs, Outputs::Features(_));
+        let (float_top1, float_auc) = match reconstructs {
+            true => (None, self.auc(&weights)?),
+            false => (self.measure(&weights, self.test)?.0, None),
+        };
         let epochs = state.epoch as u64;
         let per_epoch = self.network.training_macs() * self.training.len() as u64
             + self.network.macs() * self.validation.len() as u64;
@@ -247,10 +325,12 @@ impl Job<'_> {
             name: self.name.into(),
             seed: self.seed,
             float_top1,
+            float_auc,
             samples: self.test.len(),
             train_samples: self.training.len(),
             validation_samples: self.validation.len(),
             validation_top1,
+            validation_loss: validation_loss.filter(|_| reconstructs),
             epochs: state.epoch,
             kept_epoch,
             seconds: state.seconds,
@@ -316,6 +396,9 @@ impl Progress {
             if let Some(top1) = top1 {
                 line += &format!(" {name} {top1:.4}");
             }
+        }
+        if let (None, Some(loss)) = (metrics.validation_top1, metrics.validation_loss) {
+            line += &format!(" validation loss {loss:.4}");
         }
         match self.is_terminal {
             true => self.bar.set_message(line),

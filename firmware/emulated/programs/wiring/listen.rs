@@ -10,7 +10,7 @@ use board::MACHINE;
 use cortex_m_rt::{entry, exception};
 use teff::{Arena, Session, StaticModel};
 use teff_app::needs::Needs;
-use teff_app::pipeline::{Pipeline, StartError, stages, workspace_words};
+use teff_app::pipeline::{Pipeline, StartError, reference_bytes, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::Sensor;
 use teff_app::sensor::faulty::Faulty;
@@ -27,6 +27,8 @@ use crate::{Listener, SETTING};
 include!(concat!(env!("OUT_DIR"), "/sound.rs"));
 
 const WORKSPACE_WORDS: usize = workspace_words(Listener::PLAN.as_bytes());
+/// What an anomaly model's output is compared with.
+const REFERENCE_BYTES: usize = reference_bytes(Listener::PLAN.as_bytes());
 const STAGES: u32 = stages(Listener::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
@@ -53,12 +55,13 @@ fn PendSV() {
 fn main() -> ! {
     static mut ARENA: Arena<{ Listener::ARENA_BYTES }> = Arena::new();
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    static mut REFERENCE: [i8; REFERENCE_BYTES] = [0; REFERENCE_BYTES];
     static mut TASK: Option<Listening> = None;
     static mut QUEUE: Queue<1, QUEUE_LEN> = Queue::new();
 
     let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
     let (intake, outlet) = QUEUE.split();
-    let success = match start(ARENA, WORKSPACE, TASK, intake, outlet, &mut out) {
+    let success = match start(ARENA, (WORKSPACE, REFERENCE), TASK, intake, outlet, &mut out) {
         Ok(task) => {
             let figures = task.run(MACHINE, &mut out);
             figures.and_then(|figures| crate::conclude(&figures, &mut out)).unwrap_or(false)
@@ -78,7 +81,7 @@ fn main() -> ! {
 #[inline(never)]
 fn start(
     arena: &'static mut Arena<{ Listener::ARENA_BYTES }>,
-    workspace: &'static mut [u32],
+    (workspace, reference): (&'static mut [u32], &'static mut [i8]),
     slot: &'static mut Option<Listening>,
     intake: Intake<'static, 1>,
     outlet: Outlet<'static, 1>,
@@ -94,7 +97,7 @@ fn start(
     let microphone = Faulty::new(I2s::new(ring, Slots::Left, 0, rate_millihertz), SETTING.faults.sensor);
     out.started(microphone.format());
     needs.check(microphone.format())?;
-    let pipeline = Pipeline::new(session, workspace, microphone.format())?;
+    let pipeline = Pipeline::with_reference(session, workspace, reference, microphone.format())?;
     INTERRUPT.give(Sampling::new(microphone, SETTING.limits, intake));
     Ok(slot.insert(Task::new(&INTERRUPT, pipeline, outlet, rate_millihertz, SETTING)))
 }

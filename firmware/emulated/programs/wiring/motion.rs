@@ -10,7 +10,7 @@ use board::MACHINE;
 use cortex_m_rt::{entry, exception};
 use teff::{Arena, Session, StaticModel};
 use teff_app::needs::Needs;
-use teff_app::pipeline::{Pipeline, StartError, stages, workspace_words};
+use teff_app::pipeline::{Pipeline, StartError, reference_bytes, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
 use teff_app::sensor::Sensor;
 use teff_app::sensor::adxl345::FIFO_LEN;
@@ -27,6 +27,8 @@ use crate::{Machine, SETTING};
 include!(concat!(env!("OUT_DIR"), "/recording.rs"));
 
 const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
+/// What an anomaly model's output is compared with.
+const REFERENCE_BYTES: usize = reference_bytes(Machine::PLAN.as_bytes());
 const STAGES: u32 = stages(Machine::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
@@ -46,12 +48,13 @@ fn PendSV() {
 fn main() -> ! {
     static mut ARENA: Arena<{ Machine::ARENA_BYTES }> = Arena::new();
     static mut WORKSPACE: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS];
+    static mut REFERENCE: [i8; REFERENCE_BYTES] = [0; REFERENCE_BYTES];
     static mut TASK: Option<Moving> = None;
     static mut QUEUE: Queue<AXES, 64> = Queue::new();
 
     let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
     let (intake, outlet) = QUEUE.split();
-    let success = match start(ARENA, WORKSPACE, TASK, intake, outlet, &mut out) {
+    let success = match start(ARENA, (WORKSPACE, REFERENCE), TASK, intake, outlet, &mut out) {
         Ok(task) => {
             let figures = task.run(MACHINE, &mut out);
             figures.and_then(|figures| crate::conclude(&figures, &mut out)).unwrap_or(false)
@@ -71,7 +74,7 @@ fn main() -> ! {
 #[inline(never)]
 fn start(
     arena: &'static mut Arena<{ Machine::ARENA_BYTES }>,
-    workspace: &'static mut [u32],
+    (workspace, reference): (&'static mut [u32], &'static mut [i8]),
     slot: &'static mut Option<Moving>,
     intake: Intake<'static, AXES>,
     outlet: Outlet<'static, AXES>,
@@ -82,7 +85,7 @@ fn start(
     let chip = motion::chip(MACHINE, &RECORDING, &needs, &SETTING)?;
     out.started(chip.format());
     let sensor = needs.fit(Faulty::new(chip, SETTING.faults.sensor))?;
-    let pipeline = Pipeline::new(session, workspace, sensor.format())?;
+    let pipeline = Pipeline::with_reference(session, workspace, reference, sensor.format())?;
     INTERRUPT.give(Sampling::new(sensor, SETTING.limits, intake));
     let rate = needs.rate_millihertz;
     Ok(slot.insert(Task::new(&INTERRUPT, pipeline, outlet, rate, motion::paced(SETTING, rate))))

@@ -5,7 +5,7 @@
 //! | key | what it holds |
 //! |---|---|
 //! | `teff.version` | version of this set of keys: `1` |
-//! | `teff.labels` | names of the classes, one per line |
+//! | `teff.labels` | names of the classes, one per line; of an anomaly model the name of its event |
 //! | `teff.front_end` | settings of the front end, one line of `key=value` (`docs/front-end.md`) |
 //! | `teff.decision` | smoothing, threshold, hysteresis, refractory time, one line of `key=value` |
 //! | `teff.data` | what the model was trained on |

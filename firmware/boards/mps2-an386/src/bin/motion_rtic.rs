@@ -8,7 +8,7 @@ use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
 use teff_app::health::Limits;
 use teff_app::needs::Needs;
-use teff_app::pipeline::{Pipeline, StartError, stages, workspace_words};
+use teff_app::pipeline::{Pipeline, StartError, reference_bytes, stages, workspace_words};
 use teff_app::queue::{Outlet, Queue};
 use teff_app::sensor::Sensor;
 use teff_app::sensor::adxl345::FIFO_LEN;
@@ -23,6 +23,8 @@ teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
 include!(concat!(env!("OUT_DIR"), "/recording.rs"));
 
 const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
+/// What an anomaly model's output is compared with.
+const REFERENCE_BYTES: usize = reference_bytes(Machine::PLAN.as_bytes());
 const CLASSES: usize = 16;
 const MEMORY: usize = 16;
 
@@ -80,12 +82,13 @@ mod app {
     #[init(local = [
         arena: Arena<{ Machine::ARENA_BYTES }> = Arena::new(),
         workspace: [u32; WORKSPACE_WORDS] = [0; WORKSPACE_WORDS],
+        reference: [i8; REFERENCE_BYTES] = [0; REFERENCE_BYTES],
         queue: Queue<AXES, 64> = Queue::new(),
     ])]
     fn init(context: init::Context) -> (Shared, Local) {
         let mut out = Report::open(MACHINE, env!("CARGO_PKG_NAME"));
         let (intake, outlet) = context.local.queue.split();
-        match start(context.local.arena, context.local.workspace, &mut out) {
+        match start(context.local.arena, (context.local.workspace, context.local.reference), &mut out) {
             Ok((sensor, pipeline, rate)) => {
                 let sampling = Sampling::new(sensor, SETTING.limits, intake);
                 (Shared { sampling }, Local { task: Some((pipeline, outlet, rate)), out })
@@ -132,7 +135,7 @@ mod app {
 /// Starts the sensor and puts the pipeline together; tells the rate, too.
 fn start(
     arena: &'static mut Arena<{ Machine::ARENA_BYTES }>,
-    workspace: &'static mut [u32],
+    (workspace, reference): (&'static mut [u32], &'static mut [i8]),
     out: &mut Report,
 ) -> Result<(Rescaled<Chip>, MachinePipeline, u32), Why> {
     let session = Session::<Machine>::new(arena).map_err(StartError::Model)?;
@@ -140,6 +143,6 @@ fn start(
     let chip = chip(board::MACHINE, &RECORDING, &needs, &SETTING)?;
     out.started(chip.format());
     let sensor = needs.fit(chip)?;
-    let pipeline = Pipeline::new(session, workspace, sensor.format())?;
+    let pipeline = Pipeline::with_reference(session, workspace, reference, sensor.format())?;
     Ok((sensor, pipeline, needs.rate_millihertz))
 }
