@@ -182,6 +182,33 @@ fn the_decision_is_written_as_one_line() {
     assert_eq!(keys, ["smoothing", "threshold", "hysteresis", "refractory"]);
 }
 
+#[test]
+fn classes_that_are_never_decided_are_told_to_the_device() {
+    let decision = |never: &str| {
+        let text = text_of("gesture").replace("refractory = 2", &format!("refractory = 2\nnever = {never}"));
+        let recipe = Recipe::parse(Path::new("r.toml"), &text).map_err(|error| error.to_string())?;
+        match recipe.decision.unwrap() {
+            Decision::Classes(classes) => Ok(classes.to_string()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let line = decision("[\"negative\", \"slope\"]").unwrap();
+    assert!(line.ends_with(" refractory=2 thresholds=0.8,-,0.8,-"), "{line}");
+    let settings = teff_app::decision::Settings::read(&line).unwrap();
+    let thresholds: Vec<_> = teff_app::decision::thresholds(&line).map(Result::unwrap).collect();
+    assert_eq!(thresholds, [Some(settings.threshold), None, Some(settings.threshold), None]);
+    for (never, expected) in [
+        ("[]", "names no label"),
+        ("[\"silence\"]", "has `silence`, which is no label"),
+        ("[\"ring\", \"slope\", \"wing\", \"negative\"]", "names every label"),
+    ] {
+        let error = decision(never).unwrap_err();
+        assert!(error.contains(expected) && error.contains("`never` in [decision]"), "{error}");
+    }
+    let error = anomaly_with("refractory = 4", "refractory = 4\nnever = [\"healthy\"]").unwrap_err();
+    assert!(error.contains("`never` in [decision] is not for"), "{error}");
+}
+
 /// The recipe of the machine's anomalies with one text in it replaced.
 fn anomaly_with(old: &str, new: &str) -> Result<Recipe, String> {
     let text = text_of("machine_anomaly");

@@ -251,7 +251,7 @@ impl Data {
         let path = section.required("path", section.text("path")?)?;
         let labels = section.required("labels", section.texts("labels")?)?;
         check_names(section, "labels", &labels)?;
-        let normal = normal_labels(section, &labels)?;
+        let normal = named_labels(section, "normal", &labels)?.unwrap_or_default();
         if labels.len() < 2 && normal.is_empty() {
             return Err(section.fault("labels", "names fewer than two classes", "name every class"));
         }
@@ -309,24 +309,24 @@ fn check_names(section: &Section, key: &'static str, names: &[String]) -> Result
     Ok(())
 }
 
-/// The labels of normal signals; none where the key is not there.
-fn normal_labels(section: &Section, labels: &[String]) -> Result<Vec<String>> {
-    let Some(normal) = section.texts("normal")? else {
-        return Ok(Vec::new());
+/// Some of the labels, at least one, which a key names.
+pub(super) fn named_labels(
+    section: &Section,
+    key: &'static str,
+    labels: &[String],
+) -> Result<Option<Vec<String>>> {
+    let Some(names) = section.texts(key)? else {
+        return Ok(None);
     };
-    check_names(section, "normal", &normal)?;
-    if normal.is_empty() {
-        return Err(section.fault("normal", "names no label", "name at least one: only they are trained on"));
+    check_names(section, key, &names)?;
+    if names.is_empty() {
+        return Err(section.fault(key, "names no label", "name at least one, or remove it"));
     }
-    if let Some(unknown) = normal.iter().find(|name| !labels.contains(name)) {
+    if let Some(unknown) = names.iter().find(|name| !labels.contains(name)) {
         let problem = format!("has `{unknown}`, which is no label");
-        return Err(section.fault(
-            "normal",
-            problem,
-            format!("name some of `labels`: {}", labels.join(", ")),
-        ));
+        return Err(section.fault(key, problem, format!("name some of `labels`: {}", labels.join(", "))));
     }
-    Ok(normal)
+    Ok(Some(names))
 }
 
 /// The states of the simulated machine that a recipe does not name; what it names must be states.

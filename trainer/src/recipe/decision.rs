@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::data::{Cut, Data, Format};
+use super::data::{Cut, Data, Format, named_labels};
 use super::reader::Section;
 use crate::error::Result;
 use teff_compiler::front_end::FrontEndConfig;
@@ -27,6 +27,8 @@ pub struct Classes {
     pub hysteresis: f64,
     /// Inferences after a decision during which no other is made.
     pub refractory: usize,
+    /// Whether a class is never decided, one for each label; empty where every class may be.
+    pub never: Vec<bool>,
 }
 
 /// How the distance of a network's output from its input becomes an event.
@@ -54,19 +56,24 @@ pub enum Limit {
 /// The value of the metadata key `teff.decision`.
 impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { smoothing, threshold, hysteresis, refractory } = self;
+        let Self { smoothing, threshold, hysteresis, refractory, never } = self;
         write!(
             f,
             "smoothing={smoothing} threshold={threshold} hysteresis={hysteresis} refractory={refractory}"
-        )
+        )?;
+        for (label, &never) in never.iter().enumerate() {
+            f.write_str(if label == 0 { " thresholds=" } else { "," })?;
+            if never { f.write_str("-")? } else { write!(f, "{threshold}")? }
+        }
+        Ok(())
     }
 }
 
 impl Decision {
-    pub(super) fn read(section: &Section) -> Result<Self> {
+    pub(super) fn read(section: &Section, labels: &[String]) -> Result<Self> {
         let kind = section.word("kind", &["classes", "reconstruction"])?.unwrap_or("classes");
         let decision = match kind {
-            "classes" => Self::Classes(Classes::read(section)?),
+            "classes" => Self::Classes(Classes::read(section, labels)?),
             _ => Self::Reconstruction(Reconstruction::read(section)?),
         };
         section.finish()?;
@@ -75,7 +82,7 @@ impl Decision {
 }
 
 impl Classes {
-    fn read(section: &Section) -> Result<Self> {
+    fn read(section: &Section, labels: &[String]) -> Result<Self> {
         if section.has("quantile") {
             let remedy = "remove it and give `threshold`, or set `kind = \"reconstruction\"`";
             return Err(section.fault("quantile", "is not for `kind = \"classes\"`", remedy));
@@ -84,12 +91,26 @@ impl Classes {
         let threshold = section.required("threshold", section.number("threshold", 0.0..=1.0)?)?;
         let hysteresis = section.number("hysteresis", 0.0..=threshold)?.unwrap_or(0.0);
         let refractory = section.size("refractory", 0..=10_000)?.unwrap_or(0);
-        Ok(Self { smoothing, threshold, hysteresis, refractory })
+        let mut never = Vec::new();
+        if let Some(names) = named_labels(section, "never", labels)? {
+            if labels.iter().all(|label| names.contains(label)) {
+                return Err(section.fault(
+                    "never",
+                    "names every label",
+                    "leave out those that are to be decided",
+                ));
+            }
+            never = labels.iter().map(|label| names.contains(label)).collect();
+        }
+        Ok(Self { smoothing, threshold, hysteresis, refractory, never })
     }
 }
 
 impl Reconstruction {
     fn read(section: &Section) -> Result<Self> {
+        if section.has("never") {
+            return Err(section.fault("never", "is not for `kind = \"reconstruction\"`", "remove it"));
+        }
         // The ends are the smallest and the largest threshold that a device holds.
         let threshold = section.number("threshold", 0.004..=65_536.0)?;
         let quantile = section.number("quantile", 0.5..=1.0)?;

@@ -96,7 +96,7 @@ impl Recipe {
         let train = table("train", "[train]")?;
         let decision = match root.section("decision", "[decision]")? {
             Some(section) => {
-                let decision = Decision::read(&section)?;
+                let decision = Decision::read(&section, &data.labels)?;
                 if let Decision::Reconstruction(reconstruction) = &decision {
                     reconstruction.check(&section, &data, &front_end)?;
                 }
