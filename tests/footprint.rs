@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use teff::plan::NONE;
 use teff::{ModelFile, STACK_BYTES};
-use teff_board::{Board, Case, Device, Elf, Emulator, Firmware, Link, stack_bytes};
+use teff_board::{Board, Case, Device, Elf, Emulator, Firmware, Link, stack_bound, stack_bytes};
 use teff_compiler::target::parse_target;
 use teff_compiler::{Options, Target, compile, compile_with};
 use teff_trainer::test_data::{find, skip};
@@ -152,6 +152,10 @@ fn programs_keep_to_the_stack_of_the_smallest_board() {
         let room = Elf::read(&elf).unwrap().stack_room().unwrap();
         let used = stack_bytes(board, &elf).unwrap();
         println!("{program} on {}: {used} bytes of stack, and {room} are left for it", board.name);
+        let bound = stack_bound(&elf).unwrap();
+        // The deepest that the main program reached is what its code says, and little less.
+        assert!(used <= bound.total() && used + 300 >= bound.main, "{program}: {used}, and {bound:?}");
+        assert_eq!((bound.tasks.len(), bound.interrupts.len()), (0, 2), "{program}: {bound:?}");
         assert!(used <= 4400, "{program}: more than `memory.x` asks for");
     }
 }

@@ -135,10 +135,18 @@ fn sizes(programs: &[(&str, PathBuf)]) -> Result<Vec<String>> {
     programs.iter().map(|(program, elf)| size(program, elf)).collect()
 }
 
-fn size(program: &str, elf: &Path) -> Result<String> {
-    let sizes = Elf::read(elf)?.sizes()?;
+/// What a program takes.
+///
+/// # Errors
+/// The stack that it can need is not there.
+fn size(program: &str, path: &Path) -> Result<String> {
+    let elf = Elf::read(path)?;
+    let (sizes, room, bound) = (elf.sizes()?, elf.stack_room()?, teff_board::stack_bound(path)?.total());
+    if bound > room {
+        bail!("{}: it can need {bound} bytes of stack, and {room} are left for it", path.display());
+    }
     Ok(format!(
-        "  {program:<8}{:>9} bytes of flash,{:>8} of RAM without the stack",
+        "  {program:<8}{:>9} bytes of flash,{:>8} of RAM without the stack, which takes {bound} of {room} at most",
         sizes.flash_bytes, sizes.ram_bytes
     ))
 }

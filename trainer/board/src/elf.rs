@@ -171,7 +171,7 @@ impl Elf {
         Some((at, u32::from_le_bytes(word).into()))
     }
 
-    fn file(&self) -> Result<ElfFile32<'_, LittleEndian>> {
+    pub(crate) fn file(&self) -> Result<ElfFile32<'_, LittleEndian>> {
         Ok(ElfFile32::parse(&*self.bytes)?)
     }
 }

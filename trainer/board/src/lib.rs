@@ -23,6 +23,7 @@ mod root;
 pub mod rpi3;
 mod rust;
 mod signal;
+mod stack_bound;
 mod thumb;
 mod timing;
 pub mod uf2;
@@ -40,6 +41,7 @@ pub use profile::{Profile, count_program, stack_bytes};
 pub use root::project_root;
 pub use rust::{How, Rust, find_program};
 pub use signal::Signal;
+pub use stack_bound::{NESTED, StackBound, stack_bound};
 
 /// What a user types when a tool is missing.
 pub const SETUP: &str = "cargo xtask setup";

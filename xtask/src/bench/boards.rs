@@ -187,6 +187,7 @@ fn row(board: &Destination, program: &str, path: &Path, costs: &mut Costs) -> Re
         "ram_bytes": sizes.ram_bytes,
         "stack_left_bytes": elf.stack_room()?,
         "stack_used_bytes": stack_used,
+        "stack_bound_bytes": teff_board::stack_bound(path)?.total(),
     });
     if let Some(plan) = elf.plan() {
         let counted = costs.of(board, plan)?;

@@ -12,7 +12,7 @@ use super::record;
 use crate::shell::{root, say};
 
 /// Titles of the columns.
-pub const COLUMNS: [&str; 15] = [
+pub const COLUMNS: [&str; 16] = [
     "board",
     "MHz",
     "program",
@@ -20,6 +20,7 @@ pub const COLUMNS: [&str; 15] = [
     "flash B",
     "RAM B",
     "stack left B",
+    "stack bound B",
     "stack used B",
     "stack of an inference B",
     "instructions a hop",
@@ -38,8 +39,10 @@ const END: &str = "<!-- Its end. -->\n";
 
 /// What the columns mean.
 const MEANING: &str = "\
-RAM is all variables, the arena among them; *stack left* is the rest of the board's RAM. *stack used* is how deep the whole program \
-wrote into it, interrupts included, while it replayed its recording in the emulator; of a real board's program that is not known. \
+RAM is all variables, the arena among them; *stack left* is the rest of the board's RAM. *stack bound* is read from the machine code: the \
+deepest calls of the main program, and on top of them every task and every interrupt once, each at its deepest \
+(docs/measuring.md). *stack used* is how deep the whole program wrote into it, interrupts included, while it replayed its recording in the \
+emulator; the emulated boards pend their interrupt themselves, where little of the stack is in use, so that it is less than the bound. \
 *stack of an inference* is what it takes below its caller, counted as the instructions are (`teff::STACK_BYTES` bounds it). An \
 emulated board's flash holds the recording that is replayed.
 
@@ -72,6 +75,7 @@ pub fn cells(row: &Value) -> [String; COLUMNS.len()] {
         shown(&row["flash_bytes"]),
         shown(&row["ram_bytes"]),
         shown(&row["stack_left_bytes"]),
+        shown(&row["stack_bound_bytes"]),
         shown(&row["stack_used_bytes"]),
         shown(&row["stack_of_inference_bytes"]),
         shown(&row["instructions_per_hop"]),
@@ -197,7 +201,7 @@ mod tests {
             "timings": "published", "share_of_every_window": 4.567_89, "inferences_per_second": 12.5,
             "windows_per_second": 62.5, "share": 0.95 });
         let text = table(&[row, json!({ "board": "c", "program": "motion", "left_out": "why" })]);
-        let expected = "| `b` | 125 | `listen` | digits | 1 000 | – | – | – | – | – | – | published | 456.8 % | 12.50 of 62.50 | 95.0 % |";
+        let expected = "| `b` | 125 | `listen` | digits | 1 000 | – | – | – | – | – | – | – | published | 456.8 % | 12.50 of 62.50 | 95.0 % |";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("| `c` | – | `motion` | left out |"), "{text}");
         assert!(text.ends_with("\n\n`c`, `motion`: why.\n"), "{text}");
