@@ -97,7 +97,7 @@ fn the_commands_of_each_way_are_shown() {
     let (nucleo, _) = steps("nucleo-f446re", &[]);
     assert!(nucleo.contains("probe-rs download --chip STM32F446RETx --verify"), "{nucleo}");
     let (linux, _) = steps("rpi-linux", &["--host", "pi@raspberrypi"]);
-    assert!(linux.contains("scp") && linux.contains("pi@raspberrypi:/tmp/"), "{linux}");
+    assert!(linux.contains("scp") && linux.contains("pi@raspberrypi:teff-model.teff"), "{linux}");
     assert!(linux.contains("systemctl restart teff-sensord") && !linux.contains("cargo"), "{linux}");
     let (card, notes) = steps("rpi3-bare", &["--sd", drive.path().to_str().unwrap()]);
     assert!(card.contains("kernel8.img") && card.contains("config.txt"), "{card}");
@@ -161,6 +161,25 @@ fn what_makes_no_sense_is_refused_by_name() {
         let output = flash(folder.path(), None, &words);
         assert_eq!(output.status.code(), Some(2), "{words:?}");
         assert!(stderr(&output).contains(expected), "{words:?}: {}", stderr(&output));
+    }
+    // What boards would refuse at the start.
+    let refused = |line: &str| {
+        let bytes = fs::read(machine).unwrap();
+        let mut graph = teff_compiler::onnx::import(&bytes).unwrap();
+        graph.metadata.insert("teff.decision".to_string(), line.to_string());
+        let file = folder.path().join("other.onnx");
+        fs::write(&file, teff_compiler::onnx::export(&graph).unwrap()).unwrap();
+        let output = flash(folder.path(), None, &["other.onnx", "--board", "mps2-an386", "--dry-run"]);
+        fs::remove_file(file).unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    assert_eq!(refused("smoothing=16 threshold=0.5").0, Some(0));
+    for (line, expected) in [
+        ("smoothing=17 threshold=0.5", "averages over 17 inferences, and boards over 16"),
+        ("smoothing=x", "that boards refuse"),
+    ] {
+        let (code, error) = refused(line);
+        assert!(code == Some(2) && error.contains(expected), "{line}: {error}");
     }
     // A board that nothing was flashed to has nothing to show.
     let monitor = Command::new(env!("CARGO_BIN_EXE_trainer"))

@@ -204,18 +204,48 @@ fn a_linux_machine_is_sent_the_plan() {
     report(&place.flash(&words));
     let said = place.said();
     assert_eq!(said.len(), 2, "{said:?}");
-    assert_eq!(said[0], "scp flashed/rpi-linux/model.teff pi@door:/tmp/teff-model.teff");
+    assert_eq!(said[0], "scp flashed/rpi-linux/model.teff pi@door:teff-model.teff");
     assert!(
         said[1].starts_with("ssh pi@door sudo install") && said[1].contains("systemctl restart"),
         "{said:?}"
     );
     assert!(fs::read(place.at("sent")).unwrap() == plan(&machine, "generic"));
 
+    // What is asked of the machine, on this one.
+    let script = said[1].strip_prefix("ssh pi@door ").unwrap();
+    let settings = place.at("etc");
+    let script = script.replace("/etc/teff-sensord", settings.to_str().unwrap());
+    fs::write(place.at("programs/sudo"), "#!/bin/sh\nexec \"$@\"\n").unwrap();
+    fs::set_permissions(place.at("programs/sudo"), fs::Permissions::from_mode(0o755)).unwrap();
+    place.program("systemctl", 0);
+    let install = |text: &str| {
+        fs::write(place.at("teff-model.teff"), b"a plan").unwrap();
+        fs::create_dir_all(&settings).unwrap();
+        fs::write(settings.join("teff-sensord.toml"), text).unwrap();
+        let path =
+            format!("{}:{}", place.at("programs").display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("sh");
+        let done =
+            shell.args(["-c", &script]).current_dir(place.folder.path()).env("PATH", path).output().unwrap();
+        assert_eq!(fs::read(settings.join("model.teff")).unwrap(), b"a plan");
+        (done.status.success(), fs::read_to_string(settings.join("teff-sensord.toml")).unwrap())
+    };
+    let mqtt = "[mqtt]\npath = \"kept\"\n";
+    for line in ["path = \"old.onnx\"", "path=\"old.onnx\" # mine", "  path   = 'old'"] {
+        let (done, text) = install(&format!("[model]\n{line}\nram = 1\n{mqtt}"));
+        assert_eq!(text, format!("[model]\npath = \"model.teff\"\nram = 1\n{mqtt}"));
+        assert!(done);
+    }
+    assert!(!place.at("teff-model.teff").exists());
+    let asked = place.said().len();
+    assert!(!install(mqtt).0, "no model is named");
+    assert_eq!(place.said().len(), asked, "the service goes on with what it has");
+
     // A machine that cannot be reached.
     place.program("scp", 255);
     let failed = place.flash(&words);
     assert!(!failed.status.success() && stderr(&failed).contains("scp"), "{}", stderr(&failed));
-    assert_eq!(place.said().len(), 3, "nothing is asked of it after that");
+    assert_eq!(place.said().len(), asked + 1, "nothing is asked of it after that");
 }
 
 #[test]

@@ -8,6 +8,11 @@
 //!
 //! What an [anomaly](crate::anomaly) model gives is one score, of any size, in the same way.
 
+/// Classes that the boards' programs have room for.
+pub const MOST_CLASSES: usize = 16;
+/// Inferences that the boards' programs can average over.
+pub const MOST_SMOOTHING: usize = 16;
+
 /// How scores become events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

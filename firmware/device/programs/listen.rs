@@ -8,6 +8,7 @@ use embassy_executor::Spawner;
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 use teff::{Arena, Session, StaticModel};
+use teff_app::decision;
 use teff_app::health::{Limits, Watched};
 use teff_app::needs::Needs;
 use teff_app::output::Pulse;
@@ -21,8 +22,8 @@ use teff_device::sampling::Sampling;
 teff::include_model!(Listener, concat!(env!("OUT_DIR"), "/listen.teff"));
 
 const WORKSPACE_WORDS: usize = workspace_words(Listener::PLAN.as_bytes());
-const CLASSES: usize = 16;
-const MEMORY: usize = 16;
+const CLASSES: usize = decision::MOST_CLASSES;
+const MEMORY: usize = decision::MOST_SMOOTHING;
 /// What comes during the longest step of an inference, and much more.
 const QUEUE_LEN: usize = 1024;
 /// Inferences that the lamp is lit for.

@@ -10,6 +10,7 @@ use embassy_time::Duration;
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 use teff::{Arena, Session, StaticModel};
+use teff_app::decision;
 use teff_app::health::{Limits, Watched};
 use teff_app::needs::Needs;
 use teff_app::output::Pulse;
@@ -27,8 +28,8 @@ teff::include_model!(Machine, concat!(env!("OUT_DIR"), "/model.teff"));
 const AXES: usize = 3;
 const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
 const INPUT_BYTES: usize = input_bytes(Machine::PLAN.as_bytes());
-const CLASSES: usize = 16;
-const MEMORY: usize = 16;
+const CLASSES: usize = decision::MOST_CLASSES;
+const MEMORY: usize = decision::MOST_SMOOTHING;
 /// What comes during the longest step of an inference, and much more.
 const QUEUE_LEN: usize = 256;
 /// Inferences that the lamp is lit for.

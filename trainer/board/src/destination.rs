@@ -25,6 +25,8 @@ pub enum Way {
         family: Family,
         /// What stands in `INFO_UF2.TXT` of the drive as `Board-ID`.
         board_id: &'static str,
+        /// The name of `probe-rs` for the chip, where a debug probe is wired to the board too.
+        chip: &'static str,
     },
     /// The plan goes to a Linux machine by `scp`, and the service there is started anew.
     Linux {
@@ -90,7 +92,7 @@ const REAL: &[Destination] = &[
         plan_target: "cortex-m0",
         timings: M0_PLUS,
         clock_hz: Some(125_000_000),
-        way: Way::Drive { family: Family::Rp2040, board_id: "RPI-RP2" },
+        way: Way::Drive { family: Family::Rp2040, board_id: "RPI-RP2", chip: "RP2040" },
     },
     Destination {
         name: "rpi-pico-2",
@@ -100,7 +102,7 @@ const REAL: &[Destination] = &[
         plan_target: "cortex-m33",
         timings: "cortex-m33",
         clock_hz: Some(150_000_000),
-        way: Way::Drive { family: Family::Rp2350Arm, board_id: "RP2350" },
+        way: Way::Drive { family: Family::Rp2350Arm, board_id: "RP2350", chip: "RP235x" },
     },
     PROBE,
     Destination {

@@ -24,7 +24,7 @@ pub struct Elf {
 }
 
 /// A plan of version 1 begins with these bytes; its length follows (docs/plan-format.md).
-const PLAN_START: [u8; 8] = [b'T', b'E', b'F', b'F', 2, 0, 128, 0];
+pub(crate) const PLAN_START: [u8; 8] = [b'T', b'E', b'F', b'F', 2, 0, 128, 0];
 
 impl Elf {
     /// Reads a file and checks that it is of the expected kind.

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::destination::{Destination, Way};
+use crate::elf::PLAN_START;
 use crate::firmware::board_folder;
 use crate::memory_map::{self, Region};
 use crate::uf2::{self, Piece};
-use crate::{Elf, Emulator, Time, find_program, rpi3};
+use crate::{Elf, Emulator, Time, find_program, rpi3, stack_bound};
 
 /// A program to be flashed, and where to.
 #[derive(Clone, Debug)]
@@ -48,14 +49,10 @@ enum Action {
         to: PathBuf,
         family: uf2::Family,
     },
-    /// Writes an ELF file's memory as it is.
+    /// Writes an ELF file's memory as it is; a file of another system that is there gets the name `spare`.
     Image {
         to: PathBuf,
-    },
-    /// Gives a file another name.
-    Rename {
-        from: PathBuf,
-        to: PathBuf,
+        spare: Option<PathBuf>,
     },
     Copy {
         from: PathBuf,
@@ -157,7 +154,7 @@ impl Delivery<'_> {
                     Step::run("start it", reset),
                 ]
             }
-            Way::Drive { family, board_id } => {
+            Way::Drive { family, board_id, .. } => {
                 let file = elf.with_extension("uf2");
                 let name = file.file_name().unwrap_or_default().to_os_string();
                 let drive = self
@@ -176,17 +173,20 @@ impl Delivery<'_> {
             }
             Way::Linux { folder, service } => {
                 let host = self.host.unwrap_or("<USER@HOST>");
-                let staged = "/tmp/teff-model.teff";
+                // In the user's own folder there, where nobody else writes.
+                let staged = "teff-model.teff";
                 let mut copy = Command::new("scp");
                 copy.arg(self.plan.unwrap_or(Path::new("<plan>"))).arg(format!("{host}:{staged}"));
                 // The service's settings name the model in their first table.
-                let name_it = r#"/^\[model\]/,/^\[[^m]/ s|^path = .*|path = "model.teff"|"#;
+                let name_it = r#"/^ *\[ *model *\]/,/^ *\[/ s|^ *path *=.*|path = "model.teff"|"#;
                 let mut install = Command::new("ssh");
                 install.args([
                     host,
                     &format!(
-                        "sudo install -D -m 644 {staged} {folder}/model.teff && sudo sed -i '{name_it}' \
-                         {folder}/{service}.toml && sudo systemctl restart {service} && systemctl is-active {service}"
+                        "sudo install -D -m 644 {staged} {folder}/model.teff && rm {staged} && sudo sed -i '{name_it}' \
+                         {folder}/{service}.toml && {{ grep -q '^path = \"model.teff\"' {folder}/{service}.toml || \
+                         {{ echo '{folder}/{service}.toml names no model: add [model] with path = \"model.teff\"'; exit 1; }}; }} && \
+                         sudo systemctl restart {service} && systemctl is-active {service}"
                     ),
                 ]);
                 vec![
@@ -200,14 +200,12 @@ impl Delivery<'_> {
             Way::Card { image, settings, .. } => {
                 let card = self.card.unwrap_or(Path::new("<boot partition>"));
                 let (image, config) = (card.join(image), card.join("config.txt"));
-                let mut steps = Vec::new();
-                if let Some(spare) = spare_of(&image) {
-                    steps.push(Step::new(
-                        format!("keep the {} of another system as {}", image.display(), spare.display()),
-                        Action::Rename { from: image.clone(), to: spare },
-                    ));
-                }
-                steps.push(Step::new(format!("write {}", image.display()), Action::Image { to: image }));
+                let spare = spare_of(&image);
+                let kept = spare
+                    .as_ref()
+                    .map(|spare| format!("; that of another system becomes {}", spare.display()));
+                let what = format!("write {}{}", image.display(), kept.unwrap_or_default());
+                let mut steps = vec![Step::new(what, Action::Image { to: image, spare })];
                 steps.push(match fs::read_to_string(&config) {
                     Err(_) => Step::new(
                         format!("write {}", config.display()),
@@ -255,9 +253,9 @@ impl Delivery<'_> {
                 Ok(())
             }
             Action::Uf2 { to, family } => write(to, &uf2::encode(&self.pieces()?, *family)?),
-            Action::Image { to } => write_whole(to, &rpi3::read_image(self.elf)?),
-            Action::Rename { from, to } => fs::rename(&*from, &*to)
-                .with_context(|| format!("cannot rename {} to {}", from.display(), to.display())),
+            Action::Image { to, spare } => {
+                write_whole_beside(to, &rpi3::read_image(self.elf)?, spare.as_deref())
+            }
             Action::Copy { from, to } => {
                 let bytes = fs::read(&*from).with_context(|| format!("cannot read {}", from.display()))?;
                 write(to, &bytes)
@@ -319,22 +317,32 @@ fn drive_is_of(drive: &Path, board_id: &str) -> bool {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    let written = fs::File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        // A drive may be gone as soon as its board has all of it.
+        file.sync_all()
+    });
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes a file that is there whole or, where it cannot be written, as it was.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole_beside(path, bytes, None)
+}
+
+/// The same; what is there before gets the name `spare`, once the new file is whole.
+fn write_whole_beside(path: &Path, bytes: &[u8], spare: Option<&Path>) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     let part = path.with_file_name(name);
-    let written = fs::File::create(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
+    let placed = write(&part, bytes).and_then(|()| {
+        spare.map_or(Ok(()), |spare| fs::rename(path, spare))?;
+        Ok(fs::rename(&part, path)?)
     });
-    written.and_then(|()| fs::rename(&part, path)).map_err(|error| {
+    placed.map_err(|error| {
         // What was written of it is of no use; that it cannot be removed changes nothing.
         let _ = fs::remove_file(&part);
-        anyhow::Error::new(error).context(format!("cannot write {}", path.display()))
+        error.context(format!("cannot write {}", path.display()))
     })
 }
 
@@ -342,15 +350,12 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// `None` where there is nothing to keep.
 fn spare_of(image: &Path) -> Option<PathBuf> {
     let present = fs::read(image).ok()?;
-    if present.windows(PLAN_MAGIC.len()).any(|bytes| bytes == PLAN_MAGIC) {
+    if present.windows(PLAN_START.len()).any(|bytes| bytes == PLAN_START) {
         return None;
     }
     let spare = |number: u32| image.with_extension(format!("img.{number}.saved"));
     (1..).map(spare).find(|path| !path.exists())
 }
-
-/// What a plan begins with.
-const PLAN_MAGIC: &[u8] = b"TEFF";
 
 /// The settings that a `config.txt` lacks.
 fn missing_lines<'a>(present: &str, settings: &'a str) -> Vec<&'a str> {
@@ -399,7 +404,15 @@ pub fn check_program(board: &Destination, elf: &Path) -> Result<Vec<Use>> {
         let needed = program.occupied(region.origin, region.bytes)?;
         uses.push(Use { region: region.name.clone(), needed, has: region.bytes });
     }
-    if let Some(full) = uses.iter().find(|part| part.needed > part.has) {
+    if board.target.starts_with("thumb") {
+        let (needed, has) = (stack_bound(elf)?.total(), program.stack_room()?);
+        uses.push(Use { region: "stack".to_string(), needed, has });
+    }
+    // An emulated board pends its interrupt itself, where little of the stack is in use.
+    let is_enough = |part: &&Use| {
+        part.needed <= part.has || (part.region == "stack" && matches!(board.way, Way::Emulated(_)))
+    };
+    if let Some(full) = uses.iter().find(|part| !is_enough(part)) {
         bail!("{} needs {} bytes of {} and has {}", elf.display(), full.needed, full.region, full.has);
     }
     let inside = |address: u64, ram: bool| {
@@ -526,8 +539,8 @@ mod tests {
         fs::write(at("config.txt"), "arm_64bit=1\r\nkernel=kernel8.img \ndtoverlay=disable-bt\n").unwrap();
         let steps = words();
         assert!(steps[0].ends_with("kernel8.img.2.saved"), "{steps:?}");
-        assert!(steps[2].ends_with("add to it enable_uart=1, init_uart_clock=48000000"), "{steps:?}");
-        fs::write(at("kernel8.img"), b"with a plan: TEFF").unwrap();
+        assert!(steps[1].ends_with("add to it enable_uart=1, init_uart_clock=48000000"), "{steps:?}");
+        fs::write(at("kernel8.img"), [b"with a plan: ", &PLAN_START[..]].concat()).unwrap();
         fs::write(at("config.txt"), format!("# mine\n{}", rpi3::CONFIG)).unwrap();
         let steps = words();
         assert!(steps.len() == 2 && steps[1].ends_with("config.txt as it is"), "{steps:?}");

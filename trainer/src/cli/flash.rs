@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use teff::ModelFile;
-use teff::dsp::Settings;
+use teff::dsp::Settings as FrontEndSettings;
+use teff_app::decision::{MOST_CLASSES, MOST_SMOOTHING, Settings};
 use teff_board::flash::{self, Delivery, Use};
 use teff_board::{Build, Destination, Link, Recorded, Way};
 use teff_compiler::front_end::{FrontEndConfig, Kind};
@@ -128,6 +129,9 @@ pub fn run(args: Args) -> Result<()> {
     let is_emulated = matches!(board.way, Way::Emulated(_));
     if !is_linux {
         board.check_program(&app)?;
+        if let (Some(plan), Some(model)) = (&plan, model) {
+            plan.check_decision(model)?;
+        }
     }
     let needs = plan.as_ref().map_or(Ok(Vec::new()), |plan| plan.fit(&board, model))?;
     let out = args.out.clone().unwrap_or_else(|| flashed::folder(board.name));
@@ -324,12 +328,40 @@ impl Plan {
         let words = if blob.is_empty() {
             0
         } else {
-            Settings::read(blob)
+            FrontEndSettings::read(blob)
                 .map_err(|error| fault(format!("has a front end that cannot be read: {error}")))?
                 .workspace_words()
         };
         let kind = kind.map(|config| config.kind);
         Ok(Plan { file, kind, front_end_ram_bytes: 4 * words as u64, notes, from_model })
+    }
+
+    /// Whether the boards' programs can decide on the model: else they refuse it at the start.
+    fn check_decision(&self, model: &Path) -> Result<()> {
+        let facts = Facts::of_plan(&self.file.model()).map_err(anyhow::Error::msg)?;
+        let line = facts.metadata(metadata::DECISION).unwrap_or("");
+        let fault = |problem: String, remedy: &str| Err(InputError::new(model, problem, remedy).into());
+        let settings = match Settings::read(line) {
+            Ok(settings) => settings,
+            Err(error) => {
+                return fault(
+                    format!("has a decision (`{line}`) that boards refuse: {error}"),
+                    "export it again",
+                );
+            }
+        };
+        if usize::from(settings.smoothing) > MOST_SMOOTHING {
+            let smoothing = settings.smoothing;
+            let problem =
+                format!("averages over {smoothing} inferences, and boards over {MOST_SMOOTHING} at most");
+            return fault(problem, "lower `smoothing` in [decision] of the recipe");
+        }
+        let classes = facts.labels().len();
+        if classes > MOST_CLASSES {
+            let problem = format!("has {classes} classes, and boards have room for {MOST_CLASSES}");
+            return fault(problem, "raise `MOST_CLASSES` in firmware/app/src/decision.rs");
+        }
+        Ok(())
     }
 
     fn report(&self) -> PlanReport {

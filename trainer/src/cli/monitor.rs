@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", requires = "board")]
     pub flashed: Option<PathBuf>,
     /// Let an emulated board's time pass without waiting
-    #[arg(long, requires = "board")]
+    #[arg(long)]
     pub fast: bool,
     /// Stop after so many seconds [default: when an emulated board's recording is over, or at Ctrl-C]
     #[arg(long, value_name = "N", value_parser = seconds)]
@@ -126,6 +126,9 @@ fn source(args: &Args) -> Result<Source> {
     let board = match (&args.port, &args.board) {
         (Some(port), _) => match emulated(port)? {
             Some(board) => board,
+            None if args.fast => {
+                bail!("--fast is for emulated boards: the time of the board at {port} is its own")
+            }
             None => return args.options.port(port),
         },
         (None, Some(board)) => Board::find(board)?,
@@ -146,7 +149,7 @@ fn source(args: &Args) -> Result<Source> {
 fn logs(args: &Args) -> Result<Option<Logs>> {
     let Some(name) = &args.board else { return Ok(None) };
     match Destination::find(name)?.way {
-        Way::Probe { chip } => {
+        Way::Probe { chip } | Way::Drive { chip, .. } => {
             if args.fast || args.options.signal.is_some() {
                 bail!("--fast and --signal are for emulated boards");
             }
@@ -172,9 +175,11 @@ fn only_logs(args: &Args, mut logs: Logs) -> Result<()> {
     let mut view = if args.json { View::Json } else { View::Lines { troubles: String::new() } };
     let watch = Watch::new();
     while !stop.is_wanted() && args.seconds.is_none_or(|seconds| begin.elapsed().as_secs_f64() < seconds) {
-        match logs.poll()? {
-            Some(news) => view.news(&news, &watch)?,
-            None => std::thread::sleep(LOGS_EVERY),
+        match logs.poll() {
+            Ok(Some(news)) => view.news(&news, &watch)?,
+            Ok(None) => std::thread::sleep(LOGS_EVERY),
+            Err(_) if stop.is_wanted() => break,
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -203,8 +208,14 @@ fn follow(
         if came {
             patience.renew();
         }
-        while let Some(news) = logs.as_mut().map_or(Ok(None), Logs::poll)? {
-            view.news(&news, watch)?;
+        loop {
+            match logs.as_mut().map_or(Ok(None), Logs::poll) {
+                Ok(Some(news)) => view.news(&news, watch)?,
+                Ok(None) => break,
+                // Ctrl-C ends `probe-rs` too.
+                Err(_) if stop.is_wanted() => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
         view.draw(watch, patience.waited())?;
         match look {

@@ -9,6 +9,7 @@ use core::fmt::Write;
 use board::MACHINE;
 use cortex_m_rt::{entry, exception};
 use teff::{Arena, Session, StaticModel};
+use teff_app::decision;
 use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, StartError, reference_bytes, stages, workspace_words};
 use teff_app::queue::{Intake, Outlet, Queue};
@@ -30,8 +31,8 @@ const WORKSPACE_WORDS: usize = workspace_words(Listener::PLAN.as_bytes());
 /// What an anomaly model's output is compared with.
 const REFERENCE_BYTES: usize = reference_bytes(Listener::PLAN.as_bytes());
 const STAGES: u32 = stages(Listener::PLAN.as_bytes());
-const CLASSES: usize = 16;
-const MEMORY: usize = 16;
+const CLASSES: usize = decision::MOST_CLASSES;
+const MEMORY: usize = decision::MOST_SMOOTHING;
 
 /// Two halves, in each of which a sample has two words.
 const RING_WORDS: usize = 4 * SETTING.interrupt_every;

@@ -27,6 +27,29 @@ pub(super) trait Surroundings {
     fn is_data(&self, address: u32) -> bool;
 }
 
+/// Constants in registers. What was loaded more than two instructions ago may have been changed since.
+#[derive(Default)]
+struct Registers {
+    age: u32,
+    known: HashMap<u16, (u32, u32)>,
+}
+
+impl Registers {
+    fn set(&mut self, register: u16, value: u32) {
+        self.known.insert(register, (value, self.age));
+    }
+
+    fn get(&self, register: u16) -> Option<u32> {
+        let (value, age) = self.known.get(&register)?;
+        (self.age - age <= 2).then_some(*value)
+    }
+
+    /// The lower half, which may be loaded long before the upper one.
+    fn low(&self, register: u16) -> u32 {
+        self.known.get(&register).map_or(0, |(value, _)| *value)
+    }
+}
+
 /// The stack pointer's number.
 const SP: u16 = 13;
 /// A stack pointer that is taken from a register may have been aligned: by this at most.
@@ -40,9 +63,10 @@ pub(super) fn read(code: &[u8], start: u32, around: &impl Surroundings) -> Code 
         Some(u16::from_le_bytes(code.get(at..at + 2)?.try_into().ok()?))
     };
     let mut found = Code::default();
-    let mut registers: HashMap<u16, u32> = HashMap::new();
+    let mut registers = Registers::default();
     let mut at = start;
     while let Some(first) = halfword(at) {
+        registers.age += 1;
         if around.is_data(at) {
             at += 2;
         } else if first >> 11 > 0b11100 {
@@ -63,7 +87,7 @@ impl Code {
         code: u16,
         at: u32,
         (start, end): (u32, u32),
-        registers: &mut HashMap<u16, u32>,
+        registers: &mut Registers,
         around: &impl Surroundings,
     ) {
         let register = code >> 3 & 0xf;
@@ -75,14 +99,13 @@ impl Code {
             // LDR of a constant
             _ if code & 0xf800 == 0x4800 => {
                 let address = (at.wrapping_add(4) & !3).wrapping_add(4 * u32::from(code & 0xff));
-                match around.word(address) {
-                    Some(word) => registers.insert(code >> 8 & 7, word),
-                    None => registers.remove(&(code >> 8 & 7)),
-                };
+                if let Some(word) = around.word(address) {
+                    registers.set(code >> 8 & 7, word);
+                }
             }
             // ADD SP, register
-            _ if code & 0xff87 == 0x4485 => match registers.get(&register) {
-                Some(&by) => self.frame += u64::from((by as i32).min(0).unsigned_abs()),
+            _ if code & 0xff87 == 0x4485 => match registers.get(register) {
+                Some(by) => self.frame += u64::from((by as i32).min(0).unsigned_abs()),
                 None => self.unknown = Some(at),
             },
             // MOV SP, register
@@ -106,7 +129,7 @@ impl Code {
         second: u16,
         at: u32,
         (start, end): (u32, u32),
-        registers: &mut HashMap<u16, u32>,
+        registers: &mut Registers,
     ) {
         let destination = second >> 8 & 0xf;
         let immediate =
@@ -123,18 +146,26 @@ impl Code {
             }
             _ if first & 0xfbff == 0xf2ad && destination == SP => self.frame += u64::from(immediate),
             // SUB SP, SP, register
-            _ if first & 0xffef == 0xebad && destination == SP => match registers.get(&(second & 0xf)) {
-                Some(&by) if second & 0x70f0 == 0 => self.frame += u64::from(by),
+            _ if first & 0xffef == 0xebad && destination == SP => match registers.get(second & 0xf) {
+                Some(by) if second & 0x70f0 == 0 => self.frame += u64::from(by),
                 _ => self.unknown = Some(at),
             },
+            // ADD SP, SP, register, and MOV SP, register
+            _ if first & 0xffef == 0xeb0d && destination == SP => match registers.get(second & 0xf) {
+                Some(by) if second & 0x70f0 == 0 => {
+                    self.frame += u64::from((by as i32).min(0).unsigned_abs())
+                }
+                _ => self.unknown = Some(at),
+            },
+            _ if first & 0xffef == 0xea4f && destination == SP => self.frame += ALIGNMENT,
             // MOVW and MOVT
             _ if first & 0xfbf0 == 0xf240 => {
-                registers.insert(destination, u32::from(first & 0xf) << 12 | immediate);
+                registers.set(destination, u32::from(first & 0xf) << 12 | immediate);
             }
             _ if first & 0xfbf0 == 0xf2c0 => {
                 let high = (u32::from(first & 0xf) << 12 | immediate) << 16;
-                let low = registers.get(&destination).copied().unwrap_or(0) & 0xffff;
-                registers.insert(destination, high | low);
+                let low = registers.low(destination) & 0xffff;
+                registers.set(destination, high | low);
                 self.constants.push(high | low);
             }
             // Branches
@@ -222,8 +253,9 @@ mod tests {
             let found = of(code);
             assert_eq!((found.frame, found.unknown), (frame, None), "{code:x?}");
         }
-        // sub.w sp, sp, r4, of which nothing is known
+        // sub.w sp, sp, r4, of which nothing is known, or nothing that still holds
         assert_eq!(of(&[0xbf00, 0xebad, 0x0d04]).unknown, Some(0x1002));
+        assert_eq!(of(&[0xf241, 0x0400, 0xbf00, 0x0024, 0xebad, 0x0d04]).unknown, Some(0x1008));
     }
 
     #[test]

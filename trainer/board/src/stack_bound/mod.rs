@@ -1,8 +1,8 @@
-//! How much stack a program can need at most, from its machine code alone.
+//! A bound of the stack that a program needs, from its machine code alone.
 //!
 //! The frames of all functions and who calls whom are read from the code. A function that is called by an address in a register
 //! may be any whose address the program holds somewhere; so many such calls are counted one within the other as
-//! [`NESTED`] says. Every interrupt that has a handler of its own is counted once, on top of all others, as each may interrupt
+//! [`NESTED`] says, and what were nested deeper would not be. Every interrupt that has a handler of its own is counted once, on top of all others, as each may interrupt
 //! those of lower priority. A task of `embassy-executor` is polled by one executor and never within itself: each is counted
 //! once. Panics and faults end the program and are left out.
 
@@ -18,8 +18,9 @@ mod code;
 
 use code::{Code, Surroundings};
 
-/// Calls by an address in a register, one within the other. The programs here have two: an executor polls, and what it polls wakes.
-pub const NESTED: usize = 3;
+/// Calls by an address in a register, one within the other, that are counted. An executor polls, and what it polls wakes: two. Text of an
+/// error that names another error is written through four.
+pub const NESTED: usize = 4;
 /// What an exception pushes, with the floating-point registers and to an address of eight bytes.
 const EXCEPTION_BYTES: u64 = 108;
 /// Parts of the names of functions that do not return to a program that goes on.
@@ -92,14 +93,22 @@ impl Surroundings for Memory {
     }
 }
 
+struct Function {
+    name: String,
+    code: Code,
+    /// Behind its last byte.
+    end: u32,
+}
+
 struct Program {
     /// By the address of the first instruction.
-    functions: BTreeMap<u32, (String, Code)>,
+    functions: BTreeMap<u32, Function>,
     /// Functions whose address the program holds, but tasks.
     held: BTreeSet<u32>,
     tasks: BTreeSet<u32>,
     reset: u32,
-    interrupts: BTreeSet<u32>,
+    /// Of each interrupt; several may have one.
+    interrupts: Vec<u32>,
 }
 
 impl Program {
@@ -143,14 +152,14 @@ impl Program {
                 let next = starts.get(n + 1).copied().unwrap_or(end);
                 let range = (start - part.address) as usize..(next - part.address) as usize;
                 let code = code::read(part.bytes.get(range).unwrap_or_default(), start, &memory);
-                functions.insert(start, (names[&start].clone(), code));
+                functions.insert(start, Function { name: names[&start].clone(), code, end: next });
             }
         }
         let function =
             |word: u32| (word & 1 == 1 && functions.contains_key(&(word & !1))).then_some(word & !1);
         let mut held: BTreeSet<u32> = functions
             .values()
-            .flat_map(|(_, code)| code.constants.iter().copied())
+            .flat_map(|function| function.code.constants.iter().copied())
             .filter_map(function)
             .collect();
         for part in &memory.parts {
@@ -163,11 +172,11 @@ impl Program {
                 held.extend(memory.word(address).and_then(function));
             }
         }
-        let is_task = |address: &u32| functions[address].0.contains("TaskStorage");
+        let is_task = |address: &u32| functions[address].name.contains("TaskStorage");
         let (tasks, held) = held.into_iter().partition(is_task);
         let handlers = words.iter().skip(2).copied().filter_map(function);
         let interrupts =
-            handlers.filter(|handler| !ends(&functions[handler].0) && *handler != reset).collect();
+            handlers.filter(|handler| !ends(&functions[handler].name) && *handler != reset).collect();
         Ok(Program { functions, held, tasks, reset, interrupts })
     }
 
@@ -196,8 +205,10 @@ impl Depths<'_> {
     /// Of the function at or around an address, with so many calls of addresses in registers within it.
     fn of(&mut self, address: u32, nested: usize) -> Result<u64> {
         let program = self.program;
-        let Some((&start, (name, code))) = program.functions.range(..=address).next_back() else {
-            return Ok(0);
+        let around = program.functions.range(..=address).next_back();
+        let around = around.filter(|(_, function)| address < function.end);
+        let Some((&start, Function { name, code, .. })) = around else {
+            bail!("there is no function at {address:#x}, which is called");
         };
         if let Some(&depth) = self.known.get(&(start, nested)) {
             return Ok(depth);

@@ -6,6 +6,7 @@
 
 use panic_semihosting as _;
 use teff::{Arena, Session, StaticModel};
+use teff_app::decision;
 use teff_app::health::Limits;
 use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, StartError, reference_bytes, stages, workspace_words};
@@ -25,8 +26,8 @@ include!(concat!(env!("OUT_DIR"), "/recording.rs"));
 const WORKSPACE_WORDS: usize = workspace_words(Machine::PLAN.as_bytes());
 /// What an anomaly model's output is compared with.
 const REFERENCE_BYTES: usize = reference_bytes(Machine::PLAN.as_bytes());
-const CLASSES: usize = 16;
-const MEMORY: usize = 16;
+const CLASSES: usize = decision::MOST_CLASSES;
+const MEMORY: usize = decision::MOST_SMOOTHING;
 
 const SETTING: Setting = Setting {
     limits: Limits::DEFAULT,
