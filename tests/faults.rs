@@ -2,7 +2,6 @@
 //! faults here. What is told, decided and counted is the same, and is all that happened.
 
 use std::fs;
-use std::path::Path;
 
 use teff::{ModelFile, Session};
 use teff_app::health::{self, Condition, Limits, Watched, What};
@@ -15,7 +14,8 @@ use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::faulty::Faulty;
 use teff_app::sensor::microphone::{I2s, Slots};
 use teff_app::sensor::simulated::{SimulatedAdxl345, SimulatedI2s};
-use teff_compiler::{Target, compile};
+use teff_board::numbers::EMPTY;
+use teff_tests::{machine_recording, plan, root};
 
 #[path = "../firmware/emulated/programs/faults/listen.rs"]
 mod listen;
@@ -24,15 +24,6 @@ mod motion;
 
 type Chip<'a> = Faulty<'a, Adxl345<OnI2c<SimulatedAdxl345<'a>>>>;
 type Microphone<'a> = Faulty<'a, I2s<SimulatedI2s<'a>>>;
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn model(name: &str) -> ModelFile {
-    let onnx = fs::read(root().join("models").join(name).join("model.onnx")).unwrap();
-    ModelFile::from_bytes(&compile(&onnx, Target::Generic).unwrap().plan).unwrap()
-}
 
 /// What a run says: lines of what happened, of decisions, and of figures.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -140,7 +131,7 @@ fn run<S: Sensor, const AXES: usize, const ROOM: usize, const LEN: usize>(
     let mut pipeline = Pipeline::<_, 16, 16>::new(session, &mut workspace, format).unwrap();
     let mut queue = Queue::<AXES, LEN>::new();
     let (mut intake, mut outlet) = queue.split();
-    let (mut said, mut fingerprint, mut told) = (Said::default(), 0x811c_9dc5_u32, 0);
+    let (mut said, mut fingerprint, mut told) = (Said::default(), EMPTY, 0);
     let (mut busy, mut more) = (busy.iter().peekable(), true);
     while more {
         let mut instants = 1;
@@ -155,9 +146,7 @@ fn run<S: Sensor, const AXES: usize, const ROOM: usize, const LEN: usize>(
             pipeline.take(&instant);
             let step = pipeline.step(u32::MAX);
             if let Step::Inferred(event) = step {
-                for byte in pipeline.heard().to_le_bytes().into_iter().chain(pipeline.scores()) {
-                    fingerprint = (fingerprint ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-                }
+                fingerprint = teff_tests::fingerprint(fingerprint, &pipeline);
                 if let Some(event) = event {
                     let (milliseconds, percent) =
                         (pipeline.heard() * 1000 / rate_hz, event.score * 100 / 256);
@@ -197,11 +186,6 @@ fn run<S: Sensor, const AXES: usize, const ROOM: usize, const LEN: usize>(
     Run { said, pipeline, health, overruns }
 }
 
-fn recorded_motion() -> Vec<i16> {
-    let text = fs::read_to_string(root().join("firmware/emulated/recordings/machine.csv")).unwrap();
-    text.lines().skip(1).flat_map(|line| line.split(',')).map(|count| count.parse().unwrap()).collect()
-}
-
 fn chip(recording: &[i16]) -> Chip<'_> {
     let chip = SimulatedAdxl345::new(recording).repeated(motion::TIMES).with_faults(motion::CHIP);
     let chip = Adxl345::start(OnI2c::new(chip, ADDRESS), Setup::new(1_600_000).unwrap()).unwrap();
@@ -220,7 +204,7 @@ fn lost_by_chip(sensor: &mut Chip<'_>) -> u64 {
 
 #[test]
 fn an_accelerometer_fails_on_the_boards_as_on_the_host() {
-    let (file, recording) = (model("machine"), recorded_motion());
+    let (file, recording) = (plan("machine"), machine_recording());
     let needs = Needs::read(&file.model()).unwrap();
     let sensor = needs.fit(chip(&recording)).unwrap();
     let bench = Bench::new(sensor, motion::LIMITS, motion::INTERRUPT_EVERY, |sensor| {
@@ -246,7 +230,7 @@ fn a_microphone_fails_on_the_boards_as_on_the_host() {
     let bytes = fs::read(root().join("firmware/emulated/recordings/digits.wav")).unwrap();
     let recording: Vec<i16> =
         bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    let file = model("digits");
+    let file = plan("digits");
     let ring = SimulatedI2s::new(&recording, 4 * listen::INTERRUPT_EVERY).repeated(listen::TIMES);
     let sensor = Faulty::new(I2s::new(ring, Slots::Left, 0, 8_000_000), listen::SENSOR);
     let bench = Bench::new(sensor, listen::LIMITS, listen::INTERRUPT_EVERY, |sensor: &mut Microphone<'_>| {

@@ -1,9 +1,7 @@
 //! Real recordings of a hand with a wand, measured by the accelerometer of an emulated board: its program `motion` decides what
 //! the host decides, with the same scores, in portions of any size.
 
-use std::fs;
-
-use teff::{ModelFile, Session};
+use teff::Session;
 use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, workspace_words};
 use teff_app::sensor::Sensor;
@@ -11,13 +9,11 @@ use teff_app::sensor::adxl345::{ADDRESS, Adxl345, FIFO_LEN, Setup};
 use teff_app::sensor::bus::OnI2c;
 use teff_app::sensor::simulated::SimulatedAdxl345;
 use teff_board::{Board, Emulator, Firmware, Link, Signal, TIME_LIMIT};
-use teff_compiler::{Target, compile};
-use teff_tests::{Decided, root};
+use teff_tests::{AXES, Decided, onnx, plan, root};
 use teff_trainer::dataset::{self, Samples, Split};
 use teff_trainer::recipe::Recipe;
 use teff_trainer::test_data::{find, skip};
 
-const AXES: usize = 3;
 /// Counts per g of the emulated chip, and of the recipe.
 const CHIP_LSB_PER_G: f64 = 256.0;
 const LSB_PER_G: f64 = 100.0;
@@ -62,7 +58,7 @@ fn the_board_and_the_host_decide_the_same_on_real_gestures() {
             skip(test, &format!("{name}: {error:#}"));
             continue;
         }
-        let link = Link::File(root().join("models/gesture/model.onnx"));
+        let link = Link::File(onnx("gesture"));
         let program = Firmware { board, program: "motion", link }.build().unwrap();
         let signal = Signal { axes: AXES as u32, rate_millihertz: rate_hz * 1000, samples: samples.clone() };
         let emulator = Emulator::find(board).unwrap();
@@ -77,8 +73,7 @@ fn the_board_and_the_host_decide_the_same_on_real_gestures() {
 
 /// The same chip's driver and pipeline; measurements come in portions of so many instants.
 fn on_host(samples: &[i16], portion: usize) -> Decided {
-    let onnx = fs::read(root().join("models/gesture/model.onnx")).unwrap();
-    let file = ModelFile::from_bytes(&compile(&onnx, Target::Generic).unwrap().plan).unwrap();
+    let file = plan("gesture");
     let mut arena = file.arena();
     let mut workspace = vec![0; workspace_words(file.as_bytes())];
     let session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();

@@ -5,14 +5,13 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use teff::{ModelFile, Session};
+use teff::Session;
 use teff_app::needs::Needs;
 use teff_app::pipeline::{Pipeline, workspace_words};
 use teff_app::sensor::Sensor;
 use teff_app::sensor::microphone::{I2s, Slots};
 use teff_app::sensor::simulated::SimulatedI2s;
-use teff_compiler::{Target, compile};
-use teff_tests::{Decided, root};
+use teff_tests::{Decided, plan, root};
 use teff_trainer::dataset::{self, Samples};
 use teff_trainer::recipe::Recipe;
 use teff_trainer::test_data::find;
@@ -98,9 +97,8 @@ fn the_host_hears_what_the_board_with_little_memory_hears() {
 
 /// Compares every event and every score; returns what was heard.
 fn hears_the_same(model: &str, snapshot: &str) -> Vec<String> {
-    let onnx = fs::read(root().join(format!("models/{model}/model.onnx"))).unwrap();
-    let file = ModelFile::from_bytes(&compile(&onnx, Target::Generic).unwrap().plan).unwrap();
-    let expected = Decided::of_board(&fs::read_to_string(root().join(snapshot)).unwrap());
+    let file = plan(model);
+    let expected = Decided::of_snapshot(snapshot);
     let recording = recording();
     for portion in [1, 7, 64, 333] {
         let mut arena = file.arena();

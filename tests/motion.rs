@@ -1,10 +1,7 @@
 //! The firmware's pipeline on the host: fed the recording that the board replays, in portions of any
 //! size, it decides what the board decides.
 
-use std::fs;
-use std::path::Path;
-
-use teff::{ModelFile, Session};
+use teff::Session;
 use teff_app::health::{self, Limits, Watched};
 use teff_app::needs::Needs;
 use teff_app::pipeline::{self, Pipeline, Step, workspace_words};
@@ -13,67 +10,15 @@ use teff_app::sensor::faulty::{Fault, Faulty, Kind};
 use teff_app::sensor::recorded::Recorded;
 use teff_app::sensor::rescaled::Rescaled;
 use teff_app::sensor::{Format, Sensor};
-use teff_compiler::{Target, compile};
+use teff_tests::{AXES, CHIP, Decided, machine_recording, plan};
 
-const AXES: usize = 3;
-/// As the simulated chip of the board measures.
-const CHIP: Format = Format {
-    sensor: "ADXL345",
-    rate_millihertz: 1_600_000,
-    axes: AXES as u8,
-    unit: "g",
-    counts_per_thousand_units: 256_000,
-    full_scale: 4096,
-};
 const MODEL_COUNTS_PER_THOUSAND_G: u32 = 512_000;
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn model() -> ModelFile {
-    let onnx = fs::read(root().join("models/machine/model.onnx")).unwrap();
-    ModelFile::from_bytes(&compile(&onnx, Target::Generic).unwrap().plan).unwrap()
-}
-
-fn recording() -> Vec<i16> {
-    let path = root().join("firmware/emulated/recordings/machine.csv");
-    let text = fs::read_to_string(path).unwrap();
-    text.lines().skip(1).flat_map(|line| line.split(',')).map(|count| count.parse().unwrap()).collect()
-}
-
-/// The boards' fingerprint of all scores and the instants of their inferences: FNV-1a.
-fn board_fingerprint() -> u32 {
-    let path = root().join("firmware/emulated/programs/motion.out");
-    let text = fs::read_to_string(path).unwrap();
-    let (number, _) = text.lines().find_map(|line| line.split_once(" is the fingerprint")).unwrap();
-    u32::from_str_radix(number, 16).unwrap()
-}
-
-fn add_to_fingerprint(fingerprint: &mut u32, instant: u64, scores: impl Iterator<Item = u8>) {
-    for byte in instant.to_le_bytes().into_iter().chain(scores) {
-        *fingerprint = (*fingerprint ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-}
-
-/// Time in milliseconds, label and score in per cent of each event on the board.
-fn board_events() -> Vec<(u64, String, u16)> {
-    let path = root().join("firmware/emulated/programs/motion.out");
-    let text = fs::read_to_string(path).unwrap();
-    let lines = text.lines().filter_map(|line| line.split_once(" ms  "));
-    lines
-        .map(|(milliseconds, event)| {
-            let (label, percent) = event.split_once("  ").unwrap();
-            let percent = percent.trim_end_matches(" %").parse().unwrap();
-            (milliseconds.trim().parse().unwrap(), label.to_string(), percent)
-        })
-        .collect()
-}
 
 #[test]
 fn the_host_decides_what_the_board_decides() {
-    let (file, recording, expected) = (model(), recording(), board_events());
-    assert_eq!(expected.len(), 3);
+    let (file, recording) = (plan("machine"), machine_recording());
+    let expected = Decided::of_snapshot("firmware/emulated/programs/motion.out");
+    assert_eq!(expected.events.len(), 3);
     for portion in [1, 7, 16, 31] {
         let mut arena = file.arena();
         let mut workspace = vec![0; workspace_words(file.as_bytes())];
@@ -82,35 +27,20 @@ fn the_host_decides_what_the_board_decides() {
         let session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();
         let mut pipeline = Pipeline::<_, 16, 16>::new(session, &mut workspace, sensor.format()).unwrap();
         let mut samples = [0; AXES * 32];
-        let (mut events, mut fingerprint) = (Vec::new(), 0x811c_9dc5);
+        let mut decided = Decided::default();
         while !sensor.sensor_mut().is_over() {
             let Ok(instants) = sensor.read(&mut samples);
             pipeline.push(&samples[..AXES * instants]);
-            loop {
-                let step = pipeline.step(1000);
-                if matches!(step, Step::Inferred(_)) {
-                    add_to_fingerprint(&mut fingerprint, pipeline.heard(), pipeline.scores());
-                }
-                match step {
-                    Step::Idle => break,
-                    Step::Working => {}
-                    Step::Inferred(None) => {}
-                    Step::Inferred(Some(event)) => {
-                        let label = pipeline.label(event.class).to_string();
-                        events.push((pipeline.heard() * 1000 / 1600, label, event.score * 100 / 256));
-                    }
-                }
-            }
+            decided.work(&mut pipeline, 1600, 1000);
         }
-        assert_eq!(events, expected, "in portions of {portion}");
-        assert_eq!(fingerprint, board_fingerprint(), "in portions of {portion}");
+        assert_eq!(decided, expected, "in portions of {portion}");
         assert_eq!(pipeline.missed(), 0);
     }
 }
 
 #[test]
 fn a_sensor_that_does_not_fit_the_model_is_refused_by_name() {
-    let file = model();
+    let file = plan("machine");
     let start = |format: Format| {
         let mut arena = file.arena();
         let mut workspace = vec![0; workspace_words(file.as_bytes())];
@@ -144,7 +74,7 @@ struct Run {
 /// From a recording with faults through health, queue and pipeline, polled for 16 instants at a time;
 /// the task looks into the queue every `task_every` polls.
 fn run_with(faults: &[Fault], task_every: u32) -> Run {
-    let (file, recording) = (model(), recording());
+    let (file, recording) = (plan("machine"), machine_recording());
     let mut arena = file.arena();
     let mut workspace = vec![0; workspace_words(file.as_bytes())];
     let session = Session::from_model(file.model(), arena.as_mut_slice()).unwrap();

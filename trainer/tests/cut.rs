@@ -29,16 +29,7 @@ fn program(test: &str, folder: &Path) -> Option<(&'static Board, PathBuf)> {
         return None;
     }
     let elf = folder.join("record.elf");
-    let Board { name, target, cpu, .. } = *board;
-    let build = Build {
-        board: name,
-        target,
-        cpu,
-        program: "record",
-        link: &Link::None,
-        features: &["link"],
-        recorded: None,
-    };
+    let build = Build { features: &["link"], ..Build::of(board, "record", &Link::None) };
     build.run_to(&elf).unwrap();
     Some((board, elf))
 }

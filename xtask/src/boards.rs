@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use teff_board::{Elf, Rust};
+use teff_board::{Destination, Elf, Rust, flash};
 
 use crate::shell::{root, run, say};
 use crate::tally::Tally;
@@ -31,12 +31,15 @@ pub fn build(all: bool) -> Result<Tally> {
             }
         };
         say(&format!("building the programs of {}", board.name));
-        let result = board.build(&rust, None).and_then(|programs| sizes(&programs)).and_then(|mut lines| {
+        let result = Destination::find(&board.name).and_then(|description| {
+            let programs = board.build(&rust, None)?;
+            let size = |(program, elf): &(&str, PathBuf)| size(&description, program, elf);
+            let mut lines = programs.iter().map(size).collect::<Result<Vec<_>>>()?;
             if all {
                 // The last of its programs is `record`.
                 let sound = board.build(&rust, Some("sound"))?;
                 let (_, elf) = sound.last().context("no program was built")?;
-                lines.push(size("of sound", elf)?);
+                lines.push(size(&("of sound", elf.clone()))?);
             }
             Ok(lines)
         });
@@ -130,24 +133,17 @@ fn built_for(config: &str) -> Result<(Option<String>, Option<String>)> {
     Ok((target.map(String::from), cpu.map(String::from)))
 }
 
-/// A line on each program.
-fn sizes(programs: &[(&str, PathBuf)]) -> Result<Vec<String>> {
-    programs.iter().map(|(program, elf)| size(program, elf)).collect()
-}
-
 /// What a program takes.
 ///
 /// # Errors
-/// The stack that it can need is not there.
-fn size(program: &str, path: &Path) -> Result<String> {
-    let elf = Elf::read(path)?;
-    let (sizes, room, bound) = (elf.sizes()?, elf.stack_room()?, teff_board::stack_bound(path)?.total());
-    if bound > room {
-        bail!("{}: it can need {bound} bytes of stack, and {room} are left for it", path.display());
-    }
+/// What it can need is not there.
+fn size(board: &Destination, program: &str, path: &Path) -> Result<String> {
+    let sizes = Elf::read(path)?.sizes()?;
+    let uses = flash::check_program(board, path)?;
+    let stack = uses.iter().find(|part| part.region == "stack").context("there is no bound of the stack")?;
     Ok(format!(
-        "  {program:<8}{:>9} bytes of flash,{:>8} of RAM without the stack, which takes {bound} of {room} at most",
-        sizes.flash_bytes, sizes.ram_bytes
+        "  {program:<8}{:>9} bytes of flash,{:>8} of RAM without the stack, which takes {} of {} at most",
+        sizes.flash_bytes, sizes.ram_bytes, stack.needed, stack.has
     ))
 }
 

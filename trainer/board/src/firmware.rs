@@ -34,16 +34,7 @@ pub struct Firmware<'a> {
 
 impl Firmware<'_> {
     fn as_build(&self) -> Build<'_> {
-        let Board { name, target, cpu, .. } = *self.board;
-        Build {
-            board: name,
-            target,
-            cpu,
-            program: self.program,
-            link: &self.link,
-            features: &[],
-            recorded: None,
-        }
+        Build::of(self.board, self.program, &self.link)
     }
 
     /// Builds it and returns the ELF file. What cargo says goes to stderr.
@@ -95,7 +86,13 @@ pub struct Recorded {
     pub rate_hz: Option<u32>,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
+    /// A program of an emulated board.
+    pub fn of(board: &'a Board, program: &'a str, link: &'a Link) -> Build<'a> {
+        let Board { name, target, cpu, .. } = *board;
+        Build { board: name, target, cpu, program, link, features: &[], recorded: None }
+    }
+
     /// Builds it and copies the ELF file to `to`.
     ///
     /// # Errors

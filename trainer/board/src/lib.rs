@@ -41,7 +41,7 @@ pub use profile::{Profile, count_program, stack_bytes};
 pub use root::project_root;
 pub use rust::{How, Rust, find_program};
 pub use signal::Signal;
-pub use stack_bound::{NESTED, StackBound, stack_bound};
+pub use stack_bound::{StackBound, stack_bound};
 
 /// What a user types when a tool is missing.
 pub const SETUP: &str = "cargo xtask setup";

@@ -6,7 +6,8 @@ use teff_app::anomaly::{self, Reconstruction};
 use teff_app::decision::{Kind, MOST};
 
 use super::Subject;
-use crate::arrays::{Array, Data, ElementType};
+use crate::arrays::{Array, ElementType};
+use crate::engine::exact::signed;
 use crate::engine::{Port, Quant};
 use crate::error::InputError;
 
@@ -94,7 +95,7 @@ impl Comparison {
     /// The score, in 256ths; nothing where a number is none.
     pub fn score(&self, input: &Array, output: &Array) -> Option<u32> {
         match &self.how {
-            How::Score(quant) => match integers(output) {
+            How::Score(quant) => match signed(output) {
                 Some(output) => Some(anomaly::score(&output, *quant)),
                 None => {
                     let real = output.to_f32().first().copied().filter(|real| real.is_finite())?;
@@ -102,7 +103,7 @@ impl Comparison {
                 }
             },
             How::Integers(reconstruction) => {
-                Some(reconstruction.score(&self.ordered(&integers(input)?), &integers(output)?))
+                Some(reconstruction.score(&self.ordered(&signed(input)?), &signed(output)?))
             }
             How::Real { step, rounded } => {
                 let (a, b) = (self.ordered(&input.to_f32()), output.to_f32());
@@ -126,15 +127,6 @@ impl Comparison {
             Some(order) => order.iter().map(|&index| input[index]).collect(),
             None => input.to_vec(),
         }
-    }
-}
-
-/// The int8 numbers of an array; those of uint8 are shifted.
-fn integers(array: &Array) -> Option<Vec<i8>> {
-    match &array.data {
-        Data::I8(numbers) => Some(numbers.clone()),
-        Data::U8(numbers) => Some(numbers.iter().map(|&q| (i16::from(q) - 128) as i8).collect()),
-        _ => None,
     }
 }
 

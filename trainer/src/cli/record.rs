@@ -128,17 +128,8 @@ fn on_emulated(board: &'static Board, args: &Args, place: &Place, elf: PathBuf) 
         }
         (Some(choice), _) => Some(choice.load(0.0, 0)?),
     };
-    let Board { name, target, cpu, .. } = *board;
-    let build = Build {
-        board: name,
-        target,
-        cpu,
-        program: "record",
-        link: &Link::None,
-        features: &["link"],
-        recorded: None,
-    };
-    let waiting = progress::waiting(&format!("building `record` for {name}"));
+    let build = Build { features: &["link"], ..Build::of(board, "record", &Link::None) };
+    let waiting = progress::waiting(&format!("building `record` for {}", board.name));
     let built = build.run_to(&elf);
     waiting.finish_and_clear();
     built?;

@@ -2,7 +2,7 @@
 //!
 //! The frames of all functions and who calls whom are read from the code. A function that is called by an address in a register
 //! may be any whose address the program holds somewhere; so many such calls are counted one within the other as
-//! [`NESTED`] says, and what were nested deeper would not be. Every interrupt that has a handler of its own is counted once, on top of all others, as each may interrupt
+//! `NESTED` says, and what were nested deeper would not be. Every interrupt that has a handler of its own is counted once, on top of all others, as each may interrupt
 //! those of lower priority. A task of `embassy-executor` is polled by one executor and never within itself: each is counted
 //! once. Panics and faults end the program and are left out.
 
@@ -20,7 +20,7 @@ use code::{Code, Surroundings};
 
 /// Calls by an address in a register, one within the other, that are counted. An executor polls, and what it polls wakes: two. Text of an
 /// error that names another error is written through four.
-pub const NESTED: usize = 4;
+const NESTED: usize = 4;
 /// What an exception pushes, with the floating-point registers and to an address of eight bytes.
 const EXCEPTION_BYTES: u64 = 108;
 /// Parts of the names of functions that do not return to a program that goes on.
