@@ -12,6 +12,7 @@ mod layout;
 mod lock_step;
 mod mat_mul;
 mod metadata;
+mod order;
 mod overlap;
 mod pool;
 mod price;
@@ -60,17 +61,45 @@ pub fn lower_with(
 ) -> Result<Compiled> {
     graph.verify()?;
     float_islands(graph)?;
+    let once = |order: &[usize]| {
+        lower_once(graph, order, target, options, source_hash, &BTreeSet::new(), &mut Vec::new())
+    };
+    let mut orders = order::candidates(graph, options.overlap).into_iter();
+    let mut order = orders.next().unwrap_or_default();
+    let mut best = once(&order);
+    for other in orders {
+        let plan = once(&other);
+        if is_better(&plan, &best, options) {
+            (order, best) = (other, plan);
+        }
+    }
     match options.flash_bytes {
         Some(flash) => flash::spend(flash, options, |larger, offers| {
-            lower_once(graph, target, options, source_hash, larger, offers)
+            lower_once(graph, &order, target, options, source_hash, larger, offers)
         }),
-        None => lower_once(graph, target, options, source_hash, &BTreeSet::new(), &mut Vec::new()),
+        None => best,
     }
 }
 
-/// A plan in which the steps `larger` have their weights in the larger form; says where else that is possible.
+/// Whether a plan is to be preferred: one that fits, and then the one that takes fewer predicted instructions where there is
+/// a RAM budget, the smaller arena where there is none.
+fn is_better(plan: &Result<Compiled>, usual: &Result<Compiled>, options: &Options) -> bool {
+    let need = |plan: &Compiled| match options.ram_bytes {
+        Some(_) => plan.report.layers.iter().map(|layer| layer.predicted).sum(),
+        None => plan.report.arena_bytes,
+    };
+    match (plan, usual) {
+        (Ok(plan), Ok(usual)) => need(plan) < need(usual),
+        (Ok(_), Err(_)) => true,
+        (Err(_), _) => false,
+    }
+}
+
+/// A plan in which the nodes run in `order` and the steps `larger` have their weights in the larger form; says where else
+/// that is possible.
 fn lower_once(
     graph: &Graph,
+    order: &[usize],
     target: Target,
     options: &Options,
     source_hash: [u8; 32],
@@ -79,11 +108,8 @@ fn lower_once(
 ) -> Result<Compiled> {
     let mut lowering = Lowering::new(graph, target, options)?;
     lowering.larger.clone_from(larger);
-    for node in &graph.nodes {
-        // A function whose result is not rounded is a part of the tables of its readers.
-        if !is_inner(graph, node) {
-            lower_node(&mut lowering, node)?;
-        }
+    for &index in order {
+        lower_node(&mut lowering, &graph.nodes[index])?;
     }
     offers.append(&mut lowering.offers);
     arena::assign(&mut lowering, options)?.write(source_hash)
