@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("teff-mps2-an505", ON_A_BOARD),
     ("teff-mps3-an547", ON_A_BOARD),
     ("teff-microbit", ON_A_BOARD),
+    ("teff-riscv32-user", &["teff"]),
     ("teff-nrf52840-dk", ON_A_REAL_BOARD),
     ("teff-nucleo-f446re", ON_A_REAL_BOARD),
     ("teff-nucleo-h743zi", ON_A_REAL_BOARD),
@@ -66,6 +67,7 @@ fn may_build_with(package: &str) -> &'static [&'static str] {
     let is_board = board.starts_with("mps")
         || board == "microbit"
         || board == "rpi3-bare"
+        || board == "riscv32-user"
         || REAL_BOARDS.contains(&board);
     if is_board { &["teff-compiler"] } else { &[] }
 }
@@ -177,12 +179,13 @@ fn sources() -> Vec<(String, String)> {
 
 /// `runtime` casts bytes in one file and has instruction sets in folders of their own; the memory map
 /// of the emulated boards is in one file, that of the Raspberry Pi without an operating system too, and so are
-/// the calls from and to the emulator. A real board's interrupt runs its executor.
+/// the calls from and to the emulator and those of a system on RISC-V. A real board's interrupt runs its executor.
 fn may_be_unsafe(path: &str) -> bool {
     path == "runtime/src/bytes.rs"
         || path.starts_with("runtime/src/kernels/arch/")
         || path == "firmware/emulated/src/memory.rs"
         || path == "firmware/boards/rpi3-bare/src/machine.rs"
+        || path == "firmware/boards/riscv32-user/src/lib.rs"
         || REAL_BOARDS.iter().any(|board| path == format!("firmware/boards/{board}/src/lib.rs"))
         || path == "trainer/board/counter/src/lib.rs"
 }

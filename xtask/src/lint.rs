@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 use teff_board::rpi3::RPI3_BARE;
-use teff_board::{BOARDS, Destination, Rust};
+use teff_board::{BOARDS, Destination, RISCV32_USER, Rust};
 
 use crate::deb;
 use crate::shell;
@@ -50,7 +50,7 @@ pub fn lints(installer: &Installer) -> Result<Tally> {
         shell::cargo()?.current_dir(&service).env_remove("CARGO_TARGET_DIR").arg("clippy").args(deny),
     );
     let mut defmt_seen = false;
-    for board in BOARDS.iter().chain([&RPI3_BARE]) {
+    for board in BOARDS.iter().chain([&RPI3_BARE, &RISCV32_USER]) {
         let Ok(rust) = Rust::find(board.target) else {
             println!("SKIPPED clippy of board {}: no Rust here builds for {}", board.name, board.target);
             tally.skipped += 1;

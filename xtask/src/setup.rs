@@ -1,7 +1,7 @@
 //! `cargo xtask setup`: installs everything that other commands would install when they need it.
 
 use anyhow::Result;
-use teff_board::BOARDS;
+use teff_board::{BOARDS, RISCV32_USER};
 
 use crate::shell::say;
 use crate::toolchain::Installer;
@@ -12,6 +12,8 @@ pub fn run(installer: &Installer) -> Result<()> {
     for board in BOARDS {
         say(&format!("{}: emulator and Rust for {} are there", board.title, board.target));
     }
+    installer.board(&RISCV32_USER)?;
+    say("what programs for RISC-V need is there");
     installer.linux_service()?;
     installer.alsa()?;
     say("what the Linux service and its tests need is there");

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use teff_board::RISCV32_USER;
 
 use crate::shell::{cargo, root, run_lines, say};
 use crate::tally::{Reader, Show, Tally};
@@ -47,6 +48,9 @@ pub fn run(installer: &Installer, args: &Args) -> Result<()> {
         let library = installer.onnx_runtime();
         if let Err(error) = &library {
             eprintln!("warning: tests against ONNX Runtime are skipped: {error:#}");
+        }
+        if let Err(error) = installer.board(&RISCV32_USER) {
+            eprintln!("warning: tests on RISC-V are skipped: {error:#}");
         }
         if args.filter.is_none() {
             tally.add(lint::lints(installer)?);

@@ -21,6 +21,7 @@ use crate::shell;
 /// Debian packages of a Rust that can build the core library from source, and its linker.
 const RUST_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld"];
 const EMULATOR_PACKAGES: &[&str] = &["qemu-system-arm"];
+const USER_EMULATOR_PACKAGES: &[&str] = &["qemu-user"];
 const PYTHON_PACKAGES: &[&str] = &["python3", "python3-pip"];
 
 /// rustup tries for minutes where its server cannot be reached.
@@ -57,7 +58,9 @@ impl Installer {
     /// The emulator and a Rust for one board.
     pub fn board(&self, board: &Board) -> Result<()> {
         if Emulator::find(board).is_err() {
-            self.packages(&format!("the emulator {}", board.emulator), EMULATOR_PACKAGES)?;
+            let of_machines = board.emulator.starts_with("qemu-system");
+            let packages = if of_machines { EMULATOR_PACKAGES } else { USER_EMULATOR_PACKAGES };
+            self.packages(&format!("the emulator {}", board.emulator), packages)?;
             Emulator::find(board)?;
         }
         self.target(board.target)
@@ -114,7 +117,7 @@ impl Installer {
             self.packages("the MQTT broker mosquitto", &["mosquitto"])?;
         }
         if find_program("qemu-aarch64").is_none() {
-            self.packages("the emulator qemu-aarch64", &["qemu-user"])?;
+            self.packages("the emulator qemu-aarch64", USER_EMULATOR_PACKAGES)?;
         }
         Ok(())
     }

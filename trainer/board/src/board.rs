@@ -114,6 +114,21 @@ pub const BOARDS: &[Board] = &[
     },
 ];
 
+/// RISC-V without a board: its programs are run as programs of Linux, by an emulator of a processor only. It answers no jobs.
+pub const RISCV32_USER: Board = Board {
+    name: "riscv32-user",
+    title: "RISC-V (RV32IMC) without a board",
+    target: "riscv32imc-unknown-none-elf",
+    plan_target: "generic",
+    clock_hz: None,
+    emulator: "qemu-riscv32",
+    machine: "",
+    job_address: 0,
+    job_bytes: 0,
+    only: &["kernel_suite", "inference"],
+    ..MPS2
+};
+
 impl Board {
     /// Where cargo builds for the board with that Rust, in the folder `firmware/target`.
     pub fn target_folder(&self, rust: &Rust) -> PathBuf {

@@ -28,7 +28,7 @@ mod thumb;
 mod timing;
 pub mod uf2;
 
-pub use board::{BOARDS, Board};
+pub use board::{BOARDS, Board, RISCV32_USER};
 pub use destination::{Destination, M0_PLUS, Way};
 pub use device::{Case, CaseResult, Device, Features};
 pub use elf::{Elf, Sizes};
