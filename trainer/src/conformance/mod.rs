@@ -83,6 +83,23 @@ pub struct EndToEnd {
     pub examples: u64,
 }
 
+/// An example in which all recorded outputs have one first place and the runtime has another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Flip {
+    /// Number of the example, from 0.
+    pub example: usize,
+    /// First place of the runtime, from 0.
+    pub ours: usize,
+    /// First place of the recorded outputs.
+    pub theirs: usize,
+    /// How many steps of the output the score of `ours` lies above that of `theirs`, by engine: the runtime, exact
+    /// arithmetic, each recorded output.
+    pub ahead: Vec<(String, i64)>,
+    /// Operators of the runtime whose result is not the exact one in this example, each fed exact integers: its name,
+    /// elements that differ, and how many of them are ties.
+    pub operators: Vec<(&'static str, u64, u64)>,
+}
+
 /// ONNX Runtime on the graph as it is written, each operator of the runtime fed its integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct OnnxRuntime {
@@ -102,7 +119,7 @@ pub struct ModelConformance {
     /// Against recorded outputs.
     pub end_to_end: Vec<EndToEnd>,
     /// Examples in which all recorded outputs have the same first place and the runtime has another.
-    pub flips: u64,
+    pub flips: Vec<Flip>,
     /// Where ONNX Runtime is there and runs the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onnx_runtime: Option<OnnxRuntime>,
@@ -157,6 +174,8 @@ pub fn measure(model: &Path, with_onnx_runtime: bool) -> Result<Option<ModelConf
 
     let producers = graph.producers();
     let mut sums: BTreeMap<&'static str, Operator> = BTreeMap::new();
+    let mut ideals = Vec::new();
+    let mut differing = Vec::new();
     for example in &examples {
         let inputs = input_values(&graph, example)?;
         let given: Vec<&[i8]> = graph
@@ -165,11 +184,13 @@ pub fn measure(model: &Path, with_onnx_runtime: bool) -> Result<Option<ModelConf
             .filter_map(|port| inputs.get(&graph.value(port.value).name).map(Vec::as_slice))
             .collect();
         exact.run(&given)?;
+        ideals.extend(graph.outputs.first().map(|port| port.to_onnx(exact.value(port.value))));
         let mut known = Values::new();
         for id in graph.value_ids().filter(|&id| !graph.value(id).is_constant()) {
             known.insert(graph.value(id).name.clone(), exact.value(id).to_vec());
         }
         let mut fault = None;
+        let mut here = Vec::new();
         operators.alone(&known, |at, given| {
             let Some(value) = graph.find_value(&compiled.report.layers[at].output_name) else { return };
             let Some(node) = producers[value.index()] else { return };
@@ -182,6 +203,12 @@ pub fn measure(model: &Path, with_onnx_runtime: bool) -> Result<Option<ModelConf
             let sum = sums.entry(graph.nodes[node].op.name()).or_default();
             sum.elements += ideal.integers.len() as u64;
             sum.ties += ideal.ties.iter().filter(|tie| **tie).count() as u64;
+            let differs = |i: &usize| given[*i] != ideal.integers[*i];
+            let differ = || (0..ideal.integers.len()).filter(differs);
+            if differ().count() > 0 {
+                let ties = differ().filter(|&i| ideal.ties[i]).count() as u64;
+                here.push((graph.nodes[node].op.name(), differ().count() as u64, ties));
+            }
             for (i, &q) in ideal.integers.iter().enumerate() {
                 sum.teff.add(given[i], q);
                 sum.double.add(double.integers[i], q);
@@ -190,27 +217,33 @@ pub fn measure(model: &Path, with_onnx_runtime: bool) -> Result<Option<ModelConf
             }
         })?;
         fault.map_or(Ok(()), Err)?;
+        differing.push(here);
     }
-    let (end_to_end, flips) = end_to_end(&mut engine, &examples, &arrays)?;
+    let (end_to_end, mut flips) = end_to_end(&mut engine, &examples, &arrays, &ideals)?;
+    for flip in &mut flips {
+        flip.operators.append(&mut differing[flip.example]);
+    }
     let onnx_runtime = with_onnx_runtime.then(|| against_onnx_runtime(model, &arrays, &file)).flatten();
     let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Some(ModelConformance { model: name, operators: sums, end_to_end, flips, onnx_runtime }))
 }
 
-/// The runtime's outputs against those that are recorded, and how often its first place is another than theirs where
-/// they all agree.
+/// The runtime's outputs against those that are recorded, and where its first place is another than theirs although they
+/// all agree. `ideals` are the outputs of exact arithmetic.
 fn end_to_end(
     engine: &mut Teff,
     examples: &[Vec<arrays::Array>],
     arrays: &[Named],
-) -> Result<(Vec<EndToEnd>, u64)> {
+    ideals: &[Vec<i8>],
+) -> Result<(Vec<EndToEnd>, Vec<Flip>)> {
     let port = engine.outputs().first().context("the model has no output")?.clone();
     let results = engine.run(examples)?;
     let ours: Vec<Vec<f64>> =
         results.iter().filter_map(|outputs| outputs.first()).map(|output| real(output, &port)).collect();
     let scale = f64::from(port.quant.map_or(1.0, |quant| quant.scale));
     let mut ends = Vec::new();
-    let mut firsts: Vec<Vec<usize>> = vec![Vec::new(); ours.len()];
+    // For each example the recorded outputs, by name.
+    let mut recorded: Vec<Vec<(&str, Vec<f64>)>> = vec![Vec::new(); ours.len()];
     for reference in REFERENCES {
         let Some(Named { array, .. }) = arrays.iter().find(|named| named.name == reference) else { continue };
         let numbers = real(array, &port);
@@ -232,15 +265,25 @@ fn end_to_end(
                 end.differing.largest_lsb = end.differing.largest_lsb.max(steps);
             }
             end.same_first += u64::from(argmax(ours) == argmax(theirs));
-            firsts[at].push(argmax(theirs));
+            recorded[at].push((reference, theirs.to_vec()));
         }
         ends.push(end);
     }
-    let flipped = |(ours, theirs): &(&Vec<f64>, &Vec<usize>)| {
-        let agree = theirs.windows(2).all(|pair| pair[0] == pair[1]);
-        agree && theirs.first().is_some_and(|first| *first != argmax(ours))
-    };
-    let flips = ours.iter().zip(&firsts).filter(flipped).count() as u64;
+    let mut flips = Vec::new();
+    for (example, (values, recorded)) in ours.iter().zip(&recorded).enumerate() {
+        let Some(theirs) = recorded.first().map(|(_, theirs)| argmax(theirs)) else { continue };
+        let ours = argmax(values);
+        if ours == theirs || recorded.iter().any(|(_, other)| argmax(other) != theirs) {
+            continue;
+        }
+        let ahead = |values: &[f64]| libm::round((values[ours] - values[theirs]) / scale) as i64;
+        let mut all = vec![("Teff".to_string(), ahead(values))];
+        let ideal =
+            ideals.get(example).and_then(|ideal| ideal.get(ours).copied().zip(ideal.get(theirs).copied()));
+        all.extend(ideal.map(|(ours, theirs)| ("exact".to_string(), i64::from(ours) - i64::from(theirs))));
+        all.extend(recorded.iter().map(|(name, values)| (name.to_string(), ahead(values))));
+        flips.push(Flip { example, ours, theirs, ahead: all, operators: Vec::new() });
+    }
     Ok((ends, flips))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Differing, ModelConformance, Operator, total};
+use super::{Differing, Flip, ModelConformance, Operator, total};
 
 /// Mark before the part of the page that depends on this project alone.
 pub const EXACT_BEGIN: &str = "<!-- exact: begin -->";
@@ -57,12 +57,8 @@ fn write_page(page: &mut String, models: &[ModelConformance]) -> std::fmt::Resul
             )?;
         }
     }
-    let flips: u64 = models.iter().map(|model| model.flips).sum();
-    writeln!(
-        page,
-        "\nExamples in which all references of a model agree on the first place and Teff gives another: {flips}.\n\n\
-         {EXACT_END}"
-    )?;
+    write_flips(page, models)?;
+    writeln!(page, "\n{EXACT_END}")?;
     let with_engine: Vec<_> = models
         .iter()
         .filter_map(|m| m.onnx_runtime.map(|o| (&m.model, o)))
@@ -82,6 +78,51 @@ fn write_page(page: &mut String, models: &[ModelConformance]) -> std::fmt::Resul
             let (elements, Differing { elements: differing, largest_lsb }) =
                 (onnx_runtime.elements, onnx_runtime.differing);
             writeln!(page, "| {model} | {elements} | {differing} | {share} | {largest_lsb} |")?;
+        }
+    }
+    Ok(())
+}
+
+/// Each example that has another first place than all references of its model.
+fn write_flips(page: &mut String, models: &[ModelConformance]) -> std::fmt::Result {
+    let count: usize = models.iter().map(|model| model.flips.len()).sum();
+    writeln!(
+        page,
+        "\nExamples in which all references of a model agree on the first place and Teff gives another: {count}."
+    )?;
+    if count == 0 {
+        return Ok(());
+    }
+    writeln!(
+        page,
+        "\nSteps ahead: how many steps of the output the score of Teff's first place lies above that of theirs, in each engine; \
+         `exact` is the whole network with every operator rounded once from its exact result. The reason \
+         stands in the last column: the operators of Teff that differ from exact arithmetic in this example, each fed exact \
+         integers. Where the references themselves have both places equal, the last bit of one of these decides; for ties, \
+         see *How it is fed*.\n"
+    )?;
+    writeln!(
+        page,
+        "| model | example | first, Teff | first, references | steps ahead | operators that differ |"
+    )?;
+    writeln!(page, "|---|---:|---:|---:|---|---|")?;
+    for model in models {
+        for flip in &model.flips {
+            let ahead: Vec<String> =
+                flip.ahead.iter().map(|(name, steps)| format!("{name} {steps}")).collect();
+            let operators: Vec<String> = flip
+                .operators
+                .iter()
+                .map(|(name, elements, ties)| format!("`{name}`: {elements}, of these ties {ties}"))
+                .collect();
+            let Flip { example, ours, theirs, .. } = flip;
+            writeln!(
+                page,
+                "| {} | {example} | {ours} | {theirs} | {} | {} |",
+                model.model,
+                ahead.join(", "),
+                operators.join("; ")
+            )?;
         }
     }
     Ok(())
