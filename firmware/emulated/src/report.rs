@@ -45,7 +45,7 @@ impl Report {
     /// # Errors
     /// When the text cannot be written.
     pub fn decision(&mut self, heard: u64, rate_hz: u64, event: &Event, label: &str) -> fmt::Result {
-        let (milliseconds, percent) = (heard * 1000 / rate_hz, event.score * 100 / 256);
+        let (milliseconds, percent) = (heard * 1000 / rate_hz, u32::from(event.score) * 100 / 256);
         writeln!(self.console, "{milliseconds:>6} ms  {label}  {percent} %")
     }
 
