@@ -215,7 +215,8 @@ fn decide(mut pipeline: Deciding, mut sensor: Rescaled<Line>, format: Format, ou
                     Step::Inferred(Some(event)) => {
                         let milliseconds =
                             pipeline.heard() * 1_000_000 / u64::from(format.rate_millihertz.max(1));
-                        let (label, percent) = (pipeline.label(event.class), u32::from(event.score) * 100 / 256);
+                        let (label, percent) =
+                            (pipeline.label(event.class), u32::from(event.score) * 100 / 256);
                         let _ = writeln!(out, "{milliseconds:>6} ms  {label}  {percent} %");
                     }
                 }
