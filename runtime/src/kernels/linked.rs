@@ -6,7 +6,7 @@
 use super::arch::arm::dsp;
 use super::generic;
 use super::packing::BLOCK;
-use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
+use super::params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing};
 use crate::quant::Requantize;
 use crate::shape::Layout;
 
@@ -63,6 +63,10 @@ pub enum Variant {
     MaxByChannels = 42,
     /// Any other maximum.
     OtherMax = 43,
+    /// A product as nearly all are ([`Mul::is_usual`]).
+    UsualProduct = 44,
+    /// Any other product.
+    OtherProduct = 45,
 }
 
 impl Variants {
@@ -98,9 +102,12 @@ impl Variants {
         if holds { self.with(variant) } else { self }
     }
 
+    const fn with_clamp(self, output_min: i8, output_max: i8) -> Self {
+        self.with_if(output_min != i8::MIN || output_max != i8::MAX, Variant::Clamp)
+    }
+
     const fn with_requantize(self, requantize: &Requantize<'_>) -> Self {
-        let narrow = requantize.output_min != i8::MIN || requantize.output_max != i8::MAX;
-        self.with_if(narrow, Variant::Clamp)
+        self.with_clamp(requantize.output_min, requantize.output_max)
     }
 
     /// The set with what a convolution needs.
@@ -148,6 +155,18 @@ impl Variants {
     /// The set with what a maximum needs.
     pub const fn with_max_pool_2d(self, op: &MaxPool2d) -> Self {
         self.with(if op.is_by_channels() { Variant::MaxByChannels } else { Variant::OtherMax })
+    }
+
+    /// The set with what a sum needs.
+    pub const fn with_add(self, op: &Add) -> Self {
+        self.with_clamp(op.output_min, op.output_max)
+    }
+
+    /// The set with what a product needs.
+    pub const fn with_mul(self, op: &Mul) -> Self {
+        self.with_clamp(op.output_min, op.output_max)
+            .with_if(op.rhs_per_channel, Variant::PerChannel)
+            .with(if op.is_usual() { Variant::UsualProduct } else { Variant::OtherProduct })
     }
 
     /// Whether `variant` is needed.

@@ -273,6 +273,12 @@ pub struct Mul {
 }
 
 impl Mul {
+    /// Whether the factor is below one half, as nearly always, and operands lie side by side: factors per channel in NHWC.
+    pub const fn is_usual(&self) -> bool {
+        let is_small = self.shift == 0 && self.mantissa < 1 << 30;
+        is_small && (!self.rhs_per_channel || matches!(self.view.layout, Layout::Nhwc))
+    }
+
     /// The product of two operands as an output value.
     #[inline(always)]
     pub fn apply(&self, lhs: i8, rhs: i8) -> i8 {

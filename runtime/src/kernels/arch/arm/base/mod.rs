@@ -38,6 +38,8 @@ mod conv_2d;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod depthwise_conv_2d;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
+mod elementwise;
+#[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod fully_connected;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod set;

@@ -11,7 +11,7 @@ use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Packing,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing,
 };
 
 /// The set for the DSP extension.
@@ -104,6 +104,18 @@ impl<L: Linked> Kernels for With<L> {
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        elementwise::add(op, lhs, rhs, output);
+        elementwise::add::<L>(op, lhs, rhs, output);
+    }
+
+    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        if L::VARIANTS.has(Variant::UsualProduct) && op.is_usual() {
+            elementwise::mul::<L>(op, lhs, rhs, output);
+        } else if L::VARIANTS.has(Variant::OtherProduct) {
+            Generic::<L>::mul(op, lhs, rhs, output);
+        }
+    }
+
+    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::lookup(table, input, output);
     }
 }
