@@ -47,7 +47,8 @@ pub enum Variant {
     OutputsLeftOver = 34,
     /// An average over the whole input ([`AveragePool2d::is_global`]).
     GlobalAverage = 35,
-    /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]).
+    /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]), that is not
+    /// large.
     WindowedAverage = 36,
     /// A product with one factor per channel.
     PerChannel = 37,
@@ -67,6 +68,8 @@ pub enum Variant {
     UsualProduct = 44,
     /// Any other product.
     OtherProduct = 45,
+    /// An average as [`Variant::WindowedAverage`] that is large ([`AveragePool2d::is_large`]).
+    LargeAverage = 46,
 }
 
 impl Variants {
@@ -145,8 +148,9 @@ impl Variants {
 
     /// The set with what an average needs.
     pub const fn with_average_pool_2d(self, op: &AveragePool2d) -> Self {
-        self.with(match (op.is_global(), op.is_by_channels()) {
+        self.with_clamp(op.output_min, op.output_max).with(match (op.is_global(), op.is_by_channels()) {
             (true, _) => Variant::GlobalAverage,
+            (false, true) if op.is_large() => Variant::LargeAverage,
             (false, true) => Variant::WindowedAverage,
             (false, false) => Variant::OtherAverage,
         })
@@ -167,6 +171,12 @@ impl Variants {
         self.with_clamp(op.output_min, op.output_max)
             .with_if(op.rhs_per_channel, Variant::PerChannel)
             .with(if op.is_usual() { Variant::UsualProduct } else { Variant::OtherProduct })
+    }
+
+    /// Whether averages over windows of channels that lie side by side are needed, large or not.
+    #[inline(always)]
+    pub const fn has_windowed_average(self) -> bool {
+        self.has(Variant::WindowedAverage) || self.has(Variant::LargeAverage)
     }
 
     /// Whether `variant` is needed.

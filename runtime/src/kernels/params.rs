@@ -214,13 +214,30 @@ impl AveragePool2d {
             && from.c.is_multiple_of(4)
             && matches!(self.input.layout, Layout::Nhwc)
             && from.h * from.w <= 255
+            && self.has_small_factor()
     }
 
     /// Whether channels lie side by side, are enough for a word, and the window's elements are so few that a sum is
     /// divided exactly by a product of 32 bits.
     pub const fn is_by_channels(&self) -> bool {
-        is_by_channels(self.input, self.output)
-            && self.window.filter_h.saturating_mul(self.window.filter_w) <= 4096
+        is_by_channels(self.input, self.output) && self.elements() <= 4096 && self.has_small_factor()
+    }
+
+    /// Whether sums of two channels do not fit one word.
+    pub const fn is_large(&self) -> bool {
+        self.elements() > 255
+    }
+
+    const fn elements(&self) -> usize {
+        self.window.filter_h.saturating_mul(self.window.filter_w)
+    }
+
+    /// Whether sums of 4096 elements, scaled, have at most 29 bits before they are multiplied by a mantissa.
+    const fn has_small_factor(&self) -> bool {
+        match self.average {
+            Average::Exact => true,
+            Average::Scaled { shift, .. } => shift <= 7,
+        }
     }
 
     /// The output value of a window with `count` elements and sum `sum`; 0 is the exact average of no element.

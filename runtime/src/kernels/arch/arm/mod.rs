@@ -4,6 +4,8 @@ pub mod base;
 pub mod dsp;
 pub mod mve;
 
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+mod averages;
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod clamp;
 #[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]

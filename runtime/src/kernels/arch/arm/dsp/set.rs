@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::{
-    conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch, windows, winograd,
+    averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, scratch, windows, winograd,
 };
 use crate::kernels::Kernels;
 use crate::kernels::generic;
@@ -97,8 +97,10 @@ impl<L: Linked> Kernels for With<L> {
 
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
-            pool::global_average(op, input, output);
-        } else if L::VARIANTS.has(Variant::WindowedAverage) || L::VARIANTS.has(Variant::OtherAverage) {
+            averages::global_average::<L>(op, input, output);
+        } else if L::VARIANTS.has(Variant::WindowedAverage) && op.is_by_channels() && !op.is_large() {
+            averages::average_pool_2d::<L>(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::LargeAverage) || L::VARIANTS.has(Variant::OtherAverage) {
             Generic::<L>::average_pool_2d(op, input, output, rows);
         }
     }
