@@ -70,6 +70,8 @@ pub enum Variant {
     OtherProduct = 45,
     /// An average as [`Variant::WindowedAverage`] that is large ([`AveragePool2d::is_large`]).
     LargeAverage = 46,
+    /// Softmax of planar values.
+    PlanarSoftmax = 47,
 }
 
 impl Variants {

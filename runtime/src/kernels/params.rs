@@ -4,7 +4,9 @@ mod mat_mul;
 
 pub use mat_mul::{MatMul, Run, Stack};
 
-use crate::quant::{AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, requantize};
+use crate::quant::{
+    AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, multiply_high, requantize,
+};
 use crate::shape::{Layout, View};
 
 /// How the weights of an operator lie in the plan.
@@ -338,7 +340,10 @@ impl Softmax<'_> {
     /// position's exponentials.
     #[inline(always)]
     pub fn finish(&self, normalizer: Normalizer, exponential: u32) -> i8 {
-        requantize(normalizer.share(exponential), self.mantissa, 0, self.output_zero_point, i8::MIN, i8::MAX)
+        // As `requantize` of a number that is not negative.
+        let share = normalizer.share(exponential) as u32;
+        let scaled = multiply_high(share, (self.mantissa as u32).wrapping_mul(2), 1 << 15) as i32;
+        clamp_i8(scaled.wrapping_add(self.output_zero_point.into()), i8::MIN, i8::MAX)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::model::Model;
 use super::record::{Location, OpKind};
 use crate::kernels::linked::{Variant, Variants};
+use crate::shape::Layout;
 
 impl Model<'_> {
     /// The variants of kernels that the model needs.
@@ -18,6 +19,9 @@ impl Model<'_> {
                 OpKind::MaxPool2d => variants.with_max_pool_2d(&self.max_pool_2d(&op)),
                 OpKind::Add => variants.with_add(&self.add(&op)),
                 OpKind::Mul => variants.with_mul(&self.mul(&op)),
+                OpKind::Softmax if matches!(self.softmax(&op).view.layout, Layout::Planar) => {
+                    variants.with(Variant::PlanarSoftmax)
+                }
                 OpKind::MatMul if self.mat_mul(&op).rhs_transposed => variants.with(Variant::RhsTransposed),
                 OpKind::MatMul => variants.with(Variant::RhsPlain),
                 _ => variants,
