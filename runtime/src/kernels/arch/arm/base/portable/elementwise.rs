@@ -30,7 +30,7 @@ pub(crate) unsafe fn products(
         let (a, b) = unsafe { (i32::from(*lhs.add(i)), i32::from(*rhs.add(i))) };
         let product = (a + numbers.lhs_offset) * (b + numbers.rhs_offset);
         // No sum overflows, since products are at most 255 * 255 and the mantissa is below 2^30.
-        let scaled = product * upper + (product * lower >> 15) + (1 << 15) + (numbers.zero_point << 16);
+        let scaled = product * upper + ((product * lower) >> 15) + (1 << 15) + (numbers.zero_point << 16);
         // SAFETY: as above.
         unsafe { *output.add(i) = clamp_i8(scaled >> 16, i8::MIN, i8::MAX) };
     }
