@@ -215,6 +215,25 @@ pub fn divide_half_away(sum: i32, count: u32) -> i32 {
     if sum < 0 { -quotient } else { quotient }
 }
 
+/// `(a * b + 2^16 * half) / 2^32`, rounded down. `half` at most 2^15.
+#[inline(always)]
+pub(crate) fn multiply_high(a: u32, b: u32, half: u32) -> u32 {
+    if cfg!(teff_armv6m) {
+        multiply_high_by_halves(a, b, half)
+    } else {
+        ((u64::from(a) * u64::from(b) + (u64::from(half) << 16)) >> 32) as u32
+    }
+}
+
+/// As [`multiply_high`], for processors whose products have 32 bits.
+#[inline(always)]
+fn multiply_high_by_halves(a: u32, b: u32, half: u32) -> u32 {
+    let ((a1, a0), (b1, b0)) = ((a >> 16, a & 0xFFFF), (b >> 16, b & 0xFFFF));
+    let middle = (a1 * b0).wrapping_add((a0 * b0) >> 16).wrapping_add(half);
+    let lower = (a0 * b1).wrapping_add(middle & 0xFFFF);
+    (a1 * b1).wrapping_add(middle >> 16).wrapping_add(lower >> 16)
+}
+
 /// Division of many numerators by one sum, without a 64-bit division: the sum's reciprocal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Normalizer {
@@ -242,7 +261,7 @@ impl Normalizer {
     #[inline(always)]
     pub fn share(self, numerator: u32) -> i32 {
         let normalized = numerator << (self.shift & 31);
-        ((u64::from(normalized) * u64::from(self.reciprocal)) >> 40) as i32
+        (multiply_high(normalized, self.reciprocal, 0) >> 8) as i32
     }
 }
 
@@ -296,7 +315,22 @@ mod tests {
         assert_eq!(Normalizer::new(0), Normalizer::new(1));
     }
 
+    #[test]
+    fn products_by_halves_agree() {
+        let ends = [0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, u32::MAX - 1, u32::MAX];
+        for (a, b) in ends.iter().flat_map(|&a| ends.map(|b| (a, b))) {
+            for half in [0, 1 << 15] {
+                assert_eq!(multiply_high_by_halves(a, b, half), multiply_high(a, b, half), "{a} {b}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_products_by_halves_agree(a: u32, b: u32, half in 0..=1u32 << 15) {
+            prop_assert_eq!(multiply_high_by_halves(a, b, half), multiply_high(a, b, half));
+        }
+
         #[test]
         fn both_forms_of_requantize_agree(acc: i32, mantissa in 0..=i32::MAX, shift in 0..=30u8, zp: i8, a: i8, b: i8) {
             let shifted = if shift == 0 { acc } else { shift_left_saturating(acc, shift) };

@@ -6,7 +6,7 @@
 use super::arch::arm::dsp;
 use super::generic;
 use super::packing::BLOCK;
-use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
+use super::params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing};
 use crate::quant::Requantize;
 use crate::shape::Layout;
 
@@ -47,7 +47,8 @@ pub enum Variant {
     OutputsLeftOver = 34,
     /// An average over the whole input ([`AveragePool2d::is_global`]).
     GlobalAverage = 35,
-    /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]).
+    /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]), that is not
+    /// large.
     WindowedAverage = 36,
     /// A product with one factor per channel.
     PerChannel = 37,
@@ -63,6 +64,14 @@ pub enum Variant {
     MaxByChannels = 42,
     /// Any other maximum.
     OtherMax = 43,
+    /// A product as nearly all are ([`Mul::is_usual`]).
+    UsualProduct = 44,
+    /// Any other product.
+    OtherProduct = 45,
+    /// An average as [`Variant::WindowedAverage`] that is large ([`AveragePool2d::is_large`]).
+    LargeAverage = 46,
+    /// Softmax of planar values.
+    PlanarSoftmax = 47,
 }
 
 impl Variants {
@@ -98,9 +107,12 @@ impl Variants {
         if holds { self.with(variant) } else { self }
     }
 
+    const fn with_clamp(self, output_min: i8, output_max: i8) -> Self {
+        self.with_if(output_min != i8::MIN || output_max != i8::MAX, Variant::Clamp)
+    }
+
     const fn with_requantize(self, requantize: &Requantize<'_>) -> Self {
-        let narrow = requantize.output_min != i8::MIN || requantize.output_max != i8::MAX;
-        self.with_if(narrow, Variant::Clamp)
+        self.with_clamp(requantize.output_min, requantize.output_max)
     }
 
     /// The set with what a convolution needs.
@@ -138,8 +150,9 @@ impl Variants {
 
     /// The set with what an average needs.
     pub const fn with_average_pool_2d(self, op: &AveragePool2d) -> Self {
-        self.with(match (op.is_global(), op.is_by_channels()) {
+        self.with_clamp(op.output_min, op.output_max).with(match (op.is_global(), op.is_by_channels()) {
             (true, _) => Variant::GlobalAverage,
+            (false, true) if op.is_large() => Variant::LargeAverage,
             (false, true) => Variant::WindowedAverage,
             (false, false) => Variant::OtherAverage,
         })
@@ -148,6 +161,24 @@ impl Variants {
     /// The set with what a maximum needs.
     pub const fn with_max_pool_2d(self, op: &MaxPool2d) -> Self {
         self.with(if op.is_by_channels() { Variant::MaxByChannels } else { Variant::OtherMax })
+    }
+
+    /// The set with what a sum needs.
+    pub const fn with_add(self, op: &Add) -> Self {
+        self.with_clamp(op.output_min, op.output_max)
+    }
+
+    /// The set with what a product needs.
+    pub const fn with_mul(self, op: &Mul) -> Self {
+        self.with_clamp(op.output_min, op.output_max)
+            .with_if(op.rhs_per_channel, Variant::PerChannel)
+            .with(if op.is_usual() { Variant::UsualProduct } else { Variant::OtherProduct })
+    }
+
+    /// Whether averages over windows of channels that lie side by side are needed, large or not.
+    #[inline(always)]
+    pub const fn has_windowed_average(self) -> bool {
+        self.has(Variant::WindowedAverage) || self.has(Variant::LargeAverage)
     }
 
     /// Whether `variant` is needed.

@@ -4,7 +4,9 @@ mod mat_mul;
 
 pub use mat_mul::{MatMul, Run, Stack};
 
-use crate::quant::{AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, requantize};
+use crate::quant::{
+    AddCoefficients, Normalizer, Requantize, clamp_i8, divide_half_away, multiply_high, requantize,
+};
 use crate::shape::{Layout, View};
 
 /// How the weights of an operator lie in the plan.
@@ -214,13 +216,30 @@ impl AveragePool2d {
             && from.c.is_multiple_of(4)
             && matches!(self.input.layout, Layout::Nhwc)
             && from.h * from.w <= 255
+            && self.has_small_factor()
     }
 
     /// Whether channels lie side by side, are enough for a word, and the window's elements are so few that a sum is
     /// divided exactly by a product of 32 bits.
     pub const fn is_by_channels(&self) -> bool {
-        is_by_channels(self.input, self.output)
-            && self.window.filter_h.saturating_mul(self.window.filter_w) <= 4096
+        is_by_channels(self.input, self.output) && self.elements() <= 4096 && self.has_small_factor()
+    }
+
+    /// Whether sums of two channels do not fit one word.
+    pub const fn is_large(&self) -> bool {
+        self.elements() > 255
+    }
+
+    const fn elements(&self) -> usize {
+        self.window.filter_h.saturating_mul(self.window.filter_w)
+    }
+
+    /// Whether sums of 4096 elements, scaled, have at most 29 bits before they are multiplied by a mantissa.
+    const fn has_small_factor(&self) -> bool {
+        match self.average {
+            Average::Exact => true,
+            Average::Scaled { shift, .. } => shift <= 7,
+        }
     }
 
     /// The output value of a window with `count` elements and sum `sum`; 0 is the exact average of no element.
@@ -273,6 +292,12 @@ pub struct Mul {
 }
 
 impl Mul {
+    /// Whether the factor is below one half, as nearly always, and operands lie side by side: factors per channel in NHWC.
+    pub const fn is_usual(&self) -> bool {
+        let is_small = self.shift == 0 && self.mantissa < 1 << 30;
+        is_small && (!self.rhs_per_channel || matches!(self.view.layout, Layout::Nhwc))
+    }
+
     /// The product of two operands as an output value.
     #[inline(always)]
     pub fn apply(&self, lhs: i8, rhs: i8) -> i8 {
@@ -315,7 +340,10 @@ impl Softmax<'_> {
     /// position's exponentials.
     #[inline(always)]
     pub fn finish(&self, normalizer: Normalizer, exponential: u32) -> i8 {
-        requantize(normalizer.share(exponential), self.mantissa, 0, self.output_zero_point, i8::MIN, i8::MAX)
+        // As `requantize` of a number that is not negative.
+        let share = normalizer.share(exponential) as u32;
+        let scaled = multiply_high(share, (self.mantissa as u32).wrapping_mul(2), 1 << 15) as i32;
+        clamp_i8(scaled.wrapping_add(self.output_zero_point.into()), i8::MIN, i8::MAX)
     }
 }
 

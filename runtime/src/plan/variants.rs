@@ -3,6 +3,7 @@
 use super::model::Model;
 use super::record::{Location, OpKind};
 use crate::kernels::linked::{Variant, Variants};
+use crate::shape::Layout;
 
 impl Model<'_> {
     /// The variants of kernels that the model needs.
@@ -16,7 +17,11 @@ impl Model<'_> {
                 OpKind::FullyConnected => variants.with_fully_connected(&self.fully_connected(&op)),
                 OpKind::AveragePool2d => variants.with_average_pool_2d(&self.average_pool_2d(&op)),
                 OpKind::MaxPool2d => variants.with_max_pool_2d(&self.max_pool_2d(&op)),
-                OpKind::Mul if self.mul(&op).rhs_per_channel => variants.with(Variant::PerChannel),
+                OpKind::Add => variants.with_add(&self.add(&op)),
+                OpKind::Mul => variants.with_mul(&self.mul(&op)),
+                OpKind::Softmax if matches!(self.softmax(&op).view.layout, Layout::Planar) => {
+                    variants.with(Variant::PlanarSoftmax)
+                }
                 OpKind::MatMul if self.mat_mul(&op).rhs_transposed => variants.with(Variant::RhsTransposed),
                 OpKind::MatMul => variants.with(Variant::RhsPlain),
                 _ => variants,

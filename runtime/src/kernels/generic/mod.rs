@@ -107,7 +107,7 @@ impl<L: Linked> Kernels for With<L> {
     }
 
     fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
-        softmax::softmax(op, input, output);
+        softmax::softmax::<L>(op, input, output);
     }
 
     fn place(op: &Place, input: &[i8], output: &mut [i8], rows: Range<usize>) {

@@ -2,37 +2,53 @@
 
 use core::cell::Cell;
 
+use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::params::Softmax;
 use crate::quant::Normalizer;
 use crate::shape::Layout;
 
-pub(super) fn softmax(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
+pub(super) fn softmax<L: Linked>(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>]) {
     let extent = op.view.extent;
-    // From one position to the next, and from one of its elements to the next.
-    let (step, stride) = match op.view.layout {
-        Layout::Nhwc => (extent.c, 1),
-        Layout::Planar => (1, extent.w),
-    };
-    let len = input.len().min(output.len());
-    let mut row = 0;
-    while row < len {
-        for x in 0..extent.w {
-            position(op, input, output, row + x * step, stride);
+    let Some(exponentials) = op.exponentials.first_chunk::<256>() else { return };
+    if L::VARIANTS.has(Variant::PlanarSoftmax) && op.view.layout == Layout::Planar {
+        let row_len = extent.row_len().max(1);
+        for (input, output) in input.chunks_exact(row_len).zip(output.chunks_exact(row_len)) {
+            for x in 0..extent.w {
+                let columns = |row| column(row, x, extent.w);
+                position(op, exponentials, || columns(input), columns(output));
+            }
         }
-        row += extent.row_len().max(1);
+        return;
+    }
+    let (mut input, mut output) = (input, output);
+    while let (Some((these, rest)), Some((results, places))) =
+        (input.split_at_checked(extent.c), output.split_at_checked(extent.c))
+        && !these.is_empty()
+    {
+        position(op, exponentials, || these.iter(), results.iter());
+        (input, output) = (rest, places);
     }
 }
 
-/// One position: its elements in the input and in the output, which may be the same cells, from `start` on.
-fn position(op: &Softmax<'_>, input: &[Cell<i8>], output: &[Cell<i8>], start: usize, stride: usize) {
-    let places = || (0..op.view.extent.c).map(|c| start + c * stride);
-    let element = |at: usize| input.get(at).map_or(i8::MIN, Cell::get);
-    let max = places().fold(i8::MIN, |max, at| max.max(element(at)));
-    let sum = places().fold(0u32, |sum, at| sum.wrapping_add(op.exponential(max, element(at))));
+/// The elements of position `x` in a planar row of `w` positions.
+fn column(row: &[Cell<i8>], x: usize, w: usize) -> impl Iterator<Item = &Cell<i8>> {
+    row.get(x..).unwrap_or(&[]).iter().step_by(w.max(1))
+}
+
+/// One position: its elements in the input and in the output, which may be the same cells.
+#[inline(always)]
+fn position<'c, I: Iterator<Item = &'c Cell<i8>>>(
+    op: &Softmax<'_>,
+    exponentials: &[u32; 256],
+    input: impl Fn() -> I,
+    output: impl Iterator<Item = &'c Cell<i8>>,
+) {
+    let max = input().fold(i8::MIN, |max, element| max.max(element.get()));
+    // None is above the largest.
+    let exponential = |element: &Cell<i8>| exponentials[usize::from(max.wrapping_sub(element.get()) as u8)];
+    let sum = input().fold(0u32, |sum, element| sum.wrapping_add(exponential(element)));
     let normalizer = Normalizer::new(sum);
-    for at in places() {
-        if let Some(output) = output.get(at) {
-            output.set(op.finish(normalizer, op.exponential(max, element(at))));
-        }
+    for (element, output) in input().zip(output) {
+        output.set(op.finish(normalizer, exponential(element)));
     }
 }

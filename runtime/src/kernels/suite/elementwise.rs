@@ -103,15 +103,25 @@ pub fn mul<K: Kernels>(trial: &mut Trial<'_>) {
         [(1, 1, 1), (1, 1, 33), (3, 5, 7), (4, 16, 8), (2, 3, 16), (5, 1, 17), (1, 40, 3), (2, 2, 64)]
     {
         for layout in [Nhwc, Planar] {
-            for (mantissa, shift) in
-                [(1 << 20, 0), (12_345_678, 0), (i32::MAX, 0), (1_600_000_000, 2), (i32::MAX, 30), (0, 0)]
-            {
+            for (mantissa, shift) in [
+                (12_345_678, 0),
+                ((1 << 30) - 1, 0),
+                (i32::MAX, 0),
+                (1_600_000_000, 2),
+                (i32::MAX, 30),
+                (0, 0),
+            ] {
                 for (output_min, output_max) in [(-128, 127), (-30, 60)] {
                     let view = View::new(h, w, c, layout);
+                    // Of int8 at both ends the largest products.
+                    let (lhs_zero_point, rhs_zero_point) = match output_max {
+                        127 => (trial.random.value(), trial.random.value()),
+                        _ => (i8::MIN, i8::MAX),
+                    };
                     let zero = trial.random.value();
                     let mut op = Mul {
-                        lhs_zero_point: trial.random.value(),
-                        rhs_zero_point: trial.random.value(),
+                        lhs_zero_point,
+                        rhs_zero_point,
                         view,
                         rhs_per_channel: false,
                         mantissa,
@@ -129,7 +139,7 @@ pub fn mul<K: Kernels>(trial: &mut Trial<'_>) {
                         (c, Place::OnLhs),
                     ] {
                         op.rhs_per_channel = rhs_len == c && place != Place::OnRhs && h * w > 1;
-                        let values = Values::Random;
+                        let values = if zero % 4 == 0 { Values::Highest } else { Values::Random };
                         compare(
                             trial,
                             view,

@@ -138,6 +138,8 @@ pub fn average_scaled<K: Kernels>(trial: &mut Trial<'_>) {
         (i32::MAX / 5, 0, 127, -128),
         (1_500_000_000, 1, 4, -9),
         (77_777_777, 0, -1, 0),
+        (i32::MAX, 7, -128, 127),
+        (1 << 30, 8, 127, -128),
     ] {
         let average = Average::Scaled { mantissa, shift, input_zero_point, output_zero_point };
         for spec in windows() {
@@ -160,7 +162,10 @@ pub fn average_edges<K: Kernels>(trial: &mut Trial<'_>) {
                 for (output_min, output_max) in [(-128, 127), (-10, 20), (0, 127), (-128, -128)] {
                     let numbers = Numbers { output_min, output_max, values, ..Numbers::ORDINARY };
                     run(spec.padding([1, 1, 1, 1]).numbers(numbers));
+                    // A whole input of as many elements as two sums in a word may have, and of more.
                     run(Spec::new((15, 17, 4), 4).filter(15, 17).layouts(layouts).numbers(numbers));
+                    run(Spec::new((16, 17, 7), 7).filter(16, 17).layouts(layouts).numbers(numbers));
+                    run(Spec::new((17, 19, 5), 5).filter(16, 17).layouts(layouts).numbers(numbers));
                 }
             }
         }

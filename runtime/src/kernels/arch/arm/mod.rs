@@ -4,9 +4,15 @@ pub mod base;
 pub mod dsp;
 pub mod mve;
 
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+mod averages;
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod clamp;
+#[cfg(any(test, teff_dsp, teff_armv6m, teff_armv7m))]
+mod elementwise;
 #[cfg(any(teff_dsp, teff_mve))]
 pub(crate) mod front_end;
+#[cfg(any(teff_dsp, teff_armv7m))]
+mod lookup;
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod windows;

@@ -1,13 +1,16 @@
 //! The set: fast paths where there is one, the portable kernels for the rest.
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch, windows};
+use super::{averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, scratch, windows};
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
-use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
+use crate::kernels::params::{
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing,
+};
 
 /// The set for Cortex-M without the DSP extension.
 pub type Base = With<All>;
@@ -80,5 +83,31 @@ impl<L: Linked> Kernels for With<L> {
         } else if L::VARIANTS.has(Variant::OtherMax) {
             Generic::<L>::max_pool_2d(op, input, output, rows);
         }
+    }
+
+    fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
+        if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
+            averages::global_average::<L>(op, input, output);
+        } else if L::VARIANTS.has_windowed_average() && op.is_by_channels() {
+            averages::average_pool_2d::<L>(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::OtherAverage) {
+            Generic::<L>::average_pool_2d(op, input, output, rows);
+        }
+    }
+
+    fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::add::<L>(op, lhs, rhs, output);
+    }
+
+    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        if L::VARIANTS.has(Variant::UsualProduct) && op.is_usual() {
+            elementwise::mul::<L>(op, lhs, rhs, output);
+        } else if L::VARIANTS.has(Variant::OtherProduct) {
+            Generic::<L>::mul(op, lhs, rhs, output);
+        }
+    }
+
+    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::lookup(table, input, output);
     }
 }

@@ -31,6 +31,8 @@ pub(crate) use scratch::{copies_input, copies_rows, runs_along_rows, runs_in_row
 use super::clamp;
 
 #[cfg(teff_dsp)]
+mod averages;
+#[cfg(teff_dsp)]
 mod conv_2d;
 #[cfg(teff_dsp)]
 mod depthwise_conv_2d;
@@ -42,8 +44,6 @@ mod fully_connected;
 mod mat_mul;
 #[cfg(teff_dsp)]
 mod memory;
-#[cfg(teff_dsp)]
-mod pool;
 #[cfg(teff_dsp)]
 mod row_pairs;
 #[cfg(teff_dsp)]

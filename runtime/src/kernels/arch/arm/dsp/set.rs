@@ -5,13 +5,13 @@ use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::{
-    conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch, windows, winograd,
+    averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, scratch, windows, winograd,
 };
 use crate::kernels::Kernels;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Packing,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing,
 };
 
 /// The set for the DSP extension.
@@ -97,13 +97,27 @@ impl<L: Linked> Kernels for With<L> {
 
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
-            pool::global_average(op, input, output);
-        } else if L::VARIANTS.has(Variant::WindowedAverage) || L::VARIANTS.has(Variant::OtherAverage) {
+            averages::global_average::<L>(op, input, output);
+        } else if L::VARIANTS.has(Variant::WindowedAverage) && op.is_by_channels() && !op.is_large() {
+            averages::average_pool_2d::<L>(op, input, output, rows);
+        } else if L::VARIANTS.has(Variant::LargeAverage) || L::VARIANTS.has(Variant::OtherAverage) {
             Generic::<L>::average_pool_2d(op, input, output, rows);
         }
     }
 
     fn add(op: &Add, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
-        elementwise::add(op, lhs, rhs, output);
+        elementwise::add::<L>(op, lhs, rhs, output);
+    }
+
+    fn mul(op: &Mul, lhs: &[Cell<i8>], rhs: &[Cell<i8>], output: &[Cell<i8>]) {
+        if L::VARIANTS.has(Variant::UsualProduct) && op.is_usual() {
+            elementwise::mul::<L>(op, lhs, rhs, output);
+        } else if L::VARIANTS.has(Variant::OtherProduct) {
+            Generic::<L>::mul(op, lhs, rhs, output);
+        }
+    }
+
+    fn lookup(table: &[i8], input: &[Cell<i8>], output: &[Cell<i8>]) {
+        elementwise::lookup(table, input, output);
     }
 }

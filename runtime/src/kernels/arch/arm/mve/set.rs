@@ -97,7 +97,7 @@ impl<L: Linked> Kernels for With<L> {
     fn average_pool_2d(op: &AveragePool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
         if L::VARIANTS.has(Variant::GlobalAverage) && op.is_global() && rows == (0..1) {
             pool::global_average(op, input, output);
-        } else if L::VARIANTS.has(Variant::WindowedAverage) && op.is_by_channels() {
+        } else if L::VARIANTS.has_windowed_average() && op.is_by_channels() {
             windows::average_pool_2d(op, input, output, rows);
         } else if L::VARIANTS.has(Variant::OtherAverage) {
             Generic::<L>::average_pool_2d(op, input, output, rows);

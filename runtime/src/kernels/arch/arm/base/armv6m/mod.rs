@@ -1,12 +1,16 @@
 //! Armv6-M: eight registers for most instructions, products of 32 bits only, none that adds.
 
+mod averages;
 mod conv_2d;
 mod depthwise_conv_2d;
+mod elementwise;
 mod fully_connected;
 mod windows;
 
+pub(super) use averages::averages;
 pub(super) use conv_2d::{multiply, pack};
 pub(super) use depthwise_conv_2d::{along_row, along_row_apart, at_taps};
+pub(super) use elementwise::{look_up, products, sums};
 pub(super) use fully_connected::multiply_vector;
 pub(super) use windows::maxima;
 

@@ -1,11 +1,16 @@
 //! Armv7-M.
 
+mod averages;
 mod conv_2d;
 mod depthwise_conv_2d;
+mod elementwise;
 mod fully_connected;
 mod windows;
 
+pub(super) use crate::kernels::arch::arm::lookup::look_up;
+pub(super) use averages::averages;
 pub(super) use conv_2d::{multiply, pack};
 pub(super) use depthwise_conv_2d::{along_row, along_row_apart, at_taps};
+pub(super) use elementwise::{products, sums};
 pub(super) use fully_connected::multiply_vector;
 pub(super) use windows::maxima;

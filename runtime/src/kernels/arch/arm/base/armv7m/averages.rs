@@ -1,0 +1,93 @@
+//! Averages of windows.
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use crate::kernels::arch::arm::base::averages::{Averages, CHANNELS};
+
+/// Averages of windows; moves on in place. r4 to r7 hold the sums of the four channels that begin at channel r12.
+///
+/// # Safety
+/// What the block leads to is there: each tap of each window, of all channels, and as many places for results.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn averages(block: &mut Averages) {
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "ldr lr, [r0, #{column_step}]",
+        "2:",
+        "movs r12, #0",
+        "3:",
+        "ldr r1, [r0, #{input}]",
+        "ldr r3, [r0, #{rows}]",
+        "ldr r4, [r0, #{start}]",
+        "add r1, r1, r12",
+        "mov r5, r4",
+        "mov r6, r4",
+        "mov r7, r4",
+        "4:",
+        "ldr r2, [r0, #{columns}]",
+        "5:",
+        "ldrsb r8, [r1]",
+        "ldrsb r9, [r1, #1]",
+        "ldrsb r10, [r1, #2]",
+        "ldrsb r11, [r1, #3]",
+        "add r1, r1, lr",
+        "add r4, r4, r8",
+        "add r5, r5, r9",
+        "add r6, r6, r10",
+        "add r7, r7, r11",
+        "subs r2, r2, #1",
+        "bne 5b",
+        "ldr r2, [r0, #{gap}]",
+        "add r1, r1, r2",
+        "subs r3, r3, #1",
+        "bne 4b",
+        "ldr r1, [r0, #{output}]",
+        "add r8, r0, #{left_shift}",
+        "ldm r8, {{r8-r10}}",
+        "add r1, r1, r12",
+        ".irp sum, r4, r5, r6, r7",
+        "lsl.w \\sum, \\sum, r8",
+        "smull r2, \\sum, \\sum, r9",
+        "lsls r2, r2, #1",
+        "adc \\sum, \\sum, r10",
+        "ssat \\sum, #8, \\sum",
+        ".endr",
+        "strb r4, [r1]",
+        "strb r5, [r1, #1]",
+        "strb r6, [r1, #2]",
+        "strb r7, [r1, #3]",
+        "ldr r2, [r0, #{last}]",
+        "cmp r12, r2",
+        "beq 6f",
+        "add r12, r12, #{at_once}",
+        "cmp r12, r2",
+        "it hi",
+        "movhi r12, r2",
+        "b 3b",
+        "6:",
+        "ldrd r1, r2, [r0, #{input}]",
+        "ldrd r3, r4, [r0, #{output}]",
+        "ldr r5, [r0, #{count}]",
+        "add r1, r1, r2",
+        "add r3, r3, r4",
+        "str r1, [r0, #{input}]",
+        "str r3, [r0, #{output}]",
+        "subs r5, r5, #1",
+        "str r5, [r0, #{count}]",
+        "bne 2b",
+        "pop {{r4-r11, pc}}",
+        input = const offset_of!(Averages, input),
+        output = const offset_of!(Averages, output),
+        last = const offset_of!(Averages, last),
+        count = const offset_of!(Averages, count),
+        rows = const offset_of!(Averages, rows),
+        columns = const offset_of!(Averages, columns),
+        gap = const offset_of!(Averages, gap),
+        column_step = const offset_of!(Averages, column_step),
+        start = const offset_of!(Averages, scale.start),
+        left_shift = const offset_of!(Averages, scale.left_shift),
+        at_once = const CHANNELS,
+    )
+}
