@@ -8,5 +8,8 @@ pub mod mve;
 mod clamp;
 #[cfg(any(teff_dsp, teff_mve))]
 pub(crate) mod front_end;
+mod multiplied;
+#[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
+mod repeat;
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod windows;

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch, windows};
 use crate::kernels::Kernels;
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
@@ -52,9 +53,12 @@ impl<L: Linked> Kernels for With<L> {
         scratch: &mut [i8],
     ) {
         match op.packing {
-            Packing::Base if L::VARIANTS.depthwise_conv_2d(Packing::Base) => {
-                depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch)
+            Packing::Base if !L::VARIANTS.depthwise_conv_2d(Packing::Base) => {}
+            Packing::Base if L::VARIANTS.has(Variant::ChannelMultiplier) && multiplied::is_multiplied(op) => {
+                let kernel = depthwise_conv_2d::depthwise_conv_2d;
+                multiplied::in_bands(op, input, output, rows, scratch, kernel);
             }
+            Packing::Base => depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch),
             Packing::Plain if L::VARIANTS.depthwise_conv_2d(Packing::Plain) => {
                 Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
             }
