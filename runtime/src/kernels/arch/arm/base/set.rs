@@ -3,12 +3,12 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{conv_2d, depthwise_conv_2d, fully_connected, scratch, windows};
+use super::{conv_2d, depthwise_conv_2d, fully_connected, mat_mul, scratch, windows};
 use crate::kernels::Kernels;
 use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
-use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
+use crate::kernels::params::{Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Packing};
 
 /// The set for Cortex-M without the DSP extension.
 pub type Base = With<All>;
@@ -76,6 +76,10 @@ impl<L: Linked> Kernels for With<L> {
             }
             _ => {}
         }
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        mat_mul::mat_mul(op, lhs, rhs, output, rows);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {
