@@ -48,6 +48,7 @@ proptest! {
         slice: prop::sample::Index,
         count: prop::sample::Index,
         from_last_row: bool,
+        multiplier in 1usize..6,
     ) {
         let rows = Rows::new(&window, input.extent, output.extent);
         let slice = slice.index(output.extent.h);
@@ -77,7 +78,7 @@ proptest! {
             let c = input.extent.c;
             let whole = DepthwiseConv2d {
                 input,
-                output: View::new(output.extent.h, output.extent.w, c, Layout::Nhwc),
+                output: View::new(output.extent.h, output.extent.w, c * multiplier, Layout::Nhwc),
                 window,
                 input_zero_point: 0,
                 weights: &[],

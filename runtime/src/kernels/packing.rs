@@ -287,11 +287,15 @@ impl DepthwiseConv2d<'_> {
         }
     }
 
+    /// Whether each input channel has equally many output channels.
+    const fn channels_divide(&self) -> bool {
+        self.input.extent.c > 0 && self.output.extent.c.is_multiple_of(self.input.extent.c)
+    }
+
     /// Whether geometry and multipliers allow [`Packing::Dsp`].
     const fn suits_dsp(&self) -> bool {
-        let c = self.output.extent.c;
-        self.input.extent.c == c
-            && c.is_multiple_of(4)
+        self.channels_divide()
+            && self.output.extent.c.is_multiple_of(4)
             && matches!((self.input.layout, self.output.layout), (Layout::Nhwc, Layout::Nhwc))
             && multiplies_in_one_step(&self.requantize)
     }

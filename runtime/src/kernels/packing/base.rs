@@ -141,7 +141,7 @@ impl FullyConnected<'_> {
 
 impl DepthwiseConv2d<'_> {
     pub(super) const fn suits_base(&self) -> bool {
-        self.input.extent.c == self.output.extent.c
+        self.channels_divide()
             && matches!((self.input.layout, self.output.layout), (Layout::Nhwc, Layout::Nhwc))
             && multiplies_in_one_step(&self.requantize)
     }

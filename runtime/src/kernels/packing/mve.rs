@@ -48,7 +48,7 @@ fn copy_plain(packing: Packing, suits: bool, weights: &[i8], packed: &mut [i8]) 
 impl DepthwiseConv2d<'_> {
     pub(super) const fn suits_mve(&self) -> bool {
         let window = &self.window;
-        self.input.extent.c == self.output.extent.c
+        self.channels_divide()
             && matches!((self.input.layout, self.output.layout), (Layout::Nhwc, Layout::Nhwc))
             && (window.dilation_h == 1 || window.filter_h == 1)
             && (window.dilation_w == 1 || window.filter_w == 1)

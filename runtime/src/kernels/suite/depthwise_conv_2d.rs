@@ -155,6 +155,42 @@ pub fn multiplier<K: Kernels>(trial: &mut Trial<'_>) {
     case::<K>(trial, Spec::new((20, 10, 1), 8).filter(10, 8).stride(2, 2).padding([4, 3, 5, 3]));
 }
 
+/// Several output channels per input channel, of which rows are copied: all numbers of them, all kinds of windows, and
+/// bands of rows.
+pub fn multiplied_blocks<K: Kernels>(trial: &mut Trial<'_>) {
+    for multiplier in [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 16, 18] {
+        for c_in in [2, 3, 4] {
+            let spec = |h, w| Spec::new((h, w, c_in), c_in * multiplier);
+            case::<K>(trial, spec(5, 4).filter(3, 3).padding(SAME_3X3));
+            case::<K>(trial, spec(11, 1).filter(5, 1).padding([2, 0, 2, 0]));
+        }
+    }
+    for (c_in, multiplier) in [(4, 2), (4, 3), (2, 4), (2, 8), (5, 4), (6, 3)] {
+        let spec = |h, w| Spec::new((h, w, c_in), c_in * multiplier);
+        for stride in [(1, 1), (2, 2), (2, 1), (1, 3)] {
+            for padding in [[0; 4], SAME_3X3, [0, 0, 1, 1], [2, 2, 2, 2]] {
+                let spec = spec(6, 7).stride(stride.0, stride.1).padding(padding);
+                case::<K>(trial, spec.filter(3, 3).every_range());
+                case::<K>(trial, spec.filter(5, 3));
+            }
+            case::<K>(trial, spec(6, 7).stride(stride.0, stride.1).filter(2, 2));
+        }
+        case::<K>(trial, spec(7, 8).filter(3, 3).dilation(2, 2).padding([2, 2, 2, 2]));
+        case::<K>(trial, spec(30, 1).filter(10, 1).every_range());
+        case::<K>(trial, spec(5, 15).filter(3, 3).padding(SAME_3X3).every_range());
+        case::<K>(trial, spec(7, 25).filter(3, 3).stride(2, 2).padding(SAME_3X3));
+        case::<K>(trial, spec(5, 5).filter(5, 5).padding([2, 2, 2, 2]));
+        for (output_min, output_max) in [(-128, 126), (-127, 127), (-3, 90)] {
+            let numbers = Numbers { output_min, output_max, ..Numbers::ORDINARY };
+            case::<K>(trial, spec(5, 5).filter(3, 3).padding(SAME_3X3).numbers(numbers));
+        }
+        for input_zero_point in [-128, 127] {
+            let numbers = Numbers { input_zero_point, ..Numbers::ORDINARY };
+            case::<K>(trial, spec(5, 5).filter(3, 3).padding(SAME_3X3).numbers(numbers));
+        }
+    }
+}
+
 /// Clamps at both ends and inside.
 pub fn clamps<K: Kernels>(trial: &mut Trial<'_>) {
     for (output_min, output_max) in

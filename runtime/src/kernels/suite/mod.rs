@@ -46,7 +46,7 @@ macro_rules! for_each_class {
             depthwise_conv_2d: [
                 channel_blocks, pixel_blocks, filters, strides, dilation, padding, multiplier, clamps, zero_points,
                 shifts_and_extremes, row_ranges_of_output, narrow,
-                blocks_of_four
+                blocks_of_four, multiplied_blocks
             ],
             fully_connected: [k_remainders, output_blocks, numbers, output_ranges, blocks_of_eight],
             pool: [

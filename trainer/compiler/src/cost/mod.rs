@@ -49,8 +49,6 @@ impl Work {
         // The rows of matrices are positions.
         let rows = if op.kind == OpKind::MatMul { positions } else { done.h };
         let calls = calls.clamp(1, rows.max(1));
-        // What is gathered for one position before it is multiplied.
-        let gathered = if op.kind == OpKind::Conv2d { per_output } else { 0 };
         let edges = if op.kind.is_spatial() { at_the_edge(op, input, output) } else { 0 };
         let left_over = match op.kind {
             OpKind::Conv2d => {
@@ -75,6 +73,15 @@ impl Work {
         } else {
             0
         };
+        let copied = match op.kind {
+            // What is gathered for each position before it is multiplied.
+            OpKind::Conv2d => positions.saturating_mul(per_output),
+            // Input rows with each channel repeated.
+            OpKind::DepthwiseConv2d if from.c != to.c && op.packing != Packing::Plain => {
+                rows_read.saturating_mul(from.w).saturating_mul(to.c)
+            }
+            _ => 0,
+        };
         let (outputs, macs) = match op.packing {
             Packing::Mve => in_vectors(op, output, per_output),
             _ => (outputs, outputs.saturating_mul(per_output)),
@@ -85,7 +92,7 @@ impl Work {
             positions,
             outputs,
             macs,
-            positions.saturating_mul(gathered),
+            copied,
             edge,
             left_over,
             rows_read.saturating_mul(from.row_len()),
@@ -154,6 +161,11 @@ fn in_vectors(op: &OpRecord, output: View, per_output: usize) -> (usize, usize) 
 /// What the name of a kernel of [`Packing::DspWinograd`] ends with.
 const WINOGRAD: &str = "dspwinograd";
 
+/// What the names of depthwise kernels with several output channels for each input channel have, those with a window of
+/// 3×3 where it matters.
+const MULTIPLIER: &str = " multiplier";
+const MULTIPLIER_3X3: &str = " multiplier 3x3";
+
 /// Counts of a convolution by Winograd's scheme. Positions are pairs of tiles of 2×2, outputs those of whole pairs,
 /// products those of transformed numbers, and what is copied are the input channels of the pairs.
 fn winograd(c_in: usize, output: View, calls: usize) -> [u64; COUNTS.len()] {
@@ -183,20 +195,23 @@ fn at_the_edge(op: &OpRecord, input: View, output: View) -> usize {
 /// The name of the kernel that runs an operator: operator, window, packing.
 pub fn kernel(op: &OpRecord, input: View, output: View) -> String {
     let (from, to, window) = (input.extent, output.extent, &op.window);
+    let is_plain = op.packing == Packing::Plain;
+    let is_3x3 = (window.filter_h, window.filter_w) == (3, 3);
     let is_one = (window.filter_h, window.filter_w, window.stride_h, window.stride_w) == (1, 1, 1, 1);
     let is_global = (window.filter_h, window.filter_w) == (from.h, from.w) && (to.h, to.w) == (1, 1);
     let variant = match op.kind {
         OpKind::Conv2d if op.groups > 1 => " groups",
         OpKind::Conv2d if is_one => " 1x1",
         OpKind::Conv2d if from.c < FEW_CHANNELS => " first",
-        OpKind::DepthwiseConv2d if from.c != to.c => " multiplier",
-        OpKind::DepthwiseConv2d if (window.filter_h, window.filter_w) == (3, 3) => " 3x3",
+        OpKind::DepthwiseConv2d if from.c != to.c && (is_plain || !is_3x3) => MULTIPLIER,
+        OpKind::DepthwiseConv2d if from.c != to.c => MULTIPLIER_3X3,
+        OpKind::DepthwiseConv2d if is_3x3 => " 3x3",
         OpKind::AveragePool2d if is_global => " global",
         OpKind::Concat | OpKind::Pad | OpKind::Copy => return "place".to_string(),
         OpKind::MatMul if op.b & 1 == 1 => " transposed",
         _ => "",
     };
-    if has_weights(op.kind) && op.packing != Packing::Plain {
+    if has_weights(op.kind) && !is_plain {
         let packing = format!("{:?}", op.packing).to_lowercase();
         return format!("{}{variant} {packing}", op.kind.name());
     }
@@ -251,6 +266,10 @@ mod tests {
         assert_eq!(name(&conv(3, 2, 0), view(9, 9, 3), view(4, 4, 8)), "conv_2d first");
         let packed = OpRecord { packing: Packing::Dsp, ..conv(3, 2, 0) };
         assert_eq!(name(&packed, view(9, 9, 8), view(4, 4, 8)), "conv_2d dsp");
+        let multiplied = OpRecord { kind: OpKind::DepthwiseConv2d, ..conv(3, 2, 0) };
+        assert_eq!(name(&multiplied, view(9, 9, 8), view(4, 4, 16)), "depthwise_conv_2d multiplier");
+        let packed = OpRecord { packing: Packing::Mve, ..multiplied };
+        assert_eq!(name(&packed, view(9, 9, 8), view(4, 4, 16)), "depthwise_conv_2d multiplier 3x3 mve");
         let pool = OpRecord { kind: OpKind::AveragePool2d, ..conv(4, 1, 0) };
         assert_eq!(name(&pool, view(4, 4, 8), view(1, 1, 8)), "average_pool_2d global");
         let copy = OpRecord::new(OpKind::Copy, 0, 1);

@@ -30,6 +30,11 @@ pub(super) fn costs(target: Target, kernel: &str) -> Costs {
     if kernel.ends_with(super::WINOGRAD) && !rows.contains_key(&(core, kernel)) {
         return WINOGRAD;
     }
+    let is_packed = kernel.contains(super::MULTIPLIER) && !kernel.ends_with(super::MULTIPLIER);
+    if is_packed && !rows.contains_key(&(core, kernel)) {
+        // Their loops are those of equal channels.
+        return costs(target, &kernel.replace(super::MULTIPLIER, ""));
+    }
     let mut name = kernel;
     loop {
         if let Some(costs) = rows.get(&(core, name)) {
@@ -94,6 +99,8 @@ mod tests {
     fn kernels_without_a_line_go_by_their_operator() {
         assert_eq!(costs(Target::CortexM4, "conv_2d 1x1 unheard-of"), costs(Target::CortexM4, "conv_2d 1x1"));
         assert_eq!(costs(Target::CortexM4, "unheard-of"), UNKNOWN);
+        let multiplied = costs(Target::CortexM4, "depthwise_conv_2d multiplier 5x5 dsp");
+        assert_eq!(multiplied, costs(Target::CortexM4, "depthwise_conv_2d dsp"));
         assert_eq!(costs(Target::X86_64, "add"), costs(Target::CortexM3, "add"));
     }
 }

@@ -14,5 +14,8 @@ mod elementwise;
 pub(crate) mod front_end;
 #[cfg(any(teff_dsp, teff_armv7m))]
 mod lookup;
+mod multiplied;
+#[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
+mod repeat;
 #[cfg(any(test, teff_mve, teff_dsp, teff_armv6m, teff_armv7m))]
 mod windows;

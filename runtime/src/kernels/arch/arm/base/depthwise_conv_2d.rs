@@ -1,4 +1,4 @@
-//! 2-D depthwise convolution, channel by channel.
+//! 2-D depthwise convolution with equal channels, one by one.
 //!
 //! Windows of 3×3 are taken along a row, three at a time (two where they are two columns apart), so that each weight and
 //! most inputs are loaded once for all of them. Any other window has a list of where its taps lie, those outside of the
@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::inner;
 use super::scratch::{
-    along_row_pixels, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows, taps_len,
+    along_row_pixels, equal_channels_scratch_len, padded_len, padded_row_len, runs_along_rows, taps_len,
 };
 use crate::kernels::arch::arm::clamp::clamp;
 use crate::kernels::params::DepthwiseConv2d;
@@ -49,7 +49,7 @@ pub(super) fn depthwise_conv_2d(
         && r.multipliers.len() >= c
         && input.len() >= from.len()
         && output.len() >= rows.len() * to.row_len()
-        && scratch.len() >= depthwise_conv_2d_scratch_len(op)
+        && scratch.len() >= equal_channels_scratch_len(op)
         && scratch.as_ptr().align_offset(align_of::<*const i8>()) == 0;
     if !fits || taps == 0 || c == 0 {
         return;

@@ -7,6 +7,7 @@
 //! - *Fully connected.* The weights of four outputs `a`, `b`, `c`, `d` are read as a word `a + 2^8 b + 2^16 c + 2^24 d`;
 //!   with `b + 2^16 d` and `c + 2^8 d`, an instruction each, three accumulators hold four sums of 24 bits.
 //! - *Depthwise.* Neighbouring pixels share each weight that is loaded.
+//! - *Matrices.* Four columns of a row at a time, for each element of the row that is loaded.
 //! - *Maximum and average.* Four channels of a window at a time, each in a register.
 //!
 //! All sums are modulo 2^32 until they are taken apart, so intermediate carries do not matter. Weights in
@@ -43,6 +44,8 @@ mod depthwise_conv_2d;
 mod elementwise;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod fully_connected;
+#[cfg(any(test, teff_armv6m, teff_armv7m))]
+mod mat_mul;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod set;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]

@@ -1,6 +1,7 @@
 //! Scratch of the fast paths.
 
 use crate::kernels::arch::arm::dsp::has_padding;
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::params::{Conv2d, DepthwiseConv2d, Packing};
 
@@ -81,8 +82,19 @@ pub(super) const fn taps_len(op: &DepthwiseConv2d<'_>) -> usize {
     }
 }
 
-/// Scratch bytes of a depthwise convolution: a pointer for each tap, and what stands for padding.
+/// Scratch bytes of a depthwise convolution: those of equal channels, or the copied rows of a band and what that needs.
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
+    match op.packing {
+        Packing::Base if multiplied::is_multiplied(op) => {
+            let band = multiplied::band(op);
+            multiplied::copies_len(&band).saturating_add(equal_channels_scratch_len(&band))
+        }
+        _ => equal_channels_scratch_len(op),
+    }
+}
+
+/// Scratch bytes of equal channels: a pointer for each tap, and what stands for padding.
+pub(super) const fn equal_channels_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Base => taps_len(op).saturating_add(padded_len(op)),
         _ => 0,

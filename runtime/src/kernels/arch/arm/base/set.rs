@@ -4,12 +4,13 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, scratch, windows};
+use super::{averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, scratch, windows};
 use crate::kernels::Kernels;
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
-    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing,
+    Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Packing,
 };
 
 /// The set for Cortex-M without the DSP extension.
@@ -55,9 +56,12 @@ impl<L: Linked> Kernels for With<L> {
         scratch: &mut [i8],
     ) {
         match op.packing {
-            Packing::Base if L::VARIANTS.depthwise_conv_2d(Packing::Base) => {
-                depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch)
+            Packing::Base if !L::VARIANTS.depthwise_conv_2d(Packing::Base) => {}
+            Packing::Base if L::VARIANTS.has(Variant::ChannelMultiplier) && multiplied::is_multiplied(op) => {
+                let kernel = depthwise_conv_2d::depthwise_conv_2d;
+                multiplied::in_bands(op, input, output, rows, scratch, kernel);
             }
+            Packing::Base => depthwise_conv_2d::depthwise_conv_2d(op, input, output, rows, scratch),
             Packing::Plain if L::VARIANTS.depthwise_conv_2d(Packing::Plain) => {
                 Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
             }
@@ -75,6 +79,10 @@ impl<L: Linked> Kernels for With<L> {
             }
             _ => {}
         }
+    }
+
+    fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], rows: Range<usize>) {
+        mat_mul::mat_mul(op, lhs, rhs, output, rows);
     }
 
     fn max_pool_2d(op: &MaxPool2d, input: &[i8], output: &mut [i8], rows: Range<usize>) {

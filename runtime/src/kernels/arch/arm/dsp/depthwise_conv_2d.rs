@@ -1,4 +1,4 @@
-//! 2-D depthwise convolution, four channels at a time.
+//! 2-D depthwise convolution with equal channels, four at a time.
 //!
 //! Windows of 3×3 with stride 1 are a module of their own, [`row_pairs`]. For the others biases, weights as 16-bit pairs of
 //! taps, and doubled multipliers are laid out once in the scratch, and the inputs of two taps are packed into the same
@@ -14,7 +14,7 @@ use super::clamp::clamp;
 use super::memory::{self, fill};
 use super::row_pairs::row_pairs;
 use super::scratch::{
-    block_len, depthwise_conv_2d_scratch_len, padded_len, padded_row_len, runs_along_rows, runs_in_row_pairs,
+    block_len, equal_channels_scratch_len, padded_len, padded_row_len, runs_along_rows, runs_in_row_pairs,
 };
 use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::params::DepthwiseConv2d;
@@ -58,7 +58,7 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
         && r.multipliers.len() >= c
         && input.len() >= from.len()
         && output.len() >= rows.len() * to.row_len()
-        && scratch.len() >= depthwise_conv_2d_scratch_len(op)
+        && scratch.len() >= equal_channels_scratch_len(op)
         && scratch.as_ptr().align_offset(4) == 0;
     if !fits || taps == 0 || c == 0 {
         return;

@@ -67,8 +67,8 @@ pub(super) fn row_pairs(
     let inside = (columns.len() - left).min(from.w * COLUMN_BYTES);
     // Columns of padding stay what they are: pairs of the same 16-bit number.
     let zero_point = i16::from(op.input_zero_point).to_le_bytes();
-    for (i, pair) in columns.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        if !(left..left + inside).contains(&(2 * i)) {
+    for outside in [0..left, left + inside..columns.len()] {
+        for pair in columns.get_mut(outside).unwrap_or(&mut []).as_chunks_mut::<2>().0 {
             *pair = zero_point.map(|byte| byte as i8);
         }
     }

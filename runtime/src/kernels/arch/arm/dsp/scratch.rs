@@ -1,5 +1,6 @@
 //! Scratch of the fast paths.
 
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::packing::padded_row;
 use crate::kernels::params::{Conv2d, DepthwiseConv2d, Packing, Window};
@@ -159,9 +160,20 @@ pub(super) const fn padded_len(op: &DepthwiseConv2d<'_>) -> usize {
     }
 }
 
-/// Scratch bytes of a depthwise convolution. In pairs of rows: the parameters of four channels, expanded columns, a row
-/// of padding, a pointer for each row. Else its parameters expanded, what stands for padding, a pointer for each tap.
+/// Scratch bytes of a depthwise convolution: those of equal channels, or the copied rows of a band and what that needs.
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
+    match op.packing {
+        Packing::Dsp if multiplied::is_multiplied(op) => {
+            let band = multiplied::band(op);
+            multiplied::copies_len(&band).saturating_add(equal_channels_scratch_len(&band))
+        }
+        _ => equal_channels_scratch_len(op),
+    }
+}
+
+/// Scratch bytes of equal channels. In pairs of rows: the parameters of four channels, expanded columns, a row of
+/// padding, a pointer for each row. Else its parameters expanded, what stands for padding, a pointer for each tap.
+pub(super) const fn equal_channels_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Dsp if runs_in_row_pairs(op) => columns_of_rows_len(op)
             .saturating_add(PARAMETERS_BYTES)

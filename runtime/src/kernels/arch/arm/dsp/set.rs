@@ -8,6 +8,7 @@ use super::{
     averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, scratch, windows, winograd,
 };
 use crate::kernels::Kernels;
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
@@ -63,9 +64,12 @@ impl<L: Linked> Kernels for With<L> {
             Packing::Plain if linked(Packing::Plain) => {
                 Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
             }
-            Packing::Dsp if linked(Packing::Dsp) => {
-                depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows, scratch)
+            Packing::Dsp if !linked(Packing::Dsp) => {}
+            Packing::Dsp if L::VARIANTS.has(Variant::ChannelMultiplier) && multiplied::is_multiplied(op) => {
+                let kernel = depthwise_conv_2d::depthwise_conv_2d::<L>;
+                multiplied::in_bands(op, input, output, rows, scratch, kernel);
             }
+            Packing::Dsp => depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows, scratch),
             _ => {}
         }
     }

@@ -1,11 +1,11 @@
-//! 2-D depthwise convolution: 16 channels of a pixel at a time, or as many pixels as fill a vector.
+//! 2-D depthwise convolution with equal channels: 16 of a pixel at a time, or as many pixels as fill a vector.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 use core::ops::Range;
 
 use super::memory::{copy, fill};
-use super::scratch::{Source, depthwise_conv_2d_scratch_len, parameters_len, reach_len, source, taps};
+use super::scratch::{Source, equal_channels_scratch_len, parameters_len, reach_len, source, taps};
 use crate::kernels::arch::arm::clamp::clamp;
 use crate::kernels::linked::{Linked, Variant};
 use crate::kernels::packing::mve::LANES;
@@ -56,7 +56,7 @@ pub(super) fn depthwise_conv_2d<L: Linked>(
         && r.multipliers.len() >= c
         && input.len() >= op.input.extent.len()
         && output.len() >= rows.len() * row_len
-        && scratch.len() >= depthwise_conv_2d_scratch_len(op)
+        && scratch.len() >= equal_channels_scratch_len(op)
         && scratch.as_ptr().align_offset(4) == 0;
     if !fits {
         return;

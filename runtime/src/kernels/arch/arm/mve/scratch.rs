@@ -1,6 +1,7 @@
 //! Scratch of the fast paths.
 
 use crate::kernels::arch::arm::dsp::has_padding;
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::packing::mve::LANES;
 use crate::kernels::params::{Conv2d, DepthwiseConv2d, Packing};
@@ -86,8 +87,19 @@ pub(super) const fn rows_len(op: &DepthwiseConv2d<'_>) -> usize {
     }
 }
 
-/// Scratch bytes of a depthwise convolution: parameters of the last channels, a pointer for each tap, rows.
+/// Scratch bytes of a depthwise convolution: those of equal channels, or the copied rows of a band and what that needs.
 pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
+    match op.packing {
+        Packing::Mve if multiplied::is_multiplied(op) => {
+            let band = multiplied::band(op);
+            multiplied::copies_len(&band).saturating_add(equal_channels_scratch_len(&band))
+        }
+        _ => equal_channels_scratch_len(op),
+    }
+}
+
+/// Scratch bytes of equal channels: parameters of the last channels, a pointer for each tap, rows.
+pub(super) const fn equal_channels_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Mve => {
             parameters_len(op).saturating_add(taps(op).saturating_mul(4)).saturating_add(rows_len(op))

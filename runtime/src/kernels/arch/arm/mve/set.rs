@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use super::{conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, pool, scratch, windows};
 use crate::kernels::Kernels;
+use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
 use crate::kernels::linked::{All, Linked, Variant};
 use crate::kernels::params::{
@@ -58,9 +59,12 @@ impl<L: Linked> Kernels for With<L> {
             Packing::Plain if linked(Packing::Plain) => {
                 Generic::<L>::depthwise_conv_2d(op, input, output, rows, scratch)
             }
-            Packing::Mve if linked(Packing::Mve) => {
-                depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows, scratch)
+            Packing::Mve if !linked(Packing::Mve) => {}
+            Packing::Mve if L::VARIANTS.has(Variant::ChannelMultiplier) && multiplied::is_multiplied(op) => {
+                let kernel = depthwise_conv_2d::depthwise_conv_2d::<L>;
+                multiplied::in_bands(op, input, output, rows, scratch, kernel);
             }
+            Packing::Mve => depthwise_conv_2d::depthwise_conv_2d::<L>(op, input, output, rows, scratch),
             _ => {}
         }
     }

@@ -5,6 +5,7 @@ mod conv_2d;
 mod depthwise_conv_2d;
 mod elementwise;
 mod fully_connected;
+mod mat_mul;
 mod windows;
 
 pub(super) use crate::kernels::arch::arm::lookup::look_up;
@@ -13,4 +14,5 @@ pub(super) use conv_2d::{multiply, pack};
 pub(super) use depthwise_conv_2d::{along_row, along_row_apart, at_taps};
 pub(super) use elementwise::{products, sums};
 pub(super) use fully_connected::multiply_vector;
+pub(super) use mat_mul::multiply_columns;
 pub(super) use windows::maxima;
