@@ -4,8 +4,10 @@ mod conv_2d;
 mod depthwise_conv_2d;
 mod fully_connected;
 mod windows;
+mod winograd;
 
 pub(super) use conv_2d::{multiply, pack};
 pub(super) use depthwise_conv_2d::{along_row, along_row_apart, at_taps};
 pub(super) use fully_connected::multiply_vector;
 pub(super) use windows::maxima;
+pub(super) use winograd::{finish, sums, transform};
