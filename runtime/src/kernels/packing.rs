@@ -1,5 +1,6 @@
 //! Where each weight lies in a packing, for the compiler, the check of a plan and the sets that read it slowly.
-//! [`Packing::Base`] stands in `base`, [`Packing::Mve`] in `mve`, [`Packing::DspWinograd`] in `winograd`.
+//! [`Packing::Base`] stands in `base`, [`Packing::Mve`] in `mve`, those of
+//! Winograd's scheme in `winograd`.
 //!
 //! [`Packing::Dsp`] is made for the dual 16-bit multiplier of Armv7E-M. Its unit is the *pair word*: for two output
 //! channels `a` and `b` and two inputs `k` and `l` the half words `256 * b[k] + a[k]` and `256 * b[l] + a[l]`. Multiplied
@@ -54,7 +55,7 @@ pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => generic::conv_2d_scratch_len(op),
         Packing::Dsp | Packing::DspWinograd => arm::dsp::conv_2d_scratch_len(op),
-        Packing::Base => arm::base::conv_2d_scratch_len(op),
+        Packing::Base | Packing::BaseWinograd => arm::base::conv_2d_scratch_len(op),
         Packing::Mve => arm::mve::conv_2d_scratch_len(op),
     }
 }
@@ -64,7 +65,7 @@ pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Plain => 0,
         Packing::Dsp | Packing::DspWinograd => arm::dsp::depthwise_conv_2d_scratch_len(op),
-        Packing::Base => arm::base::depthwise_conv_2d_scratch_len(op),
+        Packing::Base | Packing::BaseWinograd => arm::base::depthwise_conv_2d_scratch_len(op),
         Packing::Mve => arm::mve::depthwise_conv_2d_scratch_len(op),
     }
 }
@@ -115,7 +116,7 @@ impl Conv2d<'_> {
                 channel.saturating_mul(c_out.next_multiple_of(2))
             }
             Packing::Base => self.base_len(),
-            Packing::DspWinograd => self.winograd_len(),
+            Packing::DspWinograd | Packing::BaseWinograd => self.winograd_len(),
         }
     }
 
@@ -126,7 +127,8 @@ impl Conv2d<'_> {
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => self.suits_base(),
             Packing::Mve => self.suits_mve(),
-            Packing::DspWinograd => self.suits_winograd(),
+            Packing::DspWinograd => self.suits_dsp_winograd(),
+            Packing::BaseWinograd => self.suits_base_winograd(),
         }
     }
 
@@ -149,7 +151,7 @@ impl Conv2d<'_> {
             }
             Packing::Dsp => pair(self.weights, self.half_word(o, ky, kx, i))[o % 2],
             Packing::Base => self.weights.get(self.base_place(o, ky, kx, i)).copied().unwrap_or(0),
-            Packing::DspWinograd => self.winograd_weight(o, ky, kx, i),
+            Packing::DspWinograd | Packing::BaseWinograd => self.winograd_weight(o, ky, kx, i),
         }
     }
 
@@ -167,7 +169,7 @@ impl Conv2d<'_> {
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
             Packing::Mve => self.pack_mve(packed),
-            Packing::DspWinograd => self.pack_winograd(packed),
+            Packing::DspWinograd | Packing::BaseWinograd => self.pack_winograd(packing, packed),
         }
     }
 
@@ -200,7 +202,7 @@ impl FullyConnected<'_> {
             Packing::Plain | Packing::Mve => self.outputs,
             Packing::Dsp => self.outputs.next_multiple_of(2),
             Packing::Base => self.outputs.next_multiple_of(base::CHANNELS),
-            Packing::DspWinograd => 0,
+            Packing::DspWinograd | Packing::BaseWinograd => 0,
         };
         self.inputs.saturating_mul(outputs)
     }
@@ -212,7 +214,7 @@ impl FullyConnected<'_> {
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => multiplies_in_one_step(&self.requantize),
             Packing::Mve => self.suits_mve(),
-            Packing::DspWinograd => false,
+            Packing::DspWinograd | Packing::BaseWinograd => false,
         }
     }
 
@@ -227,7 +229,7 @@ impl FullyConnected<'_> {
             Packing::Plain | Packing::Mve => self.weights.get(o * self.inputs + i).copied().unwrap_or(0),
             Packing::Dsp => pair(self.weights, self.half_word(o, i))[o % 2],
             Packing::Base => base::biased(self.weights.get(self.base_place(o, i)).copied().unwrap_or(0)),
-            Packing::DspWinograd => 0,
+            Packing::DspWinograd | Packing::BaseWinograd => 0,
         }
     }
 
@@ -249,7 +251,7 @@ impl FullyConnected<'_> {
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
             Packing::Mve => self.pack_mve(packed),
-            Packing::DspWinograd => None,
+            Packing::DspWinograd | Packing::BaseWinograd => None,
         }
     }
 
@@ -283,7 +285,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Dsp => self.suits_dsp(),
             Packing::Base => self.suits_base(),
             Packing::Mve => self.suits_mve(),
-            Packing::DspWinograd => false,
+            Packing::DspWinograd | Packing::BaseWinograd => false,
         }
     }
 
@@ -312,7 +314,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Base => o * self.window.filter_h * self.window.filter_w + tap,
             Packing::Mve => self.mve_place(tap, o),
             // No operator of this kind has it.
-            Packing::DspWinograd => usize::MAX,
+            Packing::DspWinograd | Packing::BaseWinograd => usize::MAX,
         }
     }
 
@@ -333,7 +335,7 @@ impl DepthwiseConv2d<'_> {
             Packing::Dsp => self.pack_dsp(packed),
             Packing::Base => self.pack_base(packed),
             Packing::Mve => self.pack_mve(packed),
-            Packing::DspWinograd => None,
+            Packing::DspWinograd | Packing::BaseWinograd => None,
         }
     }
 

@@ -25,11 +25,14 @@ pub enum Packing {
     Mve = 3,
     /// As [`Packing::Dsp`], for 3×3 convolutions by Winograd's scheme, in 3.6 times the bytes; see [`super::packing`].
     DspWinograd = 4,
+    /// As [`Packing::Base`], for the same convolutions by the same scheme in as many bytes.
+    BaseWinograd = 5,
 }
 
 impl Packing {
     /// All packings, in the order of their codes in a plan.
-    pub const ALL: [Self; 5] = [Self::Plain, Self::Dsp, Self::Base, Self::Mve, Self::DspWinograd];
+    pub const ALL: [Self; 6] =
+        [Self::Plain, Self::Dsp, Self::Base, Self::Mve, Self::DspWinograd, Self::BaseWinograd];
 
     /// The packing with this code, or `None` for one that this version does not know.
     pub const fn from_code(code: u8) -> Option<Self> {
@@ -39,6 +42,7 @@ impl Packing {
             2 => Some(Self::Base),
             3 => Some(Self::Mve),
             4 => Some(Self::DspWinograd),
+            5 => Some(Self::BaseWinograd),
             _ => None,
         }
     }

@@ -20,18 +20,19 @@ pub fn parse_target(name: &str) -> Result<Target> {
 /// The packings that the compiler chooses from for a target.
 pub fn packings(target: Target) -> Vec<Packing> {
     let mut packings = vec![Packing::Plain, packing(target)];
-    packings.extend(larger(packing(target)));
     packings.dedup();
     // With a flash budget only.
-    if packing(target) == Packing::Dsp {
-        packings.push(Packing::DspWinograd);
-    }
+    packings.extend(larger(packing(target)));
     packings
 }
 
 /// The packing that takes fewer instructions and more flash than `packing`, for operators that suit it.
 pub(crate) fn larger(packing: Packing) -> Option<Packing> {
-    (packing == Packing::Dsp).then_some(Packing::DspWinograd)
+    match packing {
+        Packing::Dsp => Some(Packing::DspWinograd),
+        Packing::Base => Some(Packing::BaseWinograd),
+        _ => None,
+    }
 }
 
 /// The packing that the target's fast kernels read.

@@ -39,7 +39,7 @@ fn reach<'w>(weights: impl Iterator<Item = &'w i8>) -> u32 {
 }
 
 /// Whether accumulators fit 29 bits with their sign, where no sum is larger than `reach`.
-fn accumulators_fit(bias: &[i32], reach: u32) -> bool {
+pub(super) fn accumulators_fit(bias: &[i32], reach: u32) -> bool {
     reach < HALF_LIMIT && bias.iter().all(|bias| bias.unsigned_abs() < HALF_LIMIT)
 }
 

@@ -293,7 +293,8 @@ pub fn widest_sums<K: Kernels>(trial: &mut Trial<'_>) {
     }
 }
 
-/// Outputs that are whole tiles of 2×2 and pairs of tiles, and that are not, at all positions against the edges.
+/// Outputs that are whole tiles of 2×2 and two or four of them side by side, and that are not, at all positions against
+/// the edges.
 pub fn winograd_tiles<K: Kernels>(trial: &mut Trial<'_>) {
     let filter = |h, w, c_in, c_out| Spec::new((h, w, c_in), c_out).filter(3, 3);
     for w in 1..=9 {
@@ -304,15 +305,27 @@ pub fn winograd_tiles<K: Kernels>(trial: &mut Trial<'_>) {
             case::<K>(trial, filter(3, w, 16, 8).padding([2, 0, 1, 2]).layouts(layouts));
         }
     }
+    for w in 10..=17 {
+        case::<K>(trial, filter(3, w, 8, 2).padding([1, 1, 1, 1]).every_range());
+    }
     for h in 1..=5 {
         case::<K>(trial, filter(h, 5, 16, 4).padding([1, 2, 1, 0]).every_range());
     }
-    for (c_in, c_out) in [(16, 16), (32, 8), (48, 4), (64, 4)] {
+    let small = Numbers { values: Values::Small, ..Numbers::ORDINARY };
+    for (c_in, c_out) in [(16, 16), (32, 8), (48, 4), (64, 4), (8, 2), (24, 6), (8, 10)] {
         case::<K>(trial, filter(4, 4, c_in, c_out).padding([1, 1, 1, 1]));
+        if c_in <= 32 {
+            case::<K>(trial, filter(4, 4, c_in, c_out).padding([1, 1, 1, 1]).numbers(small));
+        }
     }
     for values in [Values::Lowest, Values::Highest, Values::Small] {
         let numbers = Numbers { values, ..Numbers::ORDINARY };
         case::<K>(trial, filter(5, 6, 32, 4).padding([1, 1, 1, 1]).numbers(numbers));
+        for zero_point in [i8::MIN, i8::MAX] {
+            let (input_zero_point, output_zero_point) = (zero_point, zero_point);
+            let numbers = Numbers { input_zero_point, output_zero_point, ..numbers };
+            case::<K>(trial, filter(5, 6, 8, 4).padding([1, 1, 1, 1]).numbers(numbers));
+        }
     }
     let numbers = Numbers { output_min: -3, output_max: 90, ..Numbers::ORDINARY };
     case::<K>(trial, filter(3, 5, 16, 4).padding([1, 1, 1, 1]).numbers(numbers));

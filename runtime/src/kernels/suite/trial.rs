@@ -88,7 +88,7 @@ pub(super) struct Operands<'b> {
 
 /// All packings. A set that does not read one gets the case's plain weights again, so that every set is called equally
 /// often.
-pub(super) const PACKINGS: [Packing; 5] = Packing::ALL;
+pub(super) const PACKINGS: [Packing; 6] = Packing::ALL;
 
 /// Where the kernel writes and what is expected there.
 pub(super) struct Target<'b> {

@@ -62,8 +62,11 @@ impl Work {
             OpKind::Conv2d => edges.saturating_mul(per_output),
             _ => edges.saturating_mul(to.c),
         };
-        if op.packing == Packing::DspWinograd {
-            return Self { kernel: kernel(op, input, output), counts: winograd(from.c, output, calls) };
+        if let Some(columns) = winograd_columns(op.packing) {
+            return Self {
+                kernel: kernel(op, input, output),
+                counts: winograd(from.c, output, calls, columns),
+            };
         }
         // Input rows are read anew by each call that needs them.
         let reach = window.dilation_h.saturating_mul(window.filter_h.saturating_sub(1)).saturating_add(1);
@@ -158,23 +161,34 @@ fn in_vectors(op: &OpRecord, output: View, per_output: usize) -> (usize, usize) 
     (outputs, outputs.saturating_mul(per_output.next_multiple_of(VECTOR)))
 }
 
-/// What the name of a kernel of [`Packing::DspWinograd`] ends with.
+/// What the names of the kernels of [`Packing::DspWinograd`] and [`Packing::BaseWinograd`] end with.
 const WINOGRAD: &str = "dspwinograd";
+const BASE_WINOGRAD: &str = "basewinograd";
 
 /// What the names of depthwise kernels with several output channels for each input channel have, those with a window of
 /// 3×3 where it matters.
 const MULTIPLIER: &str = " multiplier";
 const MULTIPLIER_3X3: &str = " multiplier 3x3";
 
-/// Counts of a convolution by Winograd's scheme. Positions are pairs of tiles of 2×2, outputs those of whole pairs,
-/// products those of transformed numbers, and what is copied are the input channels of the pairs.
-fn winograd(c_in: usize, output: View, calls: usize) -> [u64; COUNTS.len()] {
+/// Columns of output that kernels of Winograd's scheme take at once, in two rows; `None` for other packings.
+fn winograd_columns(packing: Packing) -> Option<usize> {
+    match packing {
+        Packing::DspWinograd => Some(4),
+        Packing::BaseWinograd => Some(8),
+        _ => None,
+    }
+}
+
+/// Counts of a convolution by Winograd's scheme. Positions are groups of tiles of 2×2, outputs those of whole groups,
+/// products those of transformed numbers, and what is copied are the input channels of the groups.
+fn winograd(c_in: usize, output: View, calls: usize, columns: usize) -> [u64; COUNTS.len()] {
     let to = output.extent;
     let tile_rows = (to.h / calls).max(1).div_ceil(2).saturating_mul(calls);
-    let pairs = tile_rows.saturating_mul(to.w.div_ceil(4));
-    let outputs = pairs.saturating_mul(8).saturating_mul(to.c);
+    let groups = tile_rows.saturating_mul(to.w.div_ceil(columns));
+    let outputs = groups.saturating_mul(2 * columns).saturating_mul(to.c);
     let products = outputs.saturating_mul(4).saturating_mul(c_in);
-    [calls, to.h, pairs, outputs, products, pairs.saturating_mul(c_in), 0, 0, 0, 0].map(|count| count as u64)
+    [calls, to.h, groups, outputs, products, groups.saturating_mul(c_in), 0, 0, 0, 0]
+        .map(|count| count as u64)
 }
 
 /// Positions whose window reaches beyond the input.

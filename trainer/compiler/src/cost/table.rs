@@ -20,6 +20,10 @@ const UNKNOWN: Costs = [300_000, 60_000, 8_000, 16_000, 3_000, 1_000, 1_000, 0, 
 /// the kernel are made of.
 const WINOGRAD: Costs = [300_000, 40_000, 350_000, 19_500, 711, 87_000, 0, 0, 0, 0];
 
+/// The same of the kernels without the DSP extension: of the M3, and of the M0.
+const BASE_WINOGRAD: Costs = [300_000, 40_000, 900_000, 21_000, 1_160, 300_000, 0, 0, 0, 0];
+const M0_WINOGRAD: Costs = [300_000, 40_000, 1_100_000, 50_000, 2_560, 460_000, 0, 0, 0, 0];
+
 /// The table as it is generated.
 const TEXT: &str = include_str!("coefficients.tsv");
 
@@ -27,8 +31,13 @@ const TEXT: &str = include_str!("coefficients.tsv");
 pub(super) fn costs(target: Target, kernel: &str) -> Costs {
     let core = core(target);
     let rows = rows();
-    if kernel.ends_with(super::WINOGRAD) && !rows.contains_key(&(core, kernel)) {
-        return WINOGRAD;
+    if !rows.contains_key(&(core, kernel)) {
+        match core {
+            _ if kernel.ends_with(super::WINOGRAD) => return WINOGRAD,
+            "m0" if kernel.ends_with(super::BASE_WINOGRAD) => return M0_WINOGRAD,
+            _ if kernel.ends_with(super::BASE_WINOGRAD) => return BASE_WINOGRAD,
+            _ => {}
+        }
     }
     let is_packed = kernel.contains(super::MULTIPLIER) && !kernel.ends_with(super::MULTIPLIER);
     if is_packed && !rows.contains_key(&(core, kernel)) {

@@ -34,7 +34,7 @@ fn rows_at_once(record: &OpRecord) -> usize {
     let is_3x3 =
         (w.filter_h, w.filter_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1, 1, 1);
     match (record.kind, record.packing) {
-        (OpKind::Conv2d, Packing::DspWinograd) => 2,
+        (OpKind::Conv2d, Packing::DspWinograd | Packing::BaseWinograd) => 2,
         (OpKind::DepthwiseConv2d, Packing::Dsp) if is_3x3 => 2,
         _ => 1,
     }

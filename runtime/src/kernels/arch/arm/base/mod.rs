@@ -4,6 +4,9 @@
 //!   multiplied with the weights of all channels. Two accumulators then hold three sums of 21 bits: the low 22 bits of the
 //!   second are the sum for `z`, its upper 10 the low bits of that for `y`; these subtracted from the first leave the sum
 //!   for `x` in 21 bits, and above them the rest of that for `y`. The compiler proves how many products fit.
+//! - *Convolution by Winograd's scheme.* The transformed inputs of four tiles `a`, `b`, `c`, `d` stand in three words
+//!   `a + 2^24 d`, `b + 2^16 d` and `c + 2^8 d`. Three accumulators hold four sums of 24 bits: the upper byte of each, taken
+//!   from the word behind it, is a byte of the sum for `d`.
 //! - *Fully connected.* The weights of four outputs `a`, `b`, `c`, `d` are read as a word `a + 2^8 b + 2^16 c + 2^24 d`;
 //!   with `b + 2^16 d` and `c + 2^8 d`, an instruction each, three accumulators hold four sums of 24 bits.
 //! - *Depthwise.* Neighbouring pixels share each weight that is loaded.
@@ -50,6 +53,8 @@ mod mat_mul;
 mod set;
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 mod windows;
+#[cfg(any(test, teff_armv6m, teff_armv7m))]
+mod winograd;
 
 #[cfg(any(test, teff_armv6m, teff_armv7m))]
 pub use set::Base;

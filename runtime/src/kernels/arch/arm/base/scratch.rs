@@ -33,10 +33,32 @@ pub(super) const fn copied_rows_len(op: &Conv2d<'_>) -> usize {
     }
 }
 
-/// Scratch bytes of a convolution: a block of pixels, and filter rows that reach into the padding.
+/// Tiles of Winograd's scheme at a time, and the columns of inputs under them.
+pub(super) const TILES: usize = 4;
+pub(super) const TILE_COLUMNS: usize = 2 * TILES + 2;
+/// Bytes of the transformed inputs of four tiles at one place, of a channel.
+pub(super) const WORDS_LEN: usize = 12;
+/// Bytes of the sums of four tiles by two channels: for each of four columns two rows.
+pub(super) const SUMS_LEN: usize = 4 * 2 * 2 * WORDS_LEN;
+/// Bytes of the list of the inputs under four tiles.
+pub(super) const LIST_LEN: usize = 4 * TILE_COLUMNS * TAP_LEN;
+
+/// Bytes of the transformed inputs of four tiles at all places.
+pub(super) const fn winograd_columns_len(op: &Conv2d<'_>) -> usize {
+    op.input.extent.c.saturating_mul(16 * WORDS_LEN)
+}
+
+/// Scratch bytes of Winograd's scheme: transformed inputs, sums, the list of inputs, and the channels of an input outside.
+pub(super) const fn winograd_scratch_len(op: &Conv2d<'_>) -> usize {
+    winograd_columns_len(op).saturating_add(SUMS_LEN + LIST_LEN).saturating_add(op.input.extent.c)
+}
+
+/// Scratch bytes of a convolution: a block of pixels, and filter rows that reach into the padding; by Winograd's
+/// scheme see [`winograd_scratch_len`].
 pub const fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
     match op.packing {
         Packing::Base => columns_len(op).saturating_add(copied_rows_len(op)),
+        Packing::BaseWinograd => winograd_scratch_len(op),
         _ => generic::conv_2d_scratch_len(op),
     }
 }

@@ -4,7 +4,9 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, scratch, windows};
+use super::{
+    averages, conv_2d, depthwise_conv_2d, elementwise, fully_connected, mat_mul, scratch, windows, winograd,
+};
 use crate::kernels::Kernels;
 use crate::kernels::arch::arm::multiplied;
 use crate::kernels::generic;
@@ -26,7 +28,7 @@ impl<L: Linked> Kernels for With<L> {
     const NAME: &'static str = "base";
     type For<M: Linked> = With<M>;
     type Variants = L;
-    const READS: &'static [Packing] = &[Packing::Plain, Packing::Base];
+    const READS: &'static [Packing] = &[Packing::Plain, Packing::Base, Packing::BaseWinograd];
 
     fn conv_2d_scratch_len(op: &Conv2d<'_>) -> usize {
         scratch::conv_2d_scratch_len(op)
@@ -36,6 +38,9 @@ impl<L: Linked> Kernels for With<L> {
         match op.packing {
             Packing::Base if L::VARIANTS.conv_2d(Packing::Base) => {
                 conv_2d::conv_2d(op, input, output, rows, scratch)
+            }
+            Packing::BaseWinograd if L::VARIANTS.conv_2d(Packing::BaseWinograd) => {
+                winograd::conv_2d(op, input, output, rows, scratch)
             }
             Packing::Plain if L::VARIANTS.conv_2d(Packing::Plain) => {
                 Generic::<L>::conv_2d(op, input, output, rows, scratch)

@@ -7,6 +7,7 @@ mod elementwise;
 mod fully_connected;
 mod mat_mul;
 mod windows;
+mod winograd;
 
 pub(super) use crate::kernels::arch::arm::lookup::look_up;
 pub(super) use averages::averages;
@@ -16,3 +17,4 @@ pub(super) use elementwise::{products, sums};
 pub(super) use fully_connected::multiply_vector;
 pub(super) use mat_mul::multiply_columns;
 pub(super) use windows::maxima;
+pub(super) use winograd::{finish, sums, transform};

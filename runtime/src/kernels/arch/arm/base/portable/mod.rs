@@ -7,6 +7,7 @@ mod elementwise;
 mod fully_connected;
 mod mat_mul;
 mod windows;
+mod winograd;
 
 pub(super) use averages::averages;
 pub(super) use conv_2d::{multiply, pack};
@@ -15,3 +16,4 @@ pub(super) use elementwise::{look_up, products, sums};
 pub(super) use fully_connected::multiply_vector;
 pub(super) use mat_mul::multiply_columns;
 pub(super) use windows::maxima;
+pub(super) use winograd::{finish, sums, transform};
