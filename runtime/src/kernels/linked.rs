@@ -5,7 +5,7 @@
 
 use super::arch::arm::dsp;
 use super::generic;
-use super::packing::BLOCK;
+use super::packing::{BLOCK, FOUR, PART};
 use super::params::{AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Packing};
 use crate::quant::Requantize;
 use crate::shape::Layout;
@@ -43,8 +43,8 @@ pub enum Variant {
     ChannelMultiplier = 32,
     /// A depthwise convolution that reads planar values.
     DepthwisePlanar = 33,
-    /// A fully connected layer whose outputs are not whole blocks of eight.
-    OutputsLeftOver = 34,
+    /// A fully connected layer with one or two outputs behind those that are taken by eight or four.
+    PairLeftOver = 34,
     /// An average over the whole input ([`AveragePool2d::is_global`]).
     GlobalAverage = 35,
     /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]).
@@ -63,6 +63,12 @@ pub enum Variant {
     MaxByChannels = 42,
     /// Any other maximum.
     OtherMax = 43,
+    /// A fully connected layer with at least eight outputs.
+    OutputsInBlocks = 44,
+    /// A fully connected layer with three or four outputs behind those that are taken by eight, or more.
+    FourLeftOver = 45,
+    /// A fully connected layer whose inputs are summed in parts.
+    InputsInParts = 46,
 }
 
 impl Variants {
@@ -133,7 +139,10 @@ impl Variants {
     pub const fn with_fully_connected(self, op: &FullyConnected<'_>) -> Self {
         Self(self.0 | 1 << (FULLY_CONNECTED + op.packing as u32))
             .with_requantize(&op.requantize)
-            .with_if(!op.outputs.is_multiple_of(BLOCK), Variant::OutputsLeftOver)
+            .with_if(op.outputs >= BLOCK, Variant::OutputsInBlocks)
+            .with_if(op.outputs % BLOCK > 2, Variant::FourLeftOver)
+            .with_if(matches!(op.outputs % FOUR, 1 | 2), Variant::PairLeftOver)
+            .with_if(op.inputs > PART, Variant::InputsInParts)
     }
 
     /// The set with what an average needs.
