@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::kernels::params::Place;
 use crate::kernels::{Kernels, Native};
 use crate::plan::{
-    AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, OpKind, OpRecord, Ops, StaticModel, arena_range,
+    AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, OpKind, OpWords, Ops, StaticModel, arena_range,
 };
 use crate::quant::QuantParams;
 use places::{Bands, Cells, pair, whole};
@@ -139,7 +139,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         let model = known::<M>(&self.model);
         let mut left = budget;
         let mut first = true;
-        while let Some(op) = &model.op(self.next_op) {
+        while let Some(op) = model.op_words(self.next_op) {
             if M::OPS.contains_groups() && model.writes_lines(op) {
                 let group = lock_step::Group::new(model, self.next_op);
                 while self.next_slice < group.slices() {
@@ -155,15 +155,15 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
                 (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
-            let slices = model.slices_of(op, M::OPS);
+            let slices = model.slices_of((op.kind(), op.inputs()[0], op.output()), M::OPS);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
-            let affordable = (left.saturating_sub(op.call_cost) / op.slice_cost.max(1)) as usize;
+            let affordable = (left.saturating_sub(op.call_cost()) / op.slice_cost().max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
             if count == 0 {
                 return Progress::Pending;
             }
             first = false;
-            let cost = (count as u32).saturating_mul(op.slice_cost).saturating_add(op.call_cost);
+            let cost = (count as u32).saturating_mul(op.slice_cost()).saturating_add(op.call_cost());
             left = left.saturating_sub(cost);
             let end = self.next_slice + count;
             run::<M, K>(model, self.arena, op, self.next_slice..end, 0);
@@ -187,18 +187,18 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
     /// telling apart what operators in lock step cost.
     pub fn invoke_op_with(&mut self, index: u16, mut observe: impl FnMut(u16)) {
         let model = known::<M>(&self.model);
-        let Some(op) = model.op(index) else { return };
-        if M::OPS.contains_groups() && model.reads_lines(&op) {
+        let Some(op) = model.op_words(index) else { return };
+        if M::OPS.contains_groups() && model.reads_lines(op) {
             return;
         }
-        if M::OPS.contains_groups() && model.writes_lines(&op) {
+        if M::OPS.contains_groups() && model.writes_lines(op) {
             let group = lock_step::Group::new(model, index);
             (0..group.slices()).for_each(|y| group.run::<M, K>(model, self.arena, y, &mut observe));
             return;
         }
         observe(index);
-        let slices = model.slices_of(&op, M::OPS);
-        run::<M, K>(model, self.arena, &op, 0..slices, 0);
+        let slices = model.slices_of((op.kind(), op.inputs()[0], op.output()), M::OPS);
+        run::<M, K>(model, self.arena, op, 0..slices, 0);
     }
 
     /// Elements of value `index` as the arena (or the plan) holds them now.
@@ -259,12 +259,12 @@ impl Output<'_> {
 fn run<M: Ops, K: Kernels>(
     model: &Model<'_>,
     arena: &mut [i8],
-    op: &OpRecord,
+    op: OpWords<'_>,
     slices: Range<usize>,
     held_from: usize,
 ) {
     let linked = |kind: OpKind| M::OPS.contains(kind);
-    match op.kind {
+    match op.kind() {
         OpKind::Conv2d if linked(OpKind::Conv2d) => {
             let mut params = model.conv_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);
@@ -331,12 +331,15 @@ fn run<M: Ops, K: Kernels>(
         OpKind::Pad if linked(OpKind::Pad) => {
             let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             if slices.start == 0 {
-                output.fill(op.c as i8);
+                output.fill(op.c() as i8);
             }
             K::For::<M>::place(&model.pad(op), input, output, slices);
         }
         OpKind::Copy if linked(OpKind::Copy) => {
-            let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
+            let params = Place::relayout(
+                model.value_words(op.inputs()[0]).view(),
+                model.value_words(op.output()).view(),
+            );
             let Some((input, output)) = whole::<M>(model, arena, op) else { return };
             K::For::<M>::place(&params, input, output, slices);
         }

@@ -1,7 +1,7 @@
 //! What the operators of a model need of the kernels.
 
 use super::model::Model;
-use super::record::{Location, OpKind};
+use super::record::OpKind;
 use crate::kernels::linked::{Variant, Variants};
 
 impl Model<'_> {
@@ -9,19 +9,21 @@ impl Model<'_> {
     pub const fn variants(&self) -> Variants {
         let mut variants = Variants::NONE;
         let mut index = 0;
-        while let Some(op) = self.op(index) {
-            variants = match op.kind {
-                OpKind::Conv2d => variants.with_conv_2d(&self.conv_2d(&op)),
-                OpKind::DepthwiseConv2d => variants.with_depthwise_conv_2d(&self.depthwise_conv_2d(&op)),
-                OpKind::FullyConnected => variants.with_fully_connected(&self.fully_connected(&op)),
-                OpKind::AveragePool2d => variants.with_average_pool_2d(&self.average_pool_2d(&op)),
-                OpKind::MaxPool2d => variants.with_max_pool_2d(&self.max_pool_2d(&op)),
-                OpKind::Mul if self.mul(&op).rhs_per_channel => variants.with(Variant::PerChannel),
-                OpKind::MatMul if self.mat_mul(&op).rhs_transposed => variants.with(Variant::RhsTransposed),
+        while let Some(op) = self.op_words(index) {
+            variants = match op.kind() {
+                OpKind::Conv2d => variants.with_conv_2d(&self.conv_2d(op)),
+                OpKind::DepthwiseConv2d => variants.with_depthwise_conv_2d(&self.depthwise_conv_2d(op)),
+                OpKind::FullyConnected => variants.with_fully_connected(&self.fully_connected(op)),
+                OpKind::AveragePool2d => variants.with_average_pool_2d(&self.average_pool_2d(op)),
+                OpKind::MaxPool2d => variants.with_max_pool_2d(&self.max_pool_2d(op)),
+                OpKind::Mul if self.mul(op).rhs_per_channel => variants.with(Variant::PerChannel),
+                OpKind::MatMul if self.mat_mul(op).rhs_transposed => variants.with(Variant::RhsTransposed),
                 OpKind::MatMul => variants.with(Variant::RhsPlain),
                 _ => variants,
             };
-            if self.is_constant(op.inputs[0]) || (op.kind.operands() > 1 && self.is_constant(op.inputs[1])) {
+            if self.is_constant(op.inputs()[0])
+                || (op.kind().operands() > 1 && self.is_constant(op.inputs()[1]))
+            {
                 variants = variants.with(Variant::ConstantInput);
             }
             index += 1;
@@ -30,6 +32,6 @@ impl Model<'_> {
     }
 
     const fn is_constant(&self, value: u16) -> bool {
-        matches!(self.value(value).location, Location::Data(_))
+        self.value_words(value).is_constant()
     }
 }
