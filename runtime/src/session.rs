@@ -140,7 +140,8 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         let mut left = budget;
         let mut first = true;
         while let Some(op) = model.op_words(self.next_op) {
-            if M::OPS.contains_groups() && model.writes_lines(op) {
+            let output = model.value_words(op.output());
+            if M::OPS.contains_groups() && output.is_lines() {
                 let group = lock_step::Group::new(model, self.next_op);
                 while self.next_slice < group.slices() {
                     let cost = group.cost(model, self.next_slice);
@@ -155,7 +156,7 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
                 (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
-            let slices = model.slices_of((op.kind(), op.inputs()[0], op.output()), M::OPS);
+            let slices = model.slices_of(op.kind(), op.inputs()[0], output, M::OPS);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
             let affordable = (left.saturating_sub(op.call_cost()) / op.slice_cost().max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
@@ -191,13 +192,14 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         if M::OPS.contains_groups() && model.reads_lines(op) {
             return;
         }
-        if M::OPS.contains_groups() && model.writes_lines(op) {
+        let output = model.value_words(op.output());
+        if M::OPS.contains_groups() && output.is_lines() {
             let group = lock_step::Group::new(model, index);
             (0..group.slices()).for_each(|y| group.run::<M, K>(model, self.arena, y, &mut observe));
             return;
         }
         observe(index);
-        let slices = model.slices_of((op.kind(), op.inputs()[0], op.output()), M::OPS);
+        let slices = model.slices_of(op.kind(), op.inputs()[0], output, M::OPS);
         run::<M, K>(model, self.arena, op, 0..slices, 0);
     }
 
@@ -284,13 +286,7 @@ fn run<M: Ops, K: Kernels>(
             }
         }
         OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
-            let params = model.fully_connected(op);
-            let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
-            let outputs = outputs.start..outputs.end.min(params.outputs);
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
-            if let Some(output) = output.get_mut(outputs.clone()) {
-                K::For::<M>::fully_connected(&params, input, output, outputs);
-            }
+            fully_connected::<M, K>(model, arena, op, slices);
         }
         OpKind::MaxPool2d if linked(OpKind::MaxPool2d) => {
             let mut params = model.max_pool_2d(op);
@@ -325,22 +321,22 @@ fn run<M: Ops, K: Kernels>(
             K::For::<M>::softmax(&model.softmax(op), cells.lhs, cells.output);
         }
         OpKind::Concat if linked(OpKind::Concat) => {
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
+            let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+            let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
             K::For::<M>::place(&model.concat(op), input, output, slices);
         }
         OpKind::Pad if linked(OpKind::Pad) => {
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
+            let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+            let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
             if slices.start == 0 {
                 output.fill(op.c() as i8);
             }
             K::For::<M>::place(&model.pad(op), input, output, slices);
         }
         OpKind::Copy if linked(OpKind::Copy) => {
-            let params = Place::relayout(
-                model.value_words(op.inputs()[0]).view(),
-                model.value_words(op.output()).view(),
-            );
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
+            let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+            let params = Place::relayout(input.view(), output.view());
+            let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
             K::For::<M>::place(&params, input, output, slices);
         }
         OpKind::MatMul if linked(OpKind::MatMul) => {
@@ -352,5 +348,24 @@ fn run<M: Ops, K: Kernels>(
             }
         }
         _ => {}
+    }
+}
+
+/// The slices `slices` of a fully connected layer. Such layers are small and many: a function of its own keeps what it
+/// works on in registers.
+#[inline(never)]
+fn fully_connected<M: Ops, K: Kernels>(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    op: OpWords<'_>,
+    slices: Range<usize>,
+) {
+    let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+    let params = model.fully_connected(op, input, output);
+    let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
+    let outputs = outputs.start..outputs.end.min(params.outputs);
+    let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
+    if let Some(output) = output.get_mut(outputs.clone()) {
+        K::For::<M>::fully_connected(&params, input, output, outputs);
     }
 }

@@ -185,7 +185,8 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
         }
         OpKind::FullyConnected => {
             require!(to.h == 1 && to.w == 1, shape);
-            let layer = model.fully_connected(words);
+            let (input, output) = (model.value_words(op.inputs[0]), model.value_words(op.output));
+            let layer = model.fully_connected(words, input, output);
             require!(weights_fit(op, layer.weights_len(), layer.weights), parameters);
             require!(per_channel_fit(op, layer.bias, layer.requantize.multipliers, to.c), parameters);
             require!(layer.suits(op.packing), parameters);

@@ -341,7 +341,10 @@ impl<'a> Model<'a> {
     /// `len` bytes of the data section from `offset` on; empty where they are not all inside.
     pub const fn data(&self, offset: u32, len: u32) -> &'a [u8] {
         let [start, data_len] = header::data(self.header);
-        part(part(self.plan.as_bytes(), start, data_len), offset, len)
+        if offset > data_len || len > data_len - offset {
+            return &[];
+        }
+        part(self.plan.as_bytes(), start + offset, len)
     }
 
     /// `count` words of the data section from `offset` on; empty where they are not all inside or `offset` is no multiple
@@ -405,15 +408,21 @@ impl<'a> Model<'a> {
     /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output,
     /// [`OUTPUTS_PER_SLICE`] outputs of a fully connected layer, or rows of the results of a matrix product.
     pub const fn slices(&self, op: &OpRecord) -> usize {
-        self.slices_of((op.kind, op.inputs[0], op.output), OpSet::ALL)
+        self.slices_of(op.kind, op.inputs[0], self.value_words(op.output), OpSet::ALL)
     }
 
     /// As [`Model::slices`], by the operator's kind, input and output, where no operator is outside of `linked`.
     #[inline(always)]
-    pub(crate) const fn slices_of(&self, (kind, input, output): (OpKind, u16, u16), linked: OpSet) -> usize {
+    pub(crate) const fn slices_of(
+        &self,
+        kind: OpKind,
+        input: u16,
+        output: ValueWords<'_>,
+        linked: OpSet,
+    ) -> usize {
         match kind {
             OpKind::FullyConnected if linked.contains(OpKind::FullyConnected) => {
-                self.value_words(output).extent().c.div_ceil(OUTPUTS_PER_SLICE)
+                output.extent().c.div_ceil(OUTPUTS_PER_SLICE)
             }
             OpKind::Concat | OpKind::Pad | OpKind::Copy
                 if linked.contains(OpKind::Concat)
@@ -423,10 +432,10 @@ impl<'a> Model<'a> {
                 self.value_words(input).extent().h
             }
             OpKind::MatMul if linked.contains(OpKind::MatMul) => {
-                let output = self.value_words(output).extent();
+                let output = output.extent();
                 output.h.saturating_mul(output.w)
             }
-            _ => self.value_words(output).extent().h,
+            _ => output.extent().h,
         }
     }
 }

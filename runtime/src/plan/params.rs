@@ -1,8 +1,8 @@
 //! Kernel parameters of an operator record. Nothing is checked here: on a record that does not fit, slices are empty.
 
 use super::model::Model;
-use super::record::{MatrixOrder, NONE};
-use super::words::OpWords;
+use super::record::MatrixOrder;
+use super::words::{OpWords, ValueWords};
 use crate::bytes::{as_i8, as_signed};
 use crate::kernels::params::{
     Add, Average, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Place,
@@ -13,15 +13,12 @@ use crate::shape::{Extent, Layout, View};
 
 impl<'a> Model<'a> {
     const fn words(&self, offset: u32, count: usize) -> &'a [u32] {
-        if offset == NONE { &[] } else { self.data_words(offset, count) }
+        // No data section reaches as far as `NONE`.
+        self.data_words(offset, count)
     }
 
     const fn weights(&self, op: OpWords<'_>) -> &'a [i8] {
-        if op.weights_offset() == NONE {
-            &[]
-        } else {
-            as_i8(self.data(op.weights_offset(), op.weights_len()))
-        }
+        as_i8(self.data(op.weights_offset(), op.weights_len()))
     }
 
     const fn requantize(&self, op: OpWords<'_>, channels: usize, zero_point: i8) -> Requantize<'a> {
@@ -64,11 +61,16 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) const fn fully_connected(&self, op: OpWords<'_>) -> FullyConnected<'a> {
-        let output = self.value_words(op.output());
+    #[inline(always)]
+    pub(crate) const fn fully_connected(
+        &self,
+        op: OpWords<'_>,
+        input: ValueWords<'_>,
+        output: ValueWords<'_>,
+    ) -> FullyConnected<'a> {
         let outputs = output.extent().c;
         FullyConnected {
-            inputs: self.value_words(op.inputs()[0]).extent().len(),
+            inputs: input.len(),
             outputs,
             weights: self.weights(op),
             packing: op.packing(),

@@ -340,7 +340,7 @@ impl OpRecord {
             shift: op.shift(),
             output_min: op.output_min(),
             output_max: op.output_max(),
-            from_last_row: op.from_last_row(),
+            from_last_row: op.is_from_last_row(),
             scratch_offset: words[4],
             scratch_len: words[5],
             weights_offset: op.weights_offset(),

@@ -13,7 +13,10 @@ impl Model<'_> {
             variants = match op.kind() {
                 OpKind::Conv2d => variants.with_conv_2d(&self.conv_2d(op)),
                 OpKind::DepthwiseConv2d => variants.with_depthwise_conv_2d(&self.depthwise_conv_2d(op)),
-                OpKind::FullyConnected => variants.with_fully_connected(&self.fully_connected(op)),
+                OpKind::FullyConnected => variants.with_fully_connected(&{
+                    let (input, output) = (self.value_words(op.inputs()[0]), self.value_words(op.output()));
+                    self.fully_connected(op, input, output)
+                }),
                 OpKind::AveragePool2d => variants.with_average_pool_2d(&self.average_pool_2d(op)),
                 OpKind::MaxPool2d => variants.with_max_pool_2d(&self.max_pool_2d(op)),
                 OpKind::Mul if self.mul(op).rhs_per_channel => variants.with(Variant::PerChannel),

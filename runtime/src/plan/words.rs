@@ -65,6 +65,13 @@ impl ValueWords<'_> {
         }
     }
 
+    /// Elements; those of a checked plan fit 32 bits.
+    #[inline(always)]
+    pub const fn len(self) -> usize {
+        let Extent { h, w, c } = self.extent();
+        h.wrapping_mul(w).wrapping_mul(c)
+    }
+
     /// Where it lies in the arena, as [`super::arena_range`]; `None` for a constant.
     #[inline(always)]
     pub const fn arena_range(self) -> Option<Range<usize>> {
@@ -73,7 +80,7 @@ impl ValueWords<'_> {
         }
         let (Extent { h, w, c }, start) = (self.extent(), self.0[3] as usize);
         let rows = if self.rows() == 0 { h } else { self.rows() as usize };
-        Some(start..start + rows * w * c)
+        Some(start..start.wrapping_add(rows.wrapping_mul(w).wrapping_mul(c)))
     }
 }
 
@@ -130,7 +137,7 @@ impl OpWords<'_> {
     }
 
     #[inline(always)]
-    pub const fn from_last_row(self) -> bool {
+    pub const fn is_from_last_row(self) -> bool {
         self.0[3] >> 8 & 0xFF != 0
     }
 

@@ -7,23 +7,16 @@ use super::lock_step;
 use crate::kernels::linked::Variant;
 use crate::plan::{Band, Model, OpWords, Ops, Order, Rows, ValueWords};
 
-/// The whole input and the whole output of `op`.
-#[inline(never)]
+/// The whole input and the whole output of an operator.
+#[inline]
 pub(super) fn whole<'p, M: Ops>(
     model: &Model<'p>,
     arena: &'p mut [i8],
-    op: OpWords<'_>,
+    input: ValueWords<'_>,
+    output: ValueWords<'_>,
 ) -> Option<(&'p [i8], &'p mut [i8])> {
-    let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
-    let output = output.arena_range()?;
-    match input.arena_range() {
-        Some(input) => {
-            let [input, output] = arena.get_disjoint_mut([input, output]).ok()?;
-            Some((input, output))
-        }
-        None if !M::VARIANTS.has(Variant::ConstantInput) => None,
-        None => Some((model.constant_of(input), arena.get_mut(output)?)),
-    }
+    let apart = Apart::new(arena, output)?;
+    Some((apart.operand::<M>(model, input)?, apart.output))
 }
 
 /// Both inputs, which may overlap each other, and the whole output of `op`.
@@ -33,21 +26,41 @@ pub(super) fn pair<'p, M: Ops>(
     arena: &'p mut [i8],
     op: OpWords<'_>,
 ) -> Option<(&'p [i8], &'p [i8], &'p mut [i8])> {
-    let to = model.value_words(op.output()).arena_range()?;
-    let (before, rest) = arena.split_at_mut_checked(to.start)?;
-    let (output, behind) = rest.split_at_mut_checked(to.end.checked_sub(to.start)?)?;
-    let (before, behind) = (&*before, &*behind);
-    let operand = |index: u16| {
-        let value = model.value_words(index);
+    let apart = Apart::new(arena, model.value_words(op.output()))?;
+    let [lhs, rhs] = op.inputs().map(|index| apart.operand::<M>(model, model.value_words(index)));
+    Some((lhs?, rhs?, apart.output))
+}
+
+/// The output of an operator, and the arena before and behind it.
+struct Apart<'p> {
+    before: &'p [i8],
+    output: &'p mut [i8],
+    behind: &'p [i8],
+    /// Where the output ends.
+    end: usize,
+}
+
+impl<'p> Apart<'p> {
+    #[inline(always)]
+    fn new(arena: &'p mut [i8], output: ValueWords<'_>) -> Option<Self> {
+        let to = output.arena_range()?;
+        let (arena, behind) = arena.split_at_mut_checked(to.end)?;
+        let (before, output) = arena.split_at_mut_checked(to.start)?;
+        Some(Self { before, output, behind, end: to.end })
+    }
+
+    /// A value that does not overlap the output.
+    #[inline(always)]
+    fn operand<M: Ops>(&self, model: &Model<'p>, value: ValueWords<'_>) -> Option<&'p [i8]> {
         match value.arena_range() {
-            Some(from) if from.start >= to.end => behind.get(from.start - to.end..from.end - to.end),
-            Some(from) => before.get(from),
+            Some(from) => match from.start.checked_sub(self.end) {
+                Some(start) => self.behind.get(start..from.end - self.end),
+                None => self.before.get(from),
+            },
             None if !M::VARIANTS.has(Variant::ConstantInput) => None,
             None => Some(model.constant_of(value)),
         }
-    };
-    let [lhs, rhs] = op.inputs();
-    Some((operand(lhs)?, operand(rhs)?, output))
+    }
 }
 
 /// The slices of a spatial operator, band by band: as many rows at once as can be written without touching input that
@@ -82,7 +95,7 @@ impl<'p, 'm> Bands<'p, 'm> {
         let from = input.arena_range();
         let order = match &from {
             Some(from) if from.start < to.end && to.start < from.end => {
-                if op.from_last_row() {
+                if op.is_from_last_row() {
                     Order::Descending { gap: to.start.saturating_sub(from.start) }
                 } else {
                     Order::Ascending { gap: from.start.saturating_sub(to.start) }

@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
-use core::mem::offset_of;
+use core::mem::{MaybeUninit, offset_of};
 use core::ops::Range;
+use core::ptr;
 
 use super::clamp::clamp;
 use crate::kernels::linked::{Linked, Variant};
@@ -36,7 +37,7 @@ pub(super) fn fully_connected<L: Linked>(
     outputs: Range<usize>,
 ) {
     let (k, r) = (op.inputs, &op.requantize);
-    let fits = op.weights.len() >= op.weights_len()
+    let fits = op.weights.len() as u64 >= op.outputs.next_multiple_of(2) as u64 * k as u64
         && op.weights.as_ptr().align_offset(4) == 0
         && outputs.end <= op.outputs
         && op.bias.len() >= op.outputs
@@ -66,18 +67,9 @@ pub(super) fn fully_connected<L: Linked>(
             outputs: count,
             pair_bytes: 2 * k,
         };
-        let mut sums = [0i32; BLOCK];
-        if L::VARIANTS.has(Variant::InputsInParts) {
-            let mut left = k;
-            while left > PART {
-                let input_end = block.input.wrapping_add(PART);
-                let output = core::ptr::null_mut();
-                multiply::<L>(&Block { input_end, multipliers: sums.as_mut_ptr(), output, ..block });
-                block.bias = sums.as_ptr();
-                block.input = input_end;
-                block.weights = block.weights.wrapping_add(PART * if o < whole { BLOCK } else { 2 });
-                left -= PART;
-            }
+        let mut sums = MaybeUninit::<[i32; BLOCK]>::uninit();
+        if L::VARIANTS.has(Variant::InputsInParts) && k > PART {
+            sum_first_parts::<L>(&mut block, k, sums.as_mut_ptr().cast());
         }
         multiply::<L>(&block);
         if !direct {
@@ -89,6 +81,20 @@ pub(super) fn fully_connected<L: Linked>(
     }
     if L::VARIANTS.has(Variant::Clamp) {
         clamp(output.get_mut(..outputs.len()).unwrap_or(&mut []), r);
+    }
+}
+
+/// Sums all parts of the `k` inputs but the last, which is left to do with these sums as biases.
+#[inline(never)]
+fn sum_first_parts<L: Linked>(block: &mut Block, k: usize, sums: *mut i32) {
+    let mut left = k;
+    while left > PART {
+        let input_end = block.input.wrapping_add(PART);
+        multiply::<L>(&Block { input_end, multipliers: sums, output: ptr::null_mut(), ..*block });
+        block.bias = sums;
+        block.input = input_end;
+        block.weights = block.weights.wrapping_add(PART * if block.outputs == BLOCK { BLOCK } else { 2 });
+        left -= PART;
     }
 }
 
