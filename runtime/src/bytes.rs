@@ -47,7 +47,13 @@ impl<'a> PlanBytes<'a> {
     /// `N` little-endian words from byte `offset` on; `None` where they are not all inside or `offset` is no multiple of four.
     #[inline(always)]
     pub(crate) const fn record<const N: usize>(self, offset: usize) -> Option<&'a [u32; N]> {
-        self.words(offset, N).first_chunk::<N>()
+        match self.0.len().checked_sub(4 * N) {
+            Some(last) if offset <= last && offset.is_multiple_of(4) => {
+                // SAFETY: `N` words from `offset` on lie inside the slice; for the rest see `words`.
+                Some(unsafe { &*self.0.as_ptr().add(offset).cast() })
+            }
+            _ => None,
+        }
     }
 
     /// `count` little-endian words from byte `offset` on; none where they are not all inside or `offset` is no multiple of

@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::kernels::params::Place;
 use crate::kernels::{Kernels, Native};
 use crate::plan::{
-    AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, OpKind, OpRecord, Ops, StaticModel, arena_range,
+    AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, OpKind, OpWords, Ops, StaticModel, arena_range,
 };
 use crate::quant::QuantParams;
 use places::{Bands, Cells, pair, whole};
@@ -139,8 +139,9 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
         let model = known::<M>(&self.model);
         let mut left = budget;
         let mut first = true;
-        while let Some(op) = &model.op(self.next_op) {
-            if M::OPS.contains_groups() && model.writes_lines(op) {
+        while let Some(op) = model.op_words(self.next_op) {
+            let output = model.value_words(op.output());
+            if M::OPS.contains_groups() && output.is_lines() {
                 let group = lock_step::Group::new(model, self.next_op);
                 while self.next_slice < group.slices() {
                     let cost = group.cost(model, self.next_slice);
@@ -155,15 +156,15 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
                 (self.next_op, self.next_slice) = (group.last + 1, 0);
                 continue;
             }
-            let slices = model.slices_of(op, M::OPS);
+            let slices = model.slices_of(op.kind(), op.inputs()[0], output, M::OPS);
             let remaining = slices.saturating_sub(self.next_slice).max(1);
-            let affordable = (left.saturating_sub(op.call_cost) / op.slice_cost.max(1)) as usize;
+            let affordable = (left.saturating_sub(op.call_cost()) / op.slice_cost().max(1)) as usize;
             let count = remaining.min(if first { affordable.max(1) } else { affordable });
             if count == 0 {
                 return Progress::Pending;
             }
             first = false;
-            let cost = (count as u32).saturating_mul(op.slice_cost).saturating_add(op.call_cost);
+            let cost = (count as u32).saturating_mul(op.slice_cost()).saturating_add(op.call_cost());
             left = left.saturating_sub(cost);
             let end = self.next_slice + count;
             run::<M, K>(model, self.arena, op, self.next_slice..end, 0);
@@ -187,18 +188,19 @@ impl<'a, M: Ops, K: Kernels> Session<'a, M, K> {
     /// telling apart what operators in lock step cost.
     pub fn invoke_op_with(&mut self, index: u16, mut observe: impl FnMut(u16)) {
         let model = known::<M>(&self.model);
-        let Some(op) = model.op(index) else { return };
-        if M::OPS.contains_groups() && model.reads_lines(&op) {
+        let Some(op) = model.op_words(index) else { return };
+        if M::OPS.contains_groups() && model.reads_lines(op) {
             return;
         }
-        if M::OPS.contains_groups() && model.writes_lines(&op) {
+        let output = model.value_words(op.output());
+        if M::OPS.contains_groups() && output.is_lines() {
             let group = lock_step::Group::new(model, index);
             (0..group.slices()).for_each(|y| group.run::<M, K>(model, self.arena, y, &mut observe));
             return;
         }
         observe(index);
-        let slices = model.slices_of(&op, M::OPS);
-        run::<M, K>(model, self.arena, &op, 0..slices, 0);
+        let slices = model.slices_of(op.kind(), op.inputs()[0], output, M::OPS);
+        run::<M, K>(model, self.arena, op, 0..slices, 0);
     }
 
     /// Elements of value `index` as the arena (or the plan) holds them now.
@@ -259,12 +261,12 @@ impl Output<'_> {
 fn run<M: Ops, K: Kernels>(
     model: &Model<'_>,
     arena: &mut [i8],
-    op: &OpRecord,
+    op: OpWords<'_>,
     slices: Range<usize>,
     held_from: usize,
 ) {
     let linked = |kind: OpKind| M::OPS.contains(kind);
-    match op.kind {
+    match op.kind() {
         OpKind::Conv2d if linked(OpKind::Conv2d) => {
             let mut params = model.conv_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);
@@ -284,13 +286,7 @@ fn run<M: Ops, K: Kernels>(
             }
         }
         OpKind::FullyConnected if linked(OpKind::FullyConnected) => {
-            let params = model.fully_connected(op);
-            let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
-            let outputs = outputs.start..outputs.end.min(params.outputs);
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
-            if let Some(output) = output.get_mut(outputs.clone()) {
-                K::For::<M>::fully_connected(&params, input, output, outputs);
-            }
+            fully_connected::<M, K>(model, arena, op, slices);
         }
         OpKind::MaxPool2d if linked(OpKind::MaxPool2d) => {
             let mut params = model.max_pool_2d(op);
@@ -325,19 +321,22 @@ fn run<M: Ops, K: Kernels>(
             K::For::<M>::softmax(&model.softmax(op), cells.lhs, cells.output);
         }
         OpKind::Concat if linked(OpKind::Concat) => {
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
+            let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+            let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
             K::For::<M>::place(&model.concat(op), input, output, slices);
         }
         OpKind::Pad if linked(OpKind::Pad) => {
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
+            let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+            let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
             if slices.start == 0 {
-                output.fill(op.c as i8);
+                output.fill(op.c() as i8);
             }
             K::For::<M>::place(&model.pad(op), input, output, slices);
         }
         OpKind::Copy if linked(OpKind::Copy) => {
-            let params = Place::relayout(model.value(op.inputs[0]).view, model.value(op.output).view);
-            let Some((input, output)) = whole::<M>(model, arena, op) else { return };
+            let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+            let params = Place::relayout(input.view(), output.view());
+            let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
             K::For::<M>::place(&params, input, output, slices);
         }
         OpKind::MatMul if linked(OpKind::MatMul) => {
@@ -349,5 +348,24 @@ fn run<M: Ops, K: Kernels>(
             }
         }
         _ => {}
+    }
+}
+
+/// The slices `slices` of a fully connected layer. Such layers are small and many: a function of its own keeps what it
+/// works on in registers.
+#[inline(never)]
+fn fully_connected<M: Ops, K: Kernels>(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    op: OpWords<'_>,
+    slices: Range<usize>,
+) {
+    let (input, output) = (model.value_words(op.inputs()[0]), model.value_words(op.output()));
+    let params = model.fully_connected(op, input, output);
+    let outputs = slices.start * OUTPUTS_PER_SLICE..slices.end * OUTPUTS_PER_SLICE;
+    let outputs = outputs.start..outputs.end.min(params.outputs);
+    let Some((input, output)) = whole::<M>(model, arena, input, output) else { return };
+    if let Some(output) = output.get_mut(outputs.clone()) {
+        K::For::<M>::fully_connected(&params, input, output, outputs);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::arch::arm::dsp;
 use super::generic;
-use super::packing::BLOCK;
+use super::packing::{BLOCK, FOUR, PART};
 use super::params::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MaxPool2d, Mul, Packing};
 use crate::quant::Requantize;
 use crate::shape::Layout;
@@ -43,8 +43,8 @@ pub enum Variant {
     ChannelMultiplier = 32,
     /// A depthwise convolution that reads planar values.
     DepthwisePlanar = 33,
-    /// A fully connected layer whose outputs are not whole blocks of eight.
-    OutputsLeftOver = 34,
+    /// A fully connected layer with one or two outputs behind those that are taken by eight or four.
+    PairLeftOver = 34,
     /// An average over the whole input ([`AveragePool2d::is_global`]).
     GlobalAverage = 35,
     /// An average over another window, of channels that lie side by side ([`AveragePool2d::is_by_channels`]), that is not
@@ -72,6 +72,12 @@ pub enum Variant {
     LargeAverage = 46,
     /// Softmax of planar values.
     PlanarSoftmax = 47,
+    /// A fully connected layer with at least eight outputs.
+    OutputsInBlocks = 48,
+    /// A fully connected layer with three or four outputs behind those that are taken by eight, or more.
+    FourLeftOver = 49,
+    /// A fully connected layer whose inputs are summed in parts.
+    InputsInParts = 50,
 }
 
 impl Variants {
@@ -145,7 +151,10 @@ impl Variants {
     pub const fn with_fully_connected(self, op: &FullyConnected<'_>) -> Self {
         Self(self.0 | 1 << (FULLY_CONNECTED + op.packing as u32))
             .with_requantize(&op.requantize)
-            .with_if(!op.outputs.is_multiple_of(BLOCK), Variant::OutputsLeftOver)
+            .with_if(op.outputs >= BLOCK, Variant::OutputsInBlocks)
+            .with_if(op.outputs % BLOCK > 2, Variant::FourLeftOver)
+            .with_if(matches!(op.outputs % FOUR, 1 | 2), Variant::PairLeftOver)
+            .with_if(op.inputs > PART, Variant::InputsInParts)
     }
 
     /// The set with what an average needs.

@@ -11,7 +11,8 @@
 //! - Convolution: `[ceil(c_out / 2)][filter_h][groups]`, where the groups of a filter row hold its `filter_w * c_in`
 //!   inputs and zeros up to a multiple of four. A missing channel `b` is zero.
 //! - Fully connected: whole blocks of eight outputs as `[block][group][2][4]` pair words (of the four pairs of
-//!   outputs), the outputs left over as the channels of a convolution. The number of inputs is a multiple of four.
+//!   outputs), the outputs left over as the channels of a convolution. The number of inputs is a multiple of four. Sums
+//!   are taken apart every [`PART`] inputs, so that only those of a part have to fit.
 //! - Depthwise: `[c / 4][taps / 2]` of eight bytes, the taps `s` and `t` of channels 0 to 3 of the block as
 //!   `s0 s1 t0 t1 s2 s3 t2 t3`; behind the last two taps of a block the four bytes of an odd one.
 
@@ -29,6 +30,11 @@ use crate::shape::Layout;
 const HALF_WORDS: [usize; 4] = [0, 2, 1, 3];
 /// Outputs in a block of a fully connected layer.
 pub(crate) const BLOCK: usize = 8;
+/// Outputs left over that are taken at once, if there are at least three.
+pub(crate) const FOUR: usize = 4;
+/// Inputs of a fully connected layer that are summed at once: where there are more, the sums of a pair are taken apart
+/// between such parts.
+pub(crate) const PART: usize = 640;
 /// Largest sum of magnitudes of one channel's weights: below 2^23 / 128.
 const LARGEST_SUM: u32 = (1 << 23) / 128 - 1;
 
@@ -257,7 +263,8 @@ impl FullyConnected<'_> {
 
     fn pack_dsp(&self, packed: &mut [i8]) -> Option<()> {
         let target = Self { packing: Packing::Dsp, ..*self };
-        let fits = packed.len() == target.weights_len() && sums_fit(self.weights, self.inputs);
+        let mut rows = self.weights.chunks(self.inputs.max(1));
+        let fits = packed.len() == target.weights_len() && rows.all(|row| sums_fit(row, PART));
         if self.packing != Packing::Plain || !self.suits_dsp() || !fits {
             return None;
         }

@@ -58,7 +58,7 @@ pub(super) const fn check(model: &Model<'_>, linked: OpSet) -> Result<(), LoadEr
         require!(is_linked, LoadError::NotLinked { op });
         attempt!(check_op(model, op, &record));
         require!(keeps_values(model, op, &record), LoadError::Overlap { op });
-        let is_linked = header.ops.contains_groups() || !model.writes_lines(&record);
+        let is_linked = header.ops.contains_groups() || !model.value_words(record.output).is_lines();
         require!(is_linked, LoadError::NotLinked { op });
         op += 1;
     }
@@ -110,7 +110,7 @@ pub const fn arena_range(value: &ValueRecord) -> Option<Range<usize>> {
     Some(offset as usize..offset as usize + len)
 }
 
-pub(crate) const fn scratch_range(op: &OpRecord) -> Range<usize> {
+const fn scratch_range(op: &OpRecord) -> Range<usize> {
     if op.scratch_len == 0 {
         return 0..0;
     }
@@ -163,12 +163,13 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
         && window_fits(from.w, to.w, window.filter_w, window.stride_w, window.dilation_w, window.pad_left);
     let taps = window.filter_h as u64 * window.filter_w as u64;
     let mut scratch_needed = 0;
+    let Some(words) = model.op_words(index) else { return Err(LoadError::UnknownOp { op: index }) };
     match op.kind {
         OpKind::Conv2d => {
             let groups = op.groups as usize;
             let divisible = groups > 0 && from.c % groups == 0 && to.c % groups == 0;
             require!(is_spatial && divisible, shape);
-            let conv = model.conv_2d(op);
+            let conv = model.conv_2d(words);
             require!(weights_fit(op, conv.weights_len(), conv.weights), parameters);
             require!(per_channel_fit(op, conv.bias, conv.requantize.multipliers, to.c), parameters);
             require!(conv.suits(op.packing), parameters);
@@ -176,7 +177,7 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
         }
         OpKind::DepthwiseConv2d => {
             require!(is_spatial && to.c % from.c == 0, shape);
-            let conv = model.depthwise_conv_2d(op);
+            let conv = model.depthwise_conv_2d(words);
             require!(weights_fit(op, conv.weights_len(), conv.weights), parameters);
             require!(per_channel_fit(op, conv.bias, conv.requantize.multipliers, to.c), parameters);
             require!(conv.suits(op.packing), parameters);
@@ -184,7 +185,8 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
         }
         OpKind::FullyConnected => {
             require!(to.h == 1 && to.w == 1, shape);
-            let layer = model.fully_connected(op);
+            let (input, output) = (model.value_words(op.inputs[0]), model.value_words(op.output));
+            let layer = model.fully_connected(words, input, output);
             require!(weights_fit(op, layer.weights_len(), layer.weights), parameters);
             require!(per_channel_fit(op, layer.bias, layer.requantize.multipliers, to.c), parameters);
             require!(layer.suits(op.packing), parameters);
@@ -207,11 +209,11 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
         }
         OpKind::Lookup => {
             require!(input.view.is(output.view), shape);
-            require!(model.table(op).len() == 256, parameters);
+            require!(model.table(words).len() == 256, parameters);
         }
         OpKind::Softmax => {
             require!(input.view.is(output.view), shape);
-            let exponentials = model.softmax(op).exponentials;
+            let exponentials = model.softmax(words).exponentials;
             let complete = op.weights_len == 4 * 256 && exponentials.len() == 256;
             require!(complete && exponentials[0] > 0 && op.a >= 0, parameters);
             let mut i = 0;
@@ -220,14 +222,14 @@ const fn check_op(model: &Model<'_>, index: u16, op: &OpRecord) -> Result<(), Lo
                 i += 1;
             }
         }
-        OpKind::Concat => require!(model.concat(op).fits(), shape),
+        OpKind::Concat => require!(model.concat(words).fits(), shape),
         OpKind::Pad => {
-            require!(model.pad(op).fits(), shape);
+            require!(model.pad(words).fits(), shape);
             require!(op.c == op.c as i8 as i32, parameters);
         }
         OpKind::Copy => require!(from.is(to), shape),
         OpKind::MatMul => {
-            require!(model.mat_mul_fits(op), shape);
+            require!(model.mat_mul_fits(words), shape);
             require!(op.a >= 0 && op.shift <= 30, parameters);
         }
     }
@@ -303,10 +305,10 @@ const fn check_groups(model: &Model<'_>) -> Result<(), LoadError> {
     while index < n_ops {
         let Some(op) = model.op(index) else { return Err(LoadError::UnknownOp { op: index }) };
         let operand = LoadError::Operand { op: index };
-        let lhs_is_lines = model.reads_lines(&op);
+        let lhs_is_lines = model.value_words(op.inputs[0]).is_lines();
         let rhs_is_lines = n_inputs(&op) == 2 && is_lines(&model.value(op.inputs[1]));
         let reads = lhs_is_lines || rhs_is_lines;
-        let writes = model.writes_lines(&op);
+        let writes = model.value_words(op.output).is_lines();
         let in_order = match held {
             Some(value) => op.inputs[0] == value,
             None => !reads,
@@ -381,8 +383,8 @@ const fn keeps_ahead(model: &Model<'_>, op: &OpRecord, input: &Range<usize>, out
     let (from, to) = (model.value(op.inputs[0]).view.extent, model.value(op.output).view.extent);
     let rows = Rows::new(&op.window, from, to);
     op.kind.is_spatial()
-        && !model.reads_lines(op)
-        && !model.writes_lines(op)
+        && !model.value_words(op.inputs[0]).is_lines()
+        && !model.value_words(op.output).is_lines()
         && if op.from_last_row {
             output.start >= input.start + rows.gap_above()
         } else {

@@ -7,8 +7,9 @@
 
 use super::format::{max, min};
 use super::model::Model;
-use super::record::{Location, OpRecord};
+use super::record::OpRecord;
 use super::rows::Rows;
+use super::words::OpWords;
 
 /// Most operators of one group.
 pub const MAX_GROUP: usize = 8;
@@ -74,8 +75,8 @@ impl Model<'_> {
     /// The last operator of the group that begins with `first`; `first` where it stands alone.
     pub const fn group_end(&self, first: u16) -> u16 {
         let mut last = first;
-        while let Some(op) = self.op(last)
-            && self.writes_lines(&op)
+        while let Some(op) = self.op_words(last)
+            && self.writes_lines(op)
             && last < u16::MAX
         {
             last += 1;
@@ -84,18 +85,18 @@ impl Model<'_> {
     }
 
     /// Whether only lines of the operator's output are held.
-    pub(crate) const fn writes_lines(&self, op: &OpRecord) -> bool {
-        matches!(self.value(op.output).location, Location::Lines { .. })
+    pub(crate) const fn writes_lines(&self, op: OpWords<'_>) -> bool {
+        self.value_words(op.output()).is_lines()
     }
 
     /// Whether only lines of the operator's input are held.
-    pub(crate) const fn reads_lines(&self, op: &OpRecord) -> bool {
-        matches!(self.value(op.inputs[0]).location, Location::Lines { .. })
+    pub(crate) const fn reads_lines(&self, op: OpWords<'_>) -> bool {
+        self.value_words(op.inputs()[0]).is_lines()
     }
 
     /// Whether the operator runs in lock step with others.
     pub fn is_in_group(&self, op: &OpRecord) -> bool {
-        self.writes_lines(op) || self.reads_lines(op)
+        self.value_words(op.output).is_lines() || self.value_words(op.inputs[0]).is_lines()
     }
 
     /// The rows of the operators `first..=last`; `None` where they are more than a group has.
@@ -103,13 +104,13 @@ impl Model<'_> {
         let mut group = Group { rows: [Rows::NONE; MAX_GROUP], len: 0 };
         let mut index = first;
         while index <= last
-            && let Some(op) = self.op(index)
+            && let Some(op) = self.op_words(index)
         {
             if group.len >= MAX_GROUP {
                 return None;
             }
-            let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
-            group.rows[group.len] = Rows::new(&op.window, input.view.extent, output.view.extent);
+            let (input, output) = (self.value_words(op.inputs()[0]), self.value_words(op.output()));
+            group.rows[group.len] = Rows::new(&op.window(), input.extent(), output.extent());
             group.len += 1;
             index += 1;
         }

@@ -20,12 +20,12 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod variants;
+mod words;
 #[cfg(any(test, feature = "encode"))]
 mod write;
 
 pub use crate::bytes::{Aligned, PlanBytes};
 pub use check::arena_range;
-pub(crate) use check::scratch_range;
 pub use header::{HEADER_LEN, Header, OpSet, Target, VERSION};
 pub use lines::{Group, MAX_GROUP};
 pub use model::{AnyModel, LoadError, Model, OUTPUTS_PER_SLICE, Ops, StaticModel};
@@ -34,6 +34,7 @@ pub use record::{
 };
 pub use rows::Rows;
 pub(crate) use rows::{Band, Order};
+pub(crate) use words::{OpWords, ValueWords};
 #[cfg(any(test, feature = "encode"))]
 pub use write::{PlanWriter, WriteError};
 

@@ -4,6 +4,7 @@ use super::check;
 use super::format::{crc32, part, u16_at, u32_at};
 use super::header::{self, CHECKED_FROM, HEADER_LEN, Header, OpSet};
 use super::record::{Location, OP_RECORD_LEN, OpKind, OpRecord, VALUE_RECORD_LEN, ValueRecord};
+use super::words::{OpWords, ValueWords};
 use crate::bytes::{PlanBytes, as_i8};
 use crate::kernels::linked::{Linked, Variants};
 use crate::kernels::params::Packing;
@@ -245,9 +246,9 @@ impl<'a> Model<'a> {
     /// The first operator whose packing is not among `packings`.
     pub(crate) const fn not_read(&self, packings: &[Packing]) -> Option<u16> {
         let mut index = 0;
-        while let Some(op) = self.op(index) {
+        while let Some(op) = self.op_words(index) {
             let mut i = 0;
-            while i < packings.len() && !packings[i].is(op.packing) {
+            while i < packings.len() && !packings[i].is(op.packing()) {
                 i += 1;
             }
             if i == packings.len() {
@@ -296,26 +297,38 @@ impl<'a> Model<'a> {
     }
 
     /// Value `index`; an empty value for an index beyond the last.
-    #[inline]
     pub const fn value(&self, index: u16) -> ValueRecord {
+        ValueRecord::read(self.value_words(index).0)
+    }
+
+    /// As [`Model::value`], nothing of it read yet.
+    pub(crate) const fn value_words(&self, index: u16) -> ValueWords<'a> {
         let start = header::values_offset(self.header) as usize + index as usize * VALUE_RECORD_LEN;
         let known = index < header::n_values(self.header);
         let record = if known { self.plan.record(start) } else { None };
-        ValueRecord::read(match record {
+        ValueWords(match record {
             Some(words) => words,
             None => &[0; VALUE_RECORD_LEN / 4],
         })
     }
 
     /// Operator `index`, in the order of execution, or `None` beyond the last.
-    #[inline]
     pub const fn op(&self, index: u16) -> Option<OpRecord> {
+        match self.op_words(index) {
+            Some(words) => OpRecord::read(words.0),
+            None => None,
+        }
+    }
+
+    /// As [`Model::op`], nothing of it read yet.
+    #[inline]
+    pub(crate) const fn op_words(&self, index: u16) -> Option<OpWords<'a>> {
         if index >= header::n_ops(self.header) {
             return None;
         }
         let start = header::ops_offset(self.header) as usize + index as usize * OP_RECORD_LEN;
         match self.plan.record(start) {
-            Some(words) => OpRecord::read(words),
+            Some(words) => Some(OpWords(words)),
             None => None,
         }
     }
@@ -328,7 +341,10 @@ impl<'a> Model<'a> {
     /// `len` bytes of the data section from `offset` on; empty where they are not all inside.
     pub const fn data(&self, offset: u32, len: u32) -> &'a [u8] {
         let [start, data_len] = header::data(self.header);
-        part(part(self.plan.as_bytes(), start, data_len), offset, len)
+        if offset > data_len || len > data_len - offset {
+            return &[];
+        }
+        part(self.plan.as_bytes(), start + offset, len)
     }
 
     /// `count` words of the data section from `offset` on; empty where they are not all inside or `offset` is no multiple
@@ -345,6 +361,14 @@ impl<'a> Model<'a> {
     pub const fn constant(&self, value: &ValueRecord) -> &'a [i8] {
         match value.location {
             Location::Data(offset) => as_i8(self.data(offset, value.view.extent.len() as u32)),
+            Location::Arena(_) | Location::Lines { .. } => &[],
+        }
+    }
+
+    /// As [`Model::constant`].
+    pub(crate) const fn constant_of(&self, value: ValueWords<'_>) -> &'a [i8] {
+        match value.location() {
+            Location::Data(offset) => as_i8(self.data(offset, value.extent().len() as u32)),
             Location::Arena(_) | Location::Lines { .. } => &[],
         }
     }
@@ -378,34 +402,40 @@ impl<'a> Model<'a> {
     /// The operators that occur.
     pub fn op_set(&self) -> OpSet {
         let set = self.ops().fold(OpSet::default(), |set, op| set.with(op.kind));
-        if self.ops().any(|op| self.writes_lines(&op)) { set.with_groups() } else { set }
+        if self.ops().any(|op| self.value_words(op.output).is_lines()) { set.with_groups() } else { set }
     }
 
     /// Slices of operator `op`: the units in which [`crate::Session::step`] works. Rows of the output,
     /// [`OUTPUTS_PER_SLICE`] outputs of a fully connected layer, or rows of the results of a matrix product.
     pub const fn slices(&self, op: &OpRecord) -> usize {
-        self.slices_of(op, OpSet::ALL)
+        self.slices_of(op.kind, op.inputs[0], self.value_words(op.output), OpSet::ALL)
     }
 
-    /// As [`Model::slices`], where no operator is outside of `linked`.
+    /// As [`Model::slices`], by the operator's kind, input and output, where no operator is outside of `linked`.
     #[inline(always)]
-    pub(crate) const fn slices_of(&self, op: &OpRecord, linked: OpSet) -> usize {
-        match op.kind {
+    pub(crate) const fn slices_of(
+        &self,
+        kind: OpKind,
+        input: u16,
+        output: ValueWords<'_>,
+        linked: OpSet,
+    ) -> usize {
+        match kind {
             OpKind::FullyConnected if linked.contains(OpKind::FullyConnected) => {
-                self.value(op.output).view.extent.c.div_ceil(OUTPUTS_PER_SLICE)
+                output.extent().c.div_ceil(OUTPUTS_PER_SLICE)
             }
             OpKind::Concat | OpKind::Pad | OpKind::Copy
                 if linked.contains(OpKind::Concat)
                     || linked.contains(OpKind::Pad)
                     || linked.contains(OpKind::Copy) =>
             {
-                self.value(op.inputs[0]).view.extent.h
+                self.value_words(input).extent().h
             }
             OpKind::MatMul if linked.contains(OpKind::MatMul) => {
-                let output = self.value(op.output).view.extent;
+                let output = output.extent();
                 output.h.saturating_mul(output.w)
             }
-            _ => self.value(op.output).view.extent.h,
+            _ => output.extent().h,
         }
     }
 }

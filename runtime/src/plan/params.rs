@@ -1,7 +1,8 @@
 //! Kernel parameters of an operator record. Nothing is checked here: on a record that does not fit, slices are empty.
 
 use super::model::Model;
-use super::record::{MatrixOrder, NONE, OpRecord};
+use super::record::MatrixOrder;
+use super::words::{OpWords, ValueWords};
 use crate::bytes::{as_i8, as_signed};
 use crate::kernels::params::{
     Add, Average, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, MaxPool2d, Mul, Place,
@@ -12,40 +13,41 @@ use crate::shape::{Extent, Layout, View};
 
 impl<'a> Model<'a> {
     const fn words(&self, offset: u32, count: usize) -> &'a [u32] {
-        if offset == NONE { &[] } else { self.data_words(offset, count) }
+        // No data section reaches as far as `NONE`.
+        self.data_words(offset, count)
     }
 
-    const fn weights(&self, op: &OpRecord) -> &'a [i8] {
-        if op.weights_offset == NONE { &[] } else { as_i8(self.data(op.weights_offset, op.weights_len)) }
+    const fn weights(&self, op: OpWords<'_>) -> &'a [i8] {
+        as_i8(self.data(op.weights_offset(), op.weights_len()))
     }
 
-    const fn requantize(&self, op: &OpRecord, channels: usize, zero_point: i8) -> Requantize<'a> {
+    const fn requantize(&self, op: OpWords<'_>, channels: usize, zero_point: i8) -> Requantize<'a> {
         Requantize {
-            multipliers: as_signed(self.words(op.multipliers_offset, channels)),
-            shift: op.shift,
+            multipliers: as_signed(self.words(op.multipliers_offset(), channels)),
+            shift: op.shift(),
             zero_point,
-            output_min: op.output_min,
-            output_max: op.output_max,
+            output_min: op.output_min(),
+            output_max: op.output_max(),
         }
     }
 
-    pub(crate) const fn conv_2d(&self, op: &OpRecord) -> Conv2d<'a> {
-        let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
-        let channels = output.view.extent.c;
+    pub(crate) const fn conv_2d(&self, op: OpWords<'_>) -> Conv2d<'a> {
+        let (input, output) = (self.value_words(op.inputs()[0]), self.value_words(op.output()));
+        let channels = output.extent().c;
         Conv2d {
-            input: input.view,
-            output: output.view,
-            window: op.window,
-            groups: op.groups as usize,
-            input_zero_point: input.quant.zero_point,
+            input: input.view(),
+            output: output.view(),
+            window: op.window(),
+            groups: op.groups(),
+            input_zero_point: input.zero_point(),
             weights: self.weights(op),
-            packing: op.packing,
-            bias: as_signed(self.words(op.bias_offset, channels)),
-            requantize: self.requantize(op, channels, output.quant.zero_point),
+            packing: op.packing(),
+            bias: as_signed(self.words(op.bias_offset(), channels)),
+            requantize: self.requantize(op, channels, output.zero_point()),
         }
     }
 
-    pub(crate) const fn depthwise_conv_2d(&self, op: &OpRecord) -> DepthwiseConv2d<'a> {
+    pub(crate) const fn depthwise_conv_2d(&self, op: OpWords<'_>) -> DepthwiseConv2d<'a> {
         let conv = self.conv_2d(op);
         DepthwiseConv2d {
             input: conv.input,
@@ -59,81 +61,93 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(crate) const fn fully_connected(&self, op: &OpRecord) -> FullyConnected<'a> {
-        let conv = self.conv_2d(op);
+    #[inline(always)]
+    pub(crate) const fn fully_connected(
+        &self,
+        op: OpWords<'_>,
+        input: ValueWords<'_>,
+        output: ValueWords<'_>,
+    ) -> FullyConnected<'a> {
+        let outputs = output.extent().c;
         FullyConnected {
-            inputs: conv.input.extent.len(),
-            outputs: conv.output.extent.c,
-            weights: conv.weights,
-            packing: conv.packing,
-            bias: conv.bias,
-            requantize: conv.requantize,
+            inputs: input.len(),
+            outputs,
+            weights: self.weights(op),
+            packing: op.packing(),
+            bias: as_signed(self.words(op.bias_offset(), outputs)),
+            requantize: self.requantize(op, outputs, output.zero_point()),
         }
     }
 
-    pub(crate) const fn max_pool_2d(&self, op: &OpRecord) -> MaxPool2d {
+    pub(crate) const fn max_pool_2d(&self, op: OpWords<'_>) -> MaxPool2d {
         MaxPool2d {
-            input: self.value(op.inputs[0]).view,
-            output: self.value(op.output).view,
-            window: op.window,
-            output_min: op.output_min,
-            output_max: op.output_max,
+            input: self.value_words(op.inputs()[0]).view(),
+            output: self.value_words(op.output()).view(),
+            window: op.window(),
+            output_min: op.output_min(),
+            output_max: op.output_max(),
         }
     }
 
-    pub(crate) const fn average_pool_2d(&self, op: &OpRecord) -> AveragePool2d {
-        let (input, output) = (self.value(op.inputs[0]), self.value(op.output));
+    pub(crate) const fn average_pool_2d(&self, op: OpWords<'_>) -> AveragePool2d {
+        let (input, output) = (self.value_words(op.inputs()[0]), self.value_words(op.output()));
         AveragePool2d {
-            input: input.view,
-            output: output.view,
-            window: op.window,
-            counted_padding: if op.b == 1 { Some(input.quant.zero_point) } else { None },
-            average: if op.a == 0 {
+            input: input.view(),
+            output: output.view(),
+            window: op.window(),
+            counted_padding: if op.b() == 1 { Some(input.zero_point()) } else { None },
+            average: if op.a() == 0 {
                 Average::Exact
             } else {
                 Average::Scaled {
-                    mantissa: op.a,
-                    shift: op.shift,
-                    input_zero_point: input.quant.zero_point,
-                    output_zero_point: output.quant.zero_point,
+                    mantissa: op.a(),
+                    shift: op.shift(),
+                    input_zero_point: input.zero_point(),
+                    output_zero_point: output.zero_point(),
                 }
             },
-            output_min: op.output_min,
-            output_max: op.output_max,
+            output_min: op.output_min(),
+            output_max: op.output_max(),
         }
     }
 
-    pub(crate) const fn add(&self, op: &OpRecord) -> Add {
+    pub(crate) const fn add(&self, op: OpWords<'_>) -> Add {
         Add {
-            coefficients: AddCoefficients { lhs: op.a, rhs: op.b, offset: op.c, shift: op.shift },
-            output_min: op.output_min,
-            output_max: op.output_max,
+            coefficients: AddCoefficients { lhs: op.a(), rhs: op.b(), offset: op.c(), shift: op.shift() },
+            output_min: op.output_min(),
+            output_max: op.output_max(),
         }
     }
 
-    pub(crate) const fn mul(&self, op: &OpRecord) -> Mul {
-        let (lhs, rhs, output) = (self.value(op.inputs[0]), self.value(op.inputs[1]), self.value(op.output));
-        Mul {
-            lhs_zero_point: lhs.quant.zero_point,
-            rhs_zero_point: rhs.quant.zero_point,
-            view: output.view,
-            rhs_per_channel: !rhs.view.extent.is(output.view.extent),
-            mantissa: op.a,
-            shift: op.shift,
-            output_zero_point: output.quant.zero_point,
-            output_min: op.output_min,
-            output_max: op.output_max,
-        }
-    }
-
-    pub(crate) const fn mat_mul(&self, op: &OpRecord) -> MatMul {
-        let (lhs, rhs, output) = (self.value(op.inputs[0]), self.value(op.inputs[1]), self.value(op.output));
-        let order = MatrixOrder::of_bits(op.b);
-        let (left, right) = (
-            Matrices::new(lhs.view.extent, order.lhs_by_row),
-            Matrices::new(rhs.view.extent, order.rhs_by_row),
+    pub(crate) const fn mul(&self, op: OpWords<'_>) -> Mul {
+        let (lhs, rhs, output) = (
+            self.value_words(op.inputs()[0]),
+            self.value_words(op.inputs()[1]),
+            self.value_words(op.output()),
         );
-        let result = Matrices::new(output.view.extent, order.output_by_row);
+        Mul {
+            lhs_zero_point: lhs.zero_point(),
+            rhs_zero_point: rhs.zero_point(),
+            view: output.view(),
+            rhs_per_channel: !rhs.extent().is(output.extent()),
+            mantissa: op.a(),
+            shift: op.shift(),
+            output_zero_point: output.zero_point(),
+            output_min: op.output_min(),
+            output_max: op.output_max(),
+        }
+    }
+
+    pub(crate) const fn mat_mul(&self, op: OpWords<'_>) -> MatMul {
+        let (lhs, rhs, output) = (
+            self.value_words(op.inputs()[0]),
+            self.value_words(op.inputs()[1]),
+            self.value_words(op.output()),
+        );
+        let order = MatrixOrder::of_bits(op.b());
+        let (left, right) =
+            (Matrices::new(lhs.extent(), order.lhs_by_row), Matrices::new(rhs.extent(), order.rhs_by_row));
+        let result = Matrices::new(output.extent(), order.output_by_row);
         MatMul {
             matrices: result.count,
             rows: result.rows,
@@ -143,21 +157,24 @@ impl<'a> Model<'a> {
             rhs: right.stack,
             rhs_transposed: order.rhs_transposed,
             output_by_row: order.output_by_row,
-            lhs_zero_point: lhs.quant.zero_point,
-            rhs_zero_point: rhs.quant.zero_point,
-            mantissa: op.a,
-            shift: op.shift,
-            output_zero_point: output.quant.zero_point,
-            output_min: op.output_min,
-            output_max: op.output_max,
+            lhs_zero_point: lhs.zero_point(),
+            rhs_zero_point: rhs.zero_point(),
+            mantissa: op.a(),
+            shift: op.shift(),
+            output_zero_point: output.zero_point(),
+            output_min: op.output_min(),
+            output_max: op.output_max(),
         }
     }
 
     /// Whether the extents of a matrix product go together, and its sums fit 32 bits.
-    pub(super) const fn mat_mul_fits(&self, op: &OpRecord) -> bool {
-        let Some(order) = MatrixOrder::from_code(op.b) else { return false };
-        let views =
-            [self.value(op.inputs[0]).view, self.value(op.inputs[1]).view, self.value(op.output).view];
+    pub(super) const fn mat_mul_fits(&self, op: OpWords<'_>) -> bool {
+        let Some(order) = MatrixOrder::from_code(op.b()) else { return false };
+        let views = [
+            self.value_words(op.inputs()[0]).view(),
+            self.value_words(op.inputs()[1]).view(),
+            self.value_words(op.output()).view(),
+        ];
         let left = Matrices::new(views[0].extent, order.lhs_by_row);
         let right = Matrices::new(views[1].extent, order.rhs_by_row);
         let result = Matrices::new(views[2].extent, order.output_by_row);
@@ -175,36 +192,36 @@ impl<'a> Model<'a> {
     }
 
     /// The 256 output values of a look-up.
-    pub(crate) const fn table(&self, op: &OpRecord) -> &'a [i8] {
+    pub(crate) const fn table(&self, op: OpWords<'_>) -> &'a [i8] {
         self.weights(op)
     }
 
-    pub(crate) const fn softmax(&self, op: &OpRecord) -> Softmax<'a> {
-        let output = self.value(op.output);
+    pub(crate) const fn softmax(&self, op: OpWords<'_>) -> Softmax<'a> {
+        let output = self.value_words(op.output());
         Softmax {
-            view: output.view,
-            exponentials: self.words(op.weights_offset, op.weights_len as usize / 4),
-            mantissa: op.a,
-            output_zero_point: output.quant.zero_point,
+            view: output.view(),
+            exponentials: self.words(op.weights_offset(), op.weights_len() as usize / 4),
+            mantissa: op.a(),
+            output_zero_point: output.zero_point(),
         }
     }
 
-    pub(crate) const fn concat(&self, op: &OpRecord) -> Place {
+    pub(crate) const fn concat(&self, op: OpWords<'_>) -> Place {
         Place {
-            input: self.value(op.inputs[0]).view,
-            output: self.value(op.output).view,
-            top: offset(op.a),
-            left: offset(op.b),
-            channel: offset(op.c),
+            input: self.value_words(op.inputs()[0]).view(),
+            output: self.value_words(op.output()).view(),
+            top: offset(op.a()),
+            left: offset(op.b()),
+            channel: offset(op.c()),
         }
     }
 
-    pub(crate) const fn pad(&self, op: &OpRecord) -> Place {
+    pub(crate) const fn pad(&self, op: OpWords<'_>) -> Place {
         Place {
-            input: self.value(op.inputs[0]).view,
-            output: self.value(op.output).view,
-            top: op.window.pad_top,
-            left: op.window.pad_left,
+            input: self.value_words(op.inputs()[0]).view(),
+            output: self.value_words(op.output()).view(),
+            top: op.window().pad_top,
+            left: op.window().pad_left,
             channel: 0,
         }
     }

@@ -1,8 +1,9 @@
 //! Fixed-size records of values and operators.
 
+use super::words::{OpWords, ValueWords};
 use crate::kernels::params::{Packing, Window};
 use crate::quant::QuantParams;
-use crate::shape::{Extent, Layout, View};
+use crate::shape::View;
 
 /// Bytes of one value record.
 pub const VALUE_RECORD_LEN: usize = 32;
@@ -41,19 +42,11 @@ pub struct ValueRecord {
 
 impl ValueRecord {
     pub(super) const fn read(words: &[u32; VALUE_RECORD_LEN / 4]) -> Self {
-        let [h, w, c, offset, scale, last, ..] = *words;
-        let flags = last >> 8;
+        let words = ValueWords(words);
         Self {
-            view: View {
-                extent: Extent { h: h as usize, w: w as usize, c: c as usize },
-                layout: if flags & 1 == 0 { Layout::Nhwc } else { Layout::Planar },
-            },
-            location: match (flags & 2, (last >> 16) as u16) {
-                (0, 0) => Location::Arena(offset),
-                (0, rows) => Location::Lines { offset, rows },
-                _ => Location::Data(offset),
-            },
-            quant: QuantParams { scale: f32::from_bits(scale), zero_point: last as i8 },
+            view: words.view(),
+            location: words.location(),
+            quant: QuantParams { scale: f32::from_bits(words.scale()), zero_point: words.zero_point() },
         }
     }
 
@@ -73,7 +66,7 @@ impl ValueRecord {
         bytes[12..16].copy_from_slice(&offset.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.quant.scale.to_bits().to_le_bytes());
         bytes[20] = self.quant.zero_point as u8;
-        bytes[21] = constant | u8::from(self.view.layout == Layout::Planar);
+        bytes[21] = constant | u8::from(self.view.layout == crate::shape::Layout::Planar);
         bytes
     }
 }
@@ -148,7 +141,7 @@ impl OpKind {
         }
     }
 
-    const fn from_code(code: u8) -> Option<Self> {
+    pub(super) const fn from_code(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Conv2d),
             2 => Some(Self::DepthwiseConv2d),
@@ -337,37 +330,29 @@ impl OpRecord {
         if (words[3] >> 8) as u8 > 1 {
             return None;
         }
+        let op = OpWords(words);
         Some(Self {
             kind,
             packing,
-            output: (words[0] >> 16) as u16,
-            inputs: [words[1] as u16, (words[1] >> 16) as u16],
+            output: op.output(),
+            inputs: op.inputs(),
             groups: words[2] as u16,
-            shift: (words[2] >> 16) as u8,
-            output_min: (words[2] >> 24) as i8,
-            output_max: words[3] as i8,
-            from_last_row: (words[3] >> 8) as u8 == 1,
+            shift: op.shift(),
+            output_min: op.output_min(),
+            output_max: op.output_max(),
+            from_last_row: op.is_from_last_row(),
             scratch_offset: words[4],
             scratch_len: words[5],
-            weights_offset: words[6],
-            weights_len: words[7],
-            bias_offset: words[8],
-            multipliers_offset: words[9],
-            window: Window {
-                filter_h: (words[10] & 0xFFFF) as usize,
-                filter_w: (words[10] >> 16) as usize,
-                stride_h: (words[11] & 0xFFFF) as usize,
-                stride_w: (words[11] >> 16) as usize,
-                dilation_h: (words[12] & 0xFFFF) as usize,
-                dilation_w: (words[12] >> 16) as usize,
-                pad_top: (words[13] & 0xFFFF) as usize,
-                pad_left: (words[13] >> 16) as usize,
-            },
-            a: words[14] as i32,
-            b: words[15] as i32,
-            c: words[16] as i32,
-            slice_cost: words[17],
-            call_cost: words[18],
+            weights_offset: op.weights_offset(),
+            weights_len: op.weights_len(),
+            bias_offset: op.bias_offset(),
+            multipliers_offset: op.multipliers_offset(),
+            window: op.window(),
+            a: op.a(),
+            b: op.b(),
+            c: op.c(),
+            slice_cost: op.slice_cost(),
+            call_cost: op.call_cost(),
         })
     }
 

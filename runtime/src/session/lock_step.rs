@@ -2,7 +2,7 @@
 
 use super::run;
 use crate::kernels::Kernels;
-use crate::plan::{self, Band, MAX_GROUP, Model, OpRecord, Ops, Rows, arena_range};
+use crate::plan::{self, Band, MAX_GROUP, Model, OpWords, Ops, Rows};
 
 /// A group of operators of a model.
 pub(super) struct Group {
@@ -32,7 +32,7 @@ impl Group {
         let ops = (self.first..=self.last).zip(before.iter().zip(&after));
         ops.fold(0, |sum: u32, (index, (&before, &after))| {
             let count = after.saturating_sub(before) as u32;
-            let cost = model.op(index).map_or(0, |op| op.slice_cost);
+            let cost = model.op_words(index).map_or(0, |op| op.slice_cost());
             sum.saturating_add(count.saturating_mul(cost))
         })
     }
@@ -47,7 +47,7 @@ impl Group {
     ) {
         let mut next: [usize; MAX_GROUP] = self.rows.made(y, false);
         let mut at = self.rows.len().saturating_sub(1);
-        while let Some(op) = model.op(self.first + at as u16) {
+        while let Some(op) = model.op_words(self.first + at as u16) {
             let rows = self.rows.rows(at);
             let row = next.get(at).copied().unwrap_or(0);
             if let Some(before) = at.checked_sub(1)
@@ -60,12 +60,12 @@ impl Group {
             // The reader's next row says which line is the first that is held.
             let reader = next.get(at + 1).copied().unwrap_or(0);
             let held_from = if at + 1 < self.rows.len() { self.rows.rows(at + 1).first(reader) } else { 0 };
-            run::<M, K>(model, arena, &op, row..row + 1, held_from);
+            run::<M, K>(model, arena, op, row..row + 1, held_from);
             if let Some(next) = next.get_mut(at) {
                 *next = row + 1;
             }
             if at > 0 {
-                drop_lines(model, arena, &op, &rows, row);
+                drop_lines(model, arena, op, &rows, row);
             }
             at += 1;
             if at >= self.rows.len() {
@@ -77,8 +77,9 @@ impl Group {
 
 /// After row `y` of an operator: the lines that later rows read move to the front.
 #[inline(never)]
-fn drop_lines(model: &Model<'_>, arena: &mut [i8], op: &OpRecord, rows: &Rows, y: usize) {
-    let Some(lines) = arena_range(&model.value(op.inputs[0])).and_then(|range| arena.get_mut(range)) else {
+fn drop_lines(model: &Model<'_>, arena: &mut [i8], op: OpWords<'_>, rows: &Rows, y: usize) {
+    let Some(lines) = model.value_words(op.inputs()[0]).arena_range().and_then(|range| arena.get_mut(range))
+    else {
         return;
     };
     let row_len = rows.row_lens().0;
@@ -105,7 +106,7 @@ fn copy(to: &mut [i8], from: &[i8]) {
 
 /// Moves a band to where its lines are held.
 #[inline(never)]
-pub(super) fn shift(model: &Model<'_>, op: &OpRecord, rows: &Rows, held_from: usize, band: &mut Band) {
+pub(super) fn shift(model: &Model<'_>, op: OpWords<'_>, rows: &Rows, held_from: usize, band: &mut Band) {
     if model.reads_lines(op) {
         // The first line that is held is the first that the row reads.
         band.input = 0..band.input.len();

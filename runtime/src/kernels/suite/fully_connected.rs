@@ -2,7 +2,7 @@
 
 use super::outcome::{Case, Difference};
 use super::spec::{Numbers, Values};
-use super::trial::{PACKINGS, Trial, row_ranges};
+use super::trial::{PACKINGS, Trial, WEIGHTS_LEN, row_ranges};
 use crate::kernels::Kernels;
 use crate::kernels::params::{FullyConnected, Packing};
 use crate::kernels::reference::{Reference, fully_connected::accumulator};
@@ -137,5 +137,21 @@ pub fn blocks_of_eight<K: Kernels>(trial: &mut Trial<'_>) {
             case::<K>(trial, inputs, 4, Numbers { values, output_max: 100, ..Numbers::ORDINARY }, false);
         }
         case::<K>(trial, 256, 9, Numbers { values, ..Numbers::ORDINARY }, false);
+    }
+}
+
+/// Inputs in parts whose sums fit 24 bits although those of all inputs do not, and outputs of every loop.
+pub fn parts_of_inputs<K: Kernels>(trial: &mut Trial<'_>) {
+    for inputs in [636, 640, 644] {
+        for outputs in [1, 2, 3, 4, 7, 8] {
+            case::<K>(trial, inputs, outputs, Numbers::ORDINARY, true);
+        }
+    }
+    for inputs in [1276, 1280, 1284, 1924] {
+        for outputs in [1, 2, 3, 4] {
+            if inputs * outputs <= WEIGHTS_LEN {
+                case::<K>(trial, inputs, outputs, Numbers { output_max: 100, ..Numbers::ORDINARY }, false);
+            }
+        }
     }
 }

@@ -48,7 +48,9 @@ macro_rules! for_each_class {
                 shifts_and_extremes, row_ranges_of_output, narrow,
                 blocks_of_four, multiplied_blocks
             ],
-            fully_connected: [k_remainders, output_blocks, numbers, output_ranges, blocks_of_eight],
+            fully_connected: [
+                k_remainders, output_blocks, numbers, output_ranges, blocks_of_eight, parts_of_inputs
+            ],
             pool: [
                 max_windows, max_edges, average_exact, average_scaled, average_edges, channel_blocks,
                 one_dimensional
