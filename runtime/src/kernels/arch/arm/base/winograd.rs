@@ -90,7 +90,7 @@ pub(super) fn conv_2d(
             unsafe {
                 inner::transform(list, columns, from.c);
                 for c in (0..to.c).step_by(CHANNELS) {
-                    weights = inner::sums(columns, weights, sums, from.c * WORDS_LEN);
+                    weights = inner::tile_sums(columns, weights, sums, from.c * WORDS_LEN);
                     inner::finish(sums, &results, c);
                 }
             }

@@ -8,13 +8,13 @@ use super::{enter, halves, leave, requantize, summands};
 use crate::kernels::arch::arm::base::scratch::{SUMS_LEN, TILE_COLUMNS};
 use crate::kernels::arch::arm::base::winograd::{PIXELS, Results};
 
-/// Input channels in a pass of the loop of [`sums`].
+/// Input channels in a pass of the loop of [`tile_sums`].
 const UNROLLED: usize = 4;
 /// Bytes of a row of the table of [`transform`].
 const ROW_LEN: usize = 4 * TILE_COLUMNS;
 /// On the stack of [`transform`], behind the table.
 const STRIDES: usize = 4 * ROW_LEN;
-/// Bytes of the differences of rows 1 and 2, at the beginning of the stack of [`sums`].
+/// Bytes of the differences of rows 1 and 2, at the beginning of the stack of [`tile_sums`].
 const DIFFERENCES: usize = 24;
 /// Bytes of the sums of all pixels, at the beginning of the stack of [`finish`].
 const APART: usize = 4 * PIXELS;
@@ -245,7 +245,7 @@ macro_rules! sum_and_difference {
 /// There are 16 places of `place_len` bytes of transformed inputs, a multiple of [`UNROLLED`] channels, as many weights of
 /// two channels, and room for `SUMS_LEN` bytes.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn sums(
+pub(crate) unsafe extern "C" fn tile_sums(
     columns: *const i8,
     weights: *const i8,
     sums: *mut i32,

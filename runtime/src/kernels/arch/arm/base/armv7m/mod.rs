@@ -17,4 +17,4 @@ pub(super) use elementwise::{products, sums};
 pub(super) use fully_connected::multiply_vector;
 pub(super) use mat_mul::multiply_columns;
 pub(super) use windows::maxima;
-pub(super) use winograd::{finish, sums, transform};
+pub(super) use winograd::{finish, tile_sums, transform};

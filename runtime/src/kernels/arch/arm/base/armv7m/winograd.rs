@@ -7,7 +7,7 @@ use core::mem::offset_of;
 use crate::kernels::arch::arm::base::scratch::{LIST_LEN, SUMS_LEN, TILE_COLUMNS};
 use crate::kernels::arch::arm::base::winograd::{PIXELS, Results};
 
-/// Input channels in a pass of the loop of [`sums`].
+/// Input channels in a pass of the loop of [`tile_sums`].
 const UNROLLED: usize = 8;
 /// Bytes of a row of the table of [`transform`].
 const ROW_LEN: usize = 4 * TILE_COLUMNS;
@@ -124,7 +124,7 @@ const STRIDES: usize = 4 * ROW_LEN;
 /// There are 16 places of `place_len` bytes of transformed inputs, a multiple of [`UNROLLED`] channels, as many weights of
 /// two channels, and room for `SUMS_LEN` bytes.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn sums(
+pub(crate) unsafe extern "C" fn tile_sums(
     columns: *const i8,
     weights: *const i8,
     sums: *mut i32,
@@ -242,7 +242,7 @@ pub(crate) unsafe extern "C" fn sums(
     )
 }
 
-/// Bytes of the differences of rows 1 and 2, at the beginning of the stack of [`sums`].
+/// Bytes of the differences of rows 1 and 2, at the beginning of the stack of [`tile_sums`].
 const DIFFERENCES: usize = 24;
 
 /// Takes the sums of four tiles in r3, r4 and r5 apart; stores them requantized, the last tile first.

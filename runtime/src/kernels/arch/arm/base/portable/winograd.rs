@@ -40,7 +40,7 @@ pub(crate) unsafe fn transform(list: *const *const i8, columns: *mut i8, c: usiz
 
 /// The sums of two channels of four tiles in words, for each column of places both rows of a tile. Gives the end of the
 /// weights.
-pub(crate) unsafe fn sums(
+pub(crate) unsafe fn tile_sums(
     columns: *const i8,
     weights: *const i8,
     sums: *mut i32,
