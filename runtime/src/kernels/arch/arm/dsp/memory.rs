@@ -17,7 +17,7 @@ pub(super) fn copy(to: &mut [i8], from: &[i8]) {
 
 /// Writes `pattern` again and again, `len` bytes from `to` on.
 #[unsafe(naked)]
-unsafe extern "C" fn fill_words(to: *mut i8, len: usize, pattern: u32) {
+pub(super) unsafe extern "C" fn fill_words(to: *mut i8, len: usize, pattern: u32) {
     naked_asm!(
         processor!(),
         "subs r1, r1, #4",

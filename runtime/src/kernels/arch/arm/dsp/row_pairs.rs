@@ -10,7 +10,7 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::ops::Range;
 
-use super::memory::fill;
+use super::memory::{fill, fill_words};
 use super::scratch::{self, COLUMN_BYTES, PARAMETERS_BYTES};
 use crate::kernels::params::DepthwiseConv2d;
 
@@ -66,12 +66,9 @@ pub(super) fn row_pairs(
     let left = (window.pad_left * COLUMN_BYTES).min(columns.len());
     let inside = (columns.len() - left).min(from.w * COLUMN_BYTES);
     // Columns of padding stay what they are: pairs of the same 16-bit number.
-    let zero_point = i16::from(op.input_zero_point).to_le_bytes();
-    for outside in [0..left, left + inside..columns.len()] {
-        for pair in columns.get_mut(outside).unwrap_or(&mut []).as_chunks_mut::<2>().0 {
-            *pair = zero_point.map(|byte| byte as i8);
-        }
-    }
+    let zero_point = u32::from(i16::from(op.input_zero_point) as u16) * 0x1_0001;
+    // SAFETY: writes the bytes of the slice.
+    unsafe { fill_words(columns.as_mut_ptr(), columns.len(), zero_point) };
     let columns = columns.as_mut_ptr();
     let mut pair = RowPair {
         rows: list,
