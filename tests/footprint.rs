@@ -86,11 +86,11 @@ fn engine_and_plan_are_as_small_as_promised() {
     };
     let (without, _) = flash("footprint_base", Link::None);
     for (file, most) in [
-        ("kws_ref_model", 12 * 1024),
-        ("vww_96_int8", 12 * 1024),
-        ("pretrainedResnet_quant", 12 * 1024),
-        ("ad01_int8", 6 * 1024),
-        ("hello_world_int8", 4 * 1024),
+        ("kws_ref_model", 12_000),
+        ("vww_96_int8", 12_000),
+        ("pretrainedResnet_quant", 12_000),
+        ("ad01_int8", 6_000),
+        ("hello_world_int8", 4_000),
     ] {
         let Some(path) = find(test, &format!("models/{file}.tflite")) else { return };
         let (with, plan) = flash("footprint", Link::File(path.clone()));

@@ -44,11 +44,13 @@ impl<'a> PlanBytes<'a> {
         }
     }
 
-    /// `N` little-endian words from byte `offset` on; `None` where they are not all inside or `offset` is no multiple of four.
+    /// `N` little-endian words from byte `offset` on, which is taken for the multiple of four below it; `None` where they are not
+    /// all inside.
     #[inline(always)]
     pub(crate) const fn record<const N: usize>(self, offset: usize) -> Option<&'a [u32; N]> {
+        let offset = offset & !3;
         match self.0.len().checked_sub(4 * N) {
-            Some(last) if offset <= last && offset.is_multiple_of(4) => {
+            Some(last) if offset <= last => {
                 // SAFETY: `N` words from `offset` on lie inside the slice; for the rest see `words`.
                 Some(unsafe { &*self.0.as_ptr().add(offset).cast() })
             }

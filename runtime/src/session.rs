@@ -266,7 +266,8 @@ fn run<M: Ops, K: Kernels>(
     held_from: usize,
 ) {
     let linked = |kind: OpKind| M::OPS.contains(kind);
-    match op.kind() {
+    let Some(kind) = op.known_kind() else { return };
+    match kind {
         OpKind::Conv2d if linked(OpKind::Conv2d) => {
             let mut params = model.conv_2d(op);
             let mut bands = Bands::new(model, op, slices, held_from);

@@ -89,10 +89,16 @@ impl ValueWords<'_> {
 pub(crate) struct OpWords<'a>(pub(super) &'a [u32; OP_RECORD_LEN / 4]);
 
 impl OpWords<'_> {
-    /// What is computed; of a checked plan no other kind is read.
+    /// What is computed; `None` only for a plan that was not checked.
+    #[inline(always)]
+    pub const fn known_kind(self) -> Option<OpKind> {
+        OpKind::from_code(self.0[0] as u8)
+    }
+
+    /// What is computed.
     #[inline(always)]
     pub const fn kind(self) -> OpKind {
-        match OpKind::from_code(self.0[0] as u8) {
+        match self.known_kind() {
             Some(kind) => kind,
             None => OpKind::Copy,
         }

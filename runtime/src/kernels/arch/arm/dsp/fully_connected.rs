@@ -50,11 +50,12 @@ pub(super) fn fully_connected<L: Linked>(
     let whole = op.outputs / BLOCK * BLOCK;
     let mut o = outputs.start;
     while o < outputs.end {
-        let first = if o < whole { o / BLOCK * BLOCK } else { o / FOUR * FOUR };
-        let count = (op.outputs - first).min(if o < whole { BLOCK } else { FOUR });
+        let unit = if o < whole { BLOCK } else { FOUR };
+        let first = o & unit.wrapping_neg();
+        let count = (op.outputs - first).min(unit);
         let end = outputs.end.min(first + count);
         let mut results = [0i8; BLOCK];
-        let direct = o == first && end == first + count;
+        let direct = end - o == count;
         let target = output.as_mut_ptr().wrapping_add(o - outputs.start);
         let mut block = Block {
             input_end: input.as_ptr().wrapping_add(k),
@@ -157,9 +158,8 @@ macro_rules! pair {
 unsafe extern "C" fn multiply_pairs<const PAIRS: usize, const PARTS: bool>(block: *const Block) {
     naked_asm!(
         processor!(),
-        "push {{r4-r11, lr}}",
-        "sub sp, sp, #20",
-        "str r0, [sp, #16]",
+        "push {{r0, r4-r11, lr}}",
+        "sub sp, sp, #16",
         "ldr r3, [r0, #{input_end}]",
         "ldrd r12, r1, [r0, #{input}]",
         "mov r8, #0",
@@ -193,26 +193,31 @@ unsafe extern "C" fn multiply_pairs<const PAIRS: usize, const PARTS: bool>(block
         "ldrd r3, r4, [r0, #{zero_point}]",
         "ldr r0, [r0, #{outputs}]",
         "mov r5, sp",
+        ".if {parts}",
+        "cbz r4, 4f",
+        ".endif",
         "3:",
         "ldr r6, [r5], #4",
         "ldr r7, [r1], #4",
         "add r6, r6, r7",
-        ".if {parts}",
-        "cbz r4, 4f",
-        ".endif",
         "ldr r7, [r2], #4",
         "lsl r7, r7, #1",
         "smmlar r6, r6, r7, r3",
         "ssat r6, #8, r6",
         "strb r6, [r4], #1",
-        "5:",
         "subs r0, r0, #1",
         "bne 3b",
+        "5:",
         "add sp, sp, #20",
         "pop {{r4-r11, pc}}",
         ".if {parts}",
         "4:",
+        "ldr r6, [r5], #4",
+        "ldr r7, [r1], #4",
+        "add r6, r6, r7",
         "str r6, [r2], #4",
+        "subs r0, r0, #1",
+        "bne 4b",
         "b 5b",
         ".endif",
         pairs = const PAIRS,
