@@ -36,9 +36,8 @@ fn network() -> Graph {
     for (c_in, c_out, stride) in [(16, 32, 1), (32, 16, 1), (16, 16, 2)] {
         let shape = [c_out, 3, 3, c_in];
         // One large weight a channel, so that sums are small beside it.
-        let weights = random.tensor(&shape).as_f32().unwrap().iter().enumerate();
-        let weights = weights.map(|(i, w)| if i % (9 * c_in) == 0 { 3.0 } else { *w }).collect();
-        let weights = Tensor::f32(&shape, weights).unwrap();
+        let weight = |i| if i % (9 * c_in) == 0 { 3.0 } else { random.real() };
+        let weights = Tensor::f32(&shape, (0..shape.iter().product()).map(weight).collect()).unwrap();
         let name = format!("conv{c_in}x{c_out}x{stride}");
         let attributes = Conv2d {
             stride: [stride; 2],

@@ -183,7 +183,9 @@ fn winograd_columns(packing: Packing) -> Option<usize> {
 /// products those of transformed numbers, and what is copied are the input channels of the groups.
 fn winograd(c_in: usize, output: View, calls: usize, columns: usize) -> [u64; COUNTS.len()] {
     let to = output.extent;
-    let tile_rows = (to.h / calls).max(1).div_ceil(2).saturating_mul(calls);
+    // All calls but the last have as many rows.
+    let rows = to.h.div_ceil(calls).max(1);
+    let tile_rows = (to.h / rows).saturating_mul(rows.div_ceil(2)).saturating_add((to.h % rows).div_ceil(2));
     let groups = tile_rows.saturating_mul(to.w.div_ceil(columns));
     let outputs = groups.saturating_mul(2 * columns).saturating_mul(to.c);
     let products = outputs.saturating_mul(4).saturating_mul(c_in);
