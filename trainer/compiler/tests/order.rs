@@ -67,7 +67,7 @@ fn run(plan: &[u8]) -> Vec<i8> {
 
 #[test]
 fn branches_run_one_after_the_other() {
-    let [apart, together] = [false, true].map(|side_by_side| branches(side_by_side));
+    let [apart, together] = [false, true].map(branches);
     for overlap in [true, false] {
         let options = Options { overlap, ..Options::default() };
         let [apart, together] = [&apart, &together].map(|graph| compile(graph, &options).unwrap());
@@ -81,7 +81,7 @@ fn branches_run_one_after_the_other() {
 
 #[test]
 fn a_ram_budget_is_kept_whatever_the_order() {
-    let [apart, together] = [false, true].map(|side_by_side| branches(side_by_side));
+    let [apart, together] = [false, true].map(branches);
     let expected = run(&compile(&apart, &Options::default()).unwrap().plan);
     let budget = compile(&apart, &Options::default()).unwrap().report.arena_bytes as usize;
     let options = Options { ram_bytes: Some(budget), ..Options::default() };
