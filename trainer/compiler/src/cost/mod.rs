@@ -161,10 +161,6 @@ fn in_vectors(op: &OpRecord, output: View, per_output: usize) -> (usize, usize) 
     (outputs, outputs.saturating_mul(per_output.next_multiple_of(VECTOR)))
 }
 
-/// What the names of the kernels of [`Packing::DspWinograd`] and [`Packing::BaseWinograd`] end with.
-const WINOGRAD: &str = "dspwinograd";
-const BASE_WINOGRAD: &str = "basewinograd";
-
 /// What the names of depthwise kernels with several output channels for each input channel have, those with a window of
 /// 3×3 where it matters.
 const MULTIPLIER: &str = " multiplier";

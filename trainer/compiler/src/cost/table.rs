@@ -16,14 +16,6 @@ type Costs = [u32; COUNTS.len()];
 /// For what has no row: about what the portable kernels take.
 const UNKNOWN: Costs = [300_000, 60_000, 8_000, 16_000, 3_000, 1_000, 1_000, 0, 1_000, 1_000];
 
-/// For convolutions by Winograd's scheme, whose counts are those of their tiles ([`super::winograd`]): what the loops of
-/// the kernel are made of.
-const WINOGRAD: Costs = [300_000, 40_000, 350_000, 19_500, 711, 87_000, 0, 0, 0, 0];
-
-/// The same of the kernels without the DSP extension: of the M3, and of the M0.
-const BASE_WINOGRAD: Costs = [1_700_000, 300_000, 350_000, 18_700, 1_160, 380_000, 0, 0, 0, 5_600];
-const M0_WINOGRAD: Costs = [3_000_000, 580_000, 0, 43_700, 2_360, 595_000, 0, 0, 0, 7_800];
-
 /// The table as it is generated.
 const TEXT: &str = include_str!("coefficients.tsv");
 
@@ -31,19 +23,6 @@ const TEXT: &str = include_str!("coefficients.tsv");
 pub(super) fn costs(target: Target, kernel: &str) -> Costs {
     let core = core(target);
     let rows = rows();
-    if !rows.contains_key(&(core, kernel)) {
-        match core {
-            _ if kernel.ends_with(super::WINOGRAD) => return WINOGRAD,
-            "m0" if kernel.ends_with(super::BASE_WINOGRAD) => return M0_WINOGRAD,
-            _ if kernel.ends_with(super::BASE_WINOGRAD) => return BASE_WINOGRAD,
-            _ => {}
-        }
-    }
-    let is_packed = kernel.contains(super::MULTIPLIER) && !kernel.ends_with(super::MULTIPLIER);
-    if is_packed && !rows.contains_key(&(core, kernel)) {
-        // Their loops are those of equal channels.
-        return costs(target, &kernel.replace(super::MULTIPLIER, ""));
-    }
     let mut name = kernel;
     loop {
         if let Some(costs) = rows.get(&(core, name)) {
@@ -108,8 +87,6 @@ mod tests {
     fn kernels_without_a_line_go_by_their_operator() {
         assert_eq!(costs(Target::CortexM4, "conv_2d 1x1 unheard-of"), costs(Target::CortexM4, "conv_2d 1x1"));
         assert_eq!(costs(Target::CortexM4, "unheard-of"), UNKNOWN);
-        let multiplied = costs(Target::CortexM4, "depthwise_conv_2d multiplier 5x5 dsp");
-        assert_eq!(multiplied, costs(Target::CortexM4, "depthwise_conv_2d dsp"));
         assert_eq!(costs(Target::X86_64, "add"), costs(Target::CortexM3, "add"));
     }
 }
