@@ -31,7 +31,7 @@ fn transformed(plan: &[u8]) -> usize {
 fn network() -> Graph {
     let mut random = Random(5);
     let mut builder = Builder::new("flash");
-    let mut value = builder.input("x", [1, 9, 10, 16]);
+    let mut value = builder.input("x", [1, 9, 16, 16]);
     let clamp = Clamp { min: 0.0, max: f32::INFINITY };
     for (c_in, c_out, stride) in [(16, 32, 1), (32, 16, 1), (16, 16, 2)] {
         let shape = [c_out, 3, 3, c_in];
@@ -49,7 +49,7 @@ fn network() -> Graph {
     }
     builder.output("y", value);
     let graph = builder.finish().unwrap();
-    let real: Vec<f32> = (0..9 * 10 * 16).map(|_| random.real()).collect();
+    let real: Vec<f32> = (0..9 * 16 * 16).map(|_| random.real()).collect();
     quantized(graph, &real)
 }
 
@@ -70,7 +70,7 @@ fn larger_forms_are_bought(target: Target) {
     // Each of the two has 9 * 16 * 32 weights; in the larger form 16 * 16 * 32 of 16 bits.
     let more = 23 * 16 * 32;
     for (flash, count) in
-        [(least, 0), (least + more - 16, 0), (least + more, 1), (least + 2 * more, 2), (1 << 20, 2)]
+        [(least, 0), (least + more - 32, 0), (least + more, 1), (least + 2 * more, 2), (1 << 20, 2)]
     {
         let bought = compile(Some(flash), target).unwrap();
         assert!(bought.plan.len() <= flash);
