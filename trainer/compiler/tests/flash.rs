@@ -106,3 +106,19 @@ fn resnet_in_its_ram() {
     assert!(bought.report.arena_bytes <= 35_747, "{} bytes of RAM", bought.report.arena_bytes);
     assert_eq!(run(&bought.plan), run(&plain.plan));
 }
+
+#[test]
+fn what_would_need_more_ram_is_noted() {
+    let lowered = |ram_bytes| {
+        let options = Options { flash_bytes: Some(1 << 20), ram_bytes, ..Options::default() };
+        lower_with(&network(), Target::CortexM3, &options, [0; 32]).unwrap()
+    };
+    let asks =
+        |compiled: &Compiled| compiled.report.notes.iter().filter(|note| note.contains("--ram")).count();
+    let (usual, roomy) = (lowered(None), lowered(Some(100_000)));
+    let has = |compiled: &Compiled| transformed(&compiled.plan);
+    assert_eq!(has(&roomy), 2);
+    assert_eq!(asks(&roomy), 0);
+    assert_eq!(asks(&usual), 2 - has(&usual), "{:?}", usual.report.notes);
+    assert!(has(&usual) < 2, "the test needs a layer that needs more RAM");
+}

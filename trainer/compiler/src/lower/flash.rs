@@ -51,8 +51,14 @@ pub(super) fn spend(
         // Scratch that does not fit a RAM budget is no error: the step stays as it is.
         let Ok(plan) = lower(&more, &mut Vec::new()) else { continue };
         let gain = predicted(&best).saturating_sub(predicted(&plan));
-        let fits = plan.report.plan_bytes <= flash as u64 && plan.report.arena_bytes <= most_ram;
-        if fits && gain > 0 {
+        let in_flash = plan.report.plan_bytes <= flash as u64;
+        if in_flash && gain > 0 && plan.report.arena_bytes > most_ram {
+            let (name, arena) = (&plan.report.layers[offer.step].name, plan.report.arena_bytes);
+            notes.push(format!(
+                "`{name}` by Winograd's scheme would take {gain} instructions less (predicted), but an arena of {arena} \
+                 bytes: ask for that with `--ram`."
+            ));
+        } else if in_flash && gain > 0 {
             let bytes = plan.report.plan_bytes.saturating_sub(best.report.plan_bytes);
             let name = &plan.report.layers[offer.step].name;
             notes.push(format!(
