@@ -13,6 +13,8 @@ use crate::graph::{Graph, Node, Op, ValueId};
 
 /// Sets of finished nodes of one size that are kept. Where there are never more, the search is complete.
 const WIDTH: usize = 256;
+/// Words that the search writes before it gives up: some tenths of a second.
+const MOST_WORK: usize = 1 << 26;
 
 /// Orders that are worth a plan: that of the graph, then others in which less is alive at a time. Each is a list of
 /// indices of nodes, without those that are parts of their readers' tables.
@@ -192,11 +194,16 @@ impl Units {
         let own = (0..self.units.len()).fold(self.first(), |state, unit| self.run(&state, 0, unit)).need;
         let mut history = vec![self.first()];
         let mut level = 0..1;
+        let mut work = 0usize;
         for _ in 0..self.units.len() {
             let mut next: BTreeMap<Vec<u64>, State> = BTreeMap::new();
             for place in level {
                 for &unit in &history[place].ready {
                     let state = self.run(&history[place], place, unit);
+                    work = work.saturating_add(16 + state.done.len() + state.ready.len());
+                    if work > MOST_WORK {
+                        return None;
+                    }
                     // What already needs more at a time than the graph's own order is not looked at.
                     if state.need.0 > own.0 {
                         continue;
@@ -279,6 +286,30 @@ mod tests {
     fn least(units: &Units, state: &State) -> u64 {
         let ready = state.ready.iter().map(|&unit| least(units, &units.run(state, 0, unit)));
         ready.min().unwrap_or(state.need.0)
+    }
+
+    /// `count` branches of two units, wide and narrow, the wide ones first.
+    fn branches(count: usize) -> Units {
+        let wide =
+            |i| Unit { reads: vec![0], writes: Some(1 + i), readers: vec![count + i], ..Unit::default() };
+        let narrow =
+            |i| Unit { reads: vec![1 + i], writes: Some(1 + count + i), after: vec![i], ..Unit::default() };
+        let mut readers = vec![(0..count).collect()];
+        readers.extend((0..count).map(|i| vec![count + i]));
+        readers.extend(vec![Vec::new(); count]);
+        Units {
+            units: (0..count).map(wide).chain((0..count).map(narrow)).collect(),
+            bytes: [vec![1], vec![10; count], vec![1; count]].concat(),
+            readers,
+            stays: [vec![false; 1 + count], vec![true; count]].concat(),
+            begins: vec![0],
+        }
+    }
+
+    #[test]
+    fn a_search_that_is_too_long_is_given_up() {
+        assert!(branches(6).search().is_some());
+        assert_eq!(branches(3000).search(), None);
     }
 
     #[test]
