@@ -72,6 +72,10 @@ fn branches_run_one_after_the_other() {
         let options = Options { overlap, ..Options::default() };
         let [apart, together] = [&apart, &together].map(|graph| compile(graph, &options).unwrap());
         assert_eq!(together.report.arena_bytes, apart.report.arena_bytes, "overlap: {overlap}");
+        let notes = |compiled: &Compiled| {
+            compiled.report.notes.iter().filter(|note| note.contains("another order")).count()
+        };
+        assert_eq!((notes(&apart), notes(&together)), (0, 1));
         // Two wide values never stand beside each other.
         let wide = (SIDE * SIDE * 32) as u64;
         assert!(together.report.live_set_bytes < 2 * wide, "{} bytes", together.report.live_set_bytes);

@@ -29,7 +29,7 @@ fn spare(least: usize) -> usize {
 
 /// Without a budget, lock step may cost this part of the predicted instructions, if the arena shrinks by one [`SPARE`]th
 /// or more: as much code as lock step needs is linked then.
-const LOCK_STEP_SHARE: u64 = 256;
+pub(super) const LOCK_STEP_SHARE: u64 = 256;
 
 /// A lowering whose buffers have places.
 pub(super) struct Placed<'l, 'g> {

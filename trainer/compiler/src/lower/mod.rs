@@ -67,29 +67,44 @@ pub fn lower_with(
     let mut orders = order::candidates(graph, options.overlap).into_iter();
     let mut order = orders.next().unwrap_or_default();
     let mut best = once(&order);
+    // The arena of the file's own order, if another is taken.
+    let mut usual = None;
     for other in orders {
         let plan = once(&other);
         if is_better(&plan, &best, options) {
+            usual = usual.or_else(|| Some(best.as_ref().ok().map(|plan| plan.report.arena_bytes)));
             (order, best) = (other, plan);
         }
     }
-    match options.flash_bytes {
+    let mut lowered = match options.flash_bytes {
         Some(flash) => flash::spend(flash, options, |larger, offers| {
             lower_once(graph, &order, target, options, source_hash, larger, offers)
-        }),
-        None => best,
+        })?,
+        None => best?,
+    };
+    if let Some(usual) = usual {
+        lowered.report.notes.push(match usual {
+            Some(bytes) => format!(
+                "Operators run in another order than in the file: {} bytes of RAM instead of {bytes}.",
+                lowered.report.arena_bytes
+            ),
+            None => "Operators run in another order than in the file: in that, the RAM budget is not kept."
+                .to_string(),
+        });
     }
+    Ok(lowered)
 }
 
 /// Whether a plan is to be preferred: one that fits, and then the one that takes fewer predicted instructions where there is
-/// a RAM budget, the smaller arena where there is none.
+/// a RAM budget, the smaller arena where there is none and that costs next to no instructions.
 fn is_better(plan: &Result<Compiled>, usual: &Result<Compiled>, options: &Options) -> bool {
-    let need = |plan: &Compiled| match options.ram_bytes {
-        Some(_) => plan.report.layers.iter().map(|layer| layer.predicted).sum(),
-        None => plan.report.arena_bytes,
-    };
+    let instructions = |plan: &Compiled| plan.report.layers.iter().map(|layer| layer.predicted).sum::<u64>();
     match (plan, usual) {
-        (Ok(plan), Ok(usual)) => need(plan) < need(usual),
+        (Ok(plan), Ok(usual)) if options.ram_bytes.is_some() => instructions(plan) < instructions(usual),
+        (Ok(plan), Ok(usual)) => {
+            let most = instructions(usual) + instructions(usual) / arena::LOCK_STEP_SHARE;
+            plan.report.arena_bytes < usual.report.arena_bytes && instructions(plan) <= most
+        }
         (Ok(_), Err(_)) => true,
         (Err(_), _) => false,
     }

@@ -13,8 +13,8 @@ use crate::graph::{Graph, Node, Op, ValueId};
 
 /// Sets of finished nodes of one size that are kept. Where there are never more, the search is complete.
 const WIDTH: usize = 256;
-/// Words that the search writes before it gives up: some tenths of a second.
-const MOST_WORK: usize = 1 << 26;
+/// Words that the search writes before it gives up: some 64 MB and some tenths of a second.
+const MOST_WORK: usize = 1 << 23;
 
 /// Orders that are worth a plan: that of the graph, then others in which less is alive at a time. Each is a list of
 /// indices of nodes, without those that are parts of their readers' tables.
