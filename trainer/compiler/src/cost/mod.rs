@@ -10,7 +10,7 @@ mod table;
 
 use teff::kernels::params::Packing;
 use teff::plan::{OpKind, OpRecord, Rows, Target};
-use teff::shape::View;
+use teff::shape::{Layout, View};
 
 /// Elements of a vector of Helium.
 const VECTOR: usize = 16;
@@ -211,6 +211,8 @@ pub fn kernel(op: &OpRecord, input: View, output: View) -> String {
     let is_3x3 = (window.filter_h, window.filter_w) == (3, 3);
     let is_one = (window.filter_h, window.filter_w, window.stride_h, window.stride_w) == (1, 1, 1, 1);
     let is_global = (window.filter_h, window.filter_w) == (from.h, from.w) && (to.h, to.w) == (1, 1);
+    // Other pools run on the portable kernels everywhere.
+    let is_by_channels = from.c >= 4 && (input.layout, output.layout) == (Layout::Nhwc, Layout::Nhwc);
     let variant = match op.kind {
         OpKind::Conv2d if op.groups > 1 => " groups",
         OpKind::Conv2d if is_one => " 1x1",
@@ -219,6 +221,7 @@ pub fn kernel(op: &OpRecord, input: View, output: View) -> String {
         OpKind::DepthwiseConv2d if from.c != to.c => MULTIPLIER_3X3,
         OpKind::DepthwiseConv2d if is_3x3 => " 3x3",
         OpKind::AveragePool2d if is_global => " global",
+        OpKind::AveragePool2d | OpKind::MaxPool2d if !is_by_channels => " narrow",
         OpKind::Concat | OpKind::Pad | OpKind::Copy => return "place".to_string(),
         OpKind::MatMul if op.b & 1 == 1 => " transposed",
         _ => "",
@@ -238,7 +241,6 @@ fn has_weights(kind: OpKind) -> bool {
 mod tests {
     use super::*;
     use teff::kernels::params::Window;
-    use teff::shape::Layout;
 
     fn conv(filter: usize, stride: usize, pad: usize) -> OpRecord {
         let window = Window {

@@ -63,10 +63,15 @@ pub(super) const fn band<'a>(op: &DepthwiseConv2d<'a>) -> DepthwiseConv2d<'a> {
 }
 
 /// Bytes of the copies under a band.
-pub(super) const fn copies_len(band: &DepthwiseConv2d<'_>) -> usize {
+const fn copies_len(band: &DepthwiseConv2d<'_>) -> usize {
     let extent = band.input.extent;
     let len = extent.h.saturating_mul(extent.w).saturating_mul(extent.c);
     len.saturating_add(ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+}
+
+/// Bytes of scratch: the copies under the first band, and what the kernel takes for it.
+pub(super) const fn scratch_len(band: &DepthwiseConv2d<'_>, equal_channels: usize) -> usize {
+    copies_len(band).saturating_add(equal_channels)
 }
 
 /// Computes output rows in bands by `compute`, a kernel for equal channels.

@@ -96,6 +96,7 @@ pub(super) fn depthwise_conv_2d(
         }
     } else {
         let list: *mut *const i8 = list.as_mut_ptr().cast();
+        pixels.taps = list;
         for y in rows {
             for x in 0..to.w {
                 list_taps(op, input, padded.as_ptr(), (y, x), list);

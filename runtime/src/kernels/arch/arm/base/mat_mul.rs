@@ -41,7 +41,7 @@ pub(super) fn mat_mul(op: &MatMul, lhs: &[i8], rhs: &[i8], output: &mut [i8], ro
         let (right_rows, right_len) =
             if op.rhs_transposed { (op.columns, op.inner) } else { (op.inner, op.columns) };
         // The end of the last row.
-        let end = right_rows.saturating_sub(1).wrapping_mul(op.rhs.row_stride).wrapping_add(right_len);
+        let end = right_rows.saturating_sub(1).saturating_mul(op.rhs.row_stride).saturating_add(right_len);
         if right.len() < end {
             return;
         }

@@ -109,7 +109,7 @@ pub const fn depthwise_conv_2d_scratch_len(op: &DepthwiseConv2d<'_>) -> usize {
     match op.packing {
         Packing::Base if multiplied::is_multiplied(op) => {
             let band = multiplied::band(op);
-            multiplied::copies_len(&band).saturating_add(equal_channels_scratch_len(&band))
+            multiplied::scratch_len(&band, equal_channels_scratch_len(&band))
         }
         _ => equal_channels_scratch_len(op),
     }

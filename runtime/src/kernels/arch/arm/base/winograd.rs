@@ -14,12 +14,14 @@ use super::scratch::{
     LIST_LEN, SUMS_LEN, TILE_COLUMNS, TILES, WORDS_LEN, winograd_columns_len, winograd_scratch_len,
 };
 use crate::kernels::arch::arm::clamp::clamp;
-use crate::kernels::params::Conv2d;
+use crate::kernels::params::{Conv2d, Packing};
 
 /// Rows of the inputs under a tile.
 const ROWS: usize = 4;
 /// Output channels at a time.
 const CHANNELS: usize = 2;
+/// Input channels in a pass of the loop of [`inner::tile_sums`].
+const INPUTS: usize = 8;
 /// Pixels of four tiles.
 pub(super) const PIXELS: usize = 4 * TILES;
 
@@ -51,7 +53,9 @@ pub(super) fn conv_2d(
         && output.len() >= rows.len() * to.row_len()
         && scratch.len() >= winograd_scratch_len(op)
         && scratch.as_ptr().align_offset(align_of::<*const i8>()) == 0;
-    if !fits || to.w == 0 || from.c == 0 {
+    let whole =
+        to.c.is_multiple_of(CHANNELS) && from.c.is_multiple_of(INPUTS) && op.packing == Packing::BaseWinograd;
+    if !fits || !whole || to.w == 0 || from.c == 0 {
         return;
     }
     let Some((list, rest)) = scratch.split_at_mut_checked(LIST_LEN) else { return };

@@ -60,7 +60,9 @@ pub(super) fn conv_2d(
         && output.len() >= rows.len() * to.row_len()
         && scratch.len() >= winograd_scratch_len(op)
         && scratch.as_ptr().align_offset(4) == 0;
-    if !fits || to.w == 0 || from.c == 0 {
+    // As many channels as the loops take at a time.
+    let whole = to.c.is_multiple_of(4) && from.c.is_multiple_of(16);
+    if !fits || !whole || to.w == 0 || from.c == 0 {
         return;
     }
     let Some((columns, rest)) = scratch.split_at_mut_checked(winograd_columns_len(op)) else { return };
